@@ -1,0 +1,40 @@
+"""What the sliding-window layers share: checks and Caffe's size arithmetic."""
+
+
+def pair(value, name: str, *, minimum: int) -> tuple[int, int]:
+    """Return `value` as `(height, width)`.
+
+    Args:
+        value: An integer for both, or two integers.
+        name: The argument's name, for the error.
+        minimum: The least value allowed.
+
+    Raises:
+        ValueError: If it is not one or two integers of at least `minimum`.
+    """
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or not all(
+        isinstance(v, int) and not isinstance(v, bool) and v >= minimum for v in values
+    ):
+        raise ValueError(
+            f"Expected `{name}` to be an integer of at least {minimum}, or a "
+            f"(height, width) tuple of such; received: {name}={value!r}."
+        )
+    return values
+
+
+def end_padding(kernel: int, stride: int, pad: int, padded: bool) -> int:
+    """Return the pixels beyond the bottom (or right) that Caffe's pooling reaches.
+
+    Caffe rounds the number of windows up, then, if either axis of the layer is
+    `padded`, drops a last window that would start in the padding. A VALID pooling
+    over the input with `pad` pixels before and this many after it has exactly
+    that many windows, whatever the size of the input.
+    """
+    return min(kernel - 1, pad + stride - 1) if padded else stride - 1
+
+
+def pooled_size(size: int, kernel: int, stride: int, pad: int, padded: bool) -> int:
+    """Return the number of windows of Caffe's pooling along one axis."""
+    after = end_padding(kernel, stride, pad, padded)
+    return (size + pad + after - kernel) // stride + 1

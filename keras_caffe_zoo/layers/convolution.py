@@ -1,0 +1,186 @@
+"""Convolution with Caffe's explicit padding and fast groups."""
+
+import keras
+from keras import ops
+
+from keras_caffe_zoo.layers._windows import pair
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeConv2D(keras.layers.Conv2D):
+    """2D convolution as Caffe's `Convolution` layer computes it.
+
+    A `keras.layers.Conv2D` whose padding is a number of pixels: each border
+    gets exactly `pad` zeros, top and bottom alike, and the output size is
+    `floor((size + 2 * pad - dilation * (kernel - 1) - 1) / stride) + 1`.
+    (`padding="same"` pads unevenly when the stride is above 1.)
+
+    Groups are computed one after another, each fused with its bias and ReLU:
+    on CPU a training step takes about a third of the time that the grouped
+    convolution of the backend takes.
+
+    Args:
+        filters: Number of output channels (`num_output`).
+        kernel_size: Pixels, an integer or `(height, width)`.
+        strides: Pixels, an integer or `(height, width)`.
+        pad: Zeros on each border in pixels, an integer or `(height, width)`.
+        data_format: `"channels_last"` or `"channels_first"`.
+        dilation_rate: An integer or `(height, width)`; goes with any stride.
+        groups: Number of groups; contiguous blocks of channels, as in Caffe.
+        activation: As in `keras.layers.Conv2D`.
+        use_bias: As in `keras.layers.Conv2D` (`bias_term`).
+        **kwargs: Initializers, regularizers, constraints, `name`, `dtype`, …
+            of `keras.layers.Conv2D`; `padding` is not among them.
+
+    Input shape:
+        `(N, H, W, C)`, or `(N, C, H, W)` with `channels_first`; H and W may be
+        unknown.
+
+    Raises:
+        ValueError: On a negative `pad`, or an input smaller than the kernel.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        pad=0,
+        data_format=None,
+        dilation_rate=1,
+        groups=1,
+        activation=None,
+        use_bias=True,
+        **kwargs,
+    ):
+        if kwargs.pop("padding", "valid") != "valid":
+            raise ValueError(
+                "Expected the padding in pixels, `pad=…`; received: `padding`. "
+                "CaffeConv2D pads every border by exactly `pad` zeros."
+            )
+        super().__init__(
+            filters,
+            kernel_size,
+            data_format=data_format,
+            groups=groups,
+            activation=activation,
+            use_bias=use_bias,
+            **kwargs,
+        )
+        # Keras refuses strides together with dilation; Caffe does not.
+        self.strides = pair(strides, "strides", minimum=1)
+        self.dilation_rate = pair(dilation_rate, "dilation_rate", minimum=1)
+        self.pad = pair(pad, "pad", minimum=0)
+
+    def call(self, inputs):
+        inputs, padding = self._pad(inputs)
+        # A lower-precision layer computes in its own type throughout.
+        kernel, bias = self.kernel, self.bias
+        if self.groups == 1:
+            outputs = self._filter(inputs, kernel, bias, padding)
+        else:
+            outputs = self._filter_groups(inputs, kernel, bias, padding)
+        if self.activation is None or self._fuses_activation:
+            return outputs
+        return self.activation(outputs)
+
+    @property
+    def _fuses_activation(self):
+        # ReLU knows no neighbours, so it may be taken group by group, where
+        # TensorFlow merges convolution, bias and ReLU into one kernel.
+        return self.activation is keras.activations.relu
+
+    @property
+    def _channel_axis(self):
+        return -1 if self.data_format == "channels_last" else 1
+
+    def _pad(self, inputs):
+        """Return the padded inputs and what is left for the convolution to pad."""
+        if not any(self.pad):
+            return inputs, "valid"
+        reach = [
+            rate * (size - 1)
+            for rate, size in zip(self.dilation_rate, self.kernel_size, strict=True)
+        ]
+        if self.strides == (1, 1) and all(
+            2 * pad == size for pad, size in zip(self.pad, reach, strict=True)
+        ):
+            return inputs, "same"  # even on both sides here, and without a copy
+        widths = [(0, 0), (self.pad[0],) * 2, (self.pad[1],) * 2, (0, 0)]
+        if self.data_format == "channels_first":
+            widths = [widths[i] for i in (0, 3, 1, 2)]
+        return ops.pad(inputs, widths), "valid"
+
+    def _filter(self, inputs, kernel, bias, padding):
+        outputs = self._convolve(inputs, kernel, padding)
+        if bias is not None:
+            if self.data_format == "channels_first":
+                bias = ops.reshape(bias, (-1, 1, 1))
+            outputs = ops.add(outputs, bias)
+        return self.activation(outputs) if self._fuses_activation else outputs
+
+    def _filter_groups(self, inputs, kernel, bias, padding):
+        channels = kernel.shape[2]
+        if channels == 1:
+            return self._filter(inputs, kernel, bias, padding)
+        parts = zip(
+            ops.split(inputs, self.groups, axis=self._channel_axis),
+            ops.split(kernel, self.groups, axis=-1),
+            [None] * self.groups if bias is None else ops.split(bias, self.groups),
+            strict=True,
+        )
+        outputs = [self._filter(*part, padding) for part in parts]
+        return ops.concatenate(outputs, axis=self._channel_axis)
+
+    def _convolve(self, inputs, kernel, padding):
+        strided = max(self.strides) > 1 and max(self.dilation_rate) > 1
+        options = {
+            "strides": 1 if strided else self.strides,
+            "padding": padding,
+            "data_format": self.data_format,
+            "dilation_rate": self.dilation_rate,
+        }
+        if self.groups > 1 and kernel.shape[2] == 1:
+            # One input channel a group: depthwise, (kh, kw, C, multiplier).
+            shape = (*kernel.shape[:2], self.groups, kernel.shape[3] // self.groups)
+            if not strided and self.strides[0] != self.strides[1]:
+                options["strides"], strided = 1, True  # depthwise wants them equal
+            outputs = ops.depthwise_conv(inputs, ops.reshape(kernel, shape), **options)
+        else:
+            outputs = ops.conv(inputs, kernel, **options)
+        if not strided:
+            return outputs
+        rows, columns = self.strides
+        if self.data_format == "channels_last":
+            return outputs[:, ::rows, ::columns]
+        return outputs[:, :, ::rows, ::columns]
+
+    def compute_output_shape(self, input_shape):
+        size = slice(1, 3) if self.data_format == "channels_last" else slice(2, 4)
+        shape = list(input_shape)
+        shape[self._channel_axis] = self.filters
+        shape[size] = map(
+            self._output_size, shape[size], *self._geometry, ("height", "width")
+        )
+        return tuple(shape)
+
+    @property
+    def _geometry(self):
+        return self.kernel_size, self.strides, self.pad, self.dilation_rate
+
+    def _output_size(self, size, kernel, stride, pad, dilation, axis):
+        if size is None:
+            return None
+        reach = dilation * (kernel - 1) + 1
+        if size + 2 * pad < reach:
+            raise ValueError(
+                f"Expected an input {axis} of at least {reach - 2 * pad} for layer "
+                f"'{self.name}' (kernel {kernel}, dilation {dilation}, pad {pad}); "
+                f"received: {size}."
+            )
+        return (size + 2 * pad - reach) // stride + 1
+
+    def get_config(self):
+        config = super().get_config()
+        del config["padding"]
+        return {**config, "pad": self.pad}

@@ -1,0 +1,138 @@
+"""Every layer golden: forward, gradients, both data formats, unknown sizes."""
+
+import keras
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from keras import ops
+from support import GOLDENS, golden, golden_names, nchw, nhwc, relative_error
+
+from keras_caffe_zoo.caffe import read_caffemodel, schema
+from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
+
+CASES = golden_names("pool_", "lrn_", "conv_")
+WITH_GRADIENT = [case for case in CASES if "diff/data" in golden(case)]
+
+
+def _pair(message, field):
+    """Read kernel_size/kernel_h/kernel_w and the like from a golden's prototxt."""
+    if message.HasField(f"{field}_h") if field != "kernel_size" else message.kernel_h:
+        stem = "kernel" if field == "kernel_size" else field
+        return getattr(message, f"{stem}_h"), getattr(message, f"{stem}_w")
+    value = getattr(message, field)
+    if not isinstance(value, int):  # repeated in ConvolutionParameter
+        value = value[0] if value else {"stride": 1, "pad": 0}[field]
+    return value, value
+
+
+def build_layer(case, data_format):
+    """Return a Keras layer for the last layer of a golden case."""
+    text = (GOLDENS / f"{case}.prototxt").read_text()
+    net = text_format.Parse(text, schema.NetParameter())
+    layer = net.layer[-1]
+    options = {"data_format": data_format}
+    if layer.type == "LRN":
+        p = layer.lrn_param
+        region = ("across_channels", "within_channel")[p.norm_region]
+        return CaffeLRN(p.local_size, p.alpha, p.beta, p.k, region, **options)
+    if layer.type == "Pooling":
+        p = layer.pooling_param
+        pool = ("max", "ave")[p.pool]
+        if p.global_pooling:
+            return CaffePool2D(pool, global_pooling=True, **options)
+        window = [_pair(p, field) for field in ("kernel_size", "stride", "pad")]
+        return CaffePool2D(pool, *window, **options)
+    p = layer.convolution_param
+    window = [_pair(p, field) for field in ("kernel_size", "stride", "pad")]
+    return CaffeConv2D(
+        p.num_output,
+        *window,
+        dilation_rate=p.dilation[0] if p.dilation else 1,
+        groups=p.group,
+        use_bias=p.bias_term,
+        **options,
+    )
+
+
+def load(layer, case):
+    """Give a convolution the golden's weights, by hand: OIHW to HWIO."""
+    if isinstance(layer, CaffeConv2D):
+        weight, *bias = read_caffemodel(GOLDENS / f"{case}.caffemodel")["y"]
+        layer.set_weights([weight.transpose(2, 3, 1, 0), *bias])
+
+
+def model_input(case):
+    blobs = golden(case)
+    return blobs["blob/neg"] if "blob/neg" in blobs else blobs["blob/data"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_forward_equals_caffe(case):
+    layer, x = build_layer(case, "channels_last"), nhwc(model_input(case))
+    assert layer.compute_output_shape(x.shape) == nhwc(golden(case)["blob/y"]).shape
+    layer.build(x.shape)
+    load(layer, case)
+    assert relative_error(nchw(layer(x)), golden(case)["blob/y"]) <= 2e-6
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_channels_first_equals_caffe(case):
+    layer, x = build_layer(case, "channels_first"), model_input(case)
+    assert layer.compute_output_shape(x.shape) == golden(case)["blob/y"].shape
+    layer.build(x.shape)
+    load(layer, case)
+    assert relative_error(ops.convert_to_numpy(layer(x)), golden(case)["blob/y"]) <= 2e-6
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_unknown_size_equals_caffe(case):
+    layer, x = build_layer(case, "channels_last"), nhwc(model_input(case))
+    inputs = keras.Input((None, None, x.shape[-1]))
+    model = keras.Model(inputs, layer(inputs))
+    load(layer, case)
+    expected = golden(case)["blob/y"]
+    assert relative_error(nchw(model.predict(x, verbose=0)), expected) <= 2e-6
+    if "global" not in case:
+        assert model.output_shape == (None, None, None, expected.shape[1])
+
+
+def gradients(layer, x, top_diff):
+    """Return the gradients at the input and at the weights, on any backend."""
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        sources = [x, *(w.value for w in layer.trainable_weights)]
+        return [g.numpy() for g in tape.gradient(y, sources, tf.constant(top_diff))]
+    if backend == "jax":
+        import jax
+
+        def forward(x, weights):
+            return layer.stateless_call(weights, [], x)[0]
+
+        weights = [w.value for w in layer.trainable_weights]
+        _, pull_back = jax.vjp(forward, x, weights)
+        at_input, at_weights = pull_back(top_diff)
+        return [np.asarray(g) for g in (at_input, *at_weights)]
+    x = ops.convert_to_tensor(x).requires_grad_(True)
+    layer(x).backward(ops.convert_to_tensor(top_diff))
+    return [t.grad.cpu().numpy() for t in (x, *(w.value for w in layer.weights))]
+
+
+@pytest.mark.parametrize("case", WITH_GRADIENT)
+def test_gradients_equal_caffe(case):
+    layer, blobs = build_layer(case, "channels_last"), golden(case)
+    x = nhwc(blobs["blob/data"])
+    layer.build(x.shape)
+    load(layer, case)
+    at_input, *at_weights = gradients(layer, x, nhwc(blobs["top_diff/y"]))
+    assert relative_error(nchw(at_input), blobs["diff/data"]) <= 1e-5
+    for i, gradient in enumerate(at_weights):
+        if gradient.ndim == 4:
+            gradient = gradient.transpose(3, 2, 0, 1)
+        assert relative_error(gradient, blobs[f"param_diff/y/{i}"]) <= 1e-5
+    assert len(at_weights) == sum(key.startswith("param_diff/") for key in blobs)
