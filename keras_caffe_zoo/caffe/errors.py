@@ -1,0 +1,42 @@
+"""The one error that the Caffe file readers and writers raise."""
+
+
+class CaffeFormatError(ValueError):
+    """Something inside a Caffe file is not what Caffe's formats allow.
+
+    Args:
+        problem: What was expected, what was received, what to do.
+        source: File (or `"<string>"`) the problem is in.
+        layer: Caffe's name of the layer, or a description such as `#3`.
+        field: Dotted path of the field inside the layer.
+        offset: Byte position in a binary file.
+        line: Line in a text file, from 1.
+        column: Column in a text file, from 1.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        source: str | None = None,
+        layer: str | None = None,
+        field: str | None = None,
+        offset: int | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ):
+        self.problem, self.source, self.layer = problem, source, layer
+        self.field, self.offset, self.line, self.column = field, offset, line, column
+        place = [source] if source else []
+        place += [f"line {line}, column {column}"] if line is not None else []
+        place += [f"byte {offset}"] if offset is not None else []
+        place += [f"layer {layer!r}"] if layer is not None else []
+        place += [f"field {field!r}"] if field else []
+        super().__init__(f"{', '.join(place)}: {problem}" if place else problem)
+
+    def __reduce__(self):
+        return _rebuild, (self.__dict__,)
+
+
+def _rebuild(state: dict) -> CaffeFormatError:
+    return CaffeFormatError(state.pop("problem"), **state)

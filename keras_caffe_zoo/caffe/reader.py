@@ -1,0 +1,267 @@
+"""Reads Caffe's files: nets (binary or text), mean images, solvers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from . import schema
+from .blobs import check_count, shape_values, text_values
+from .errors import CaffeFormatError
+from .net import Layer, Net
+from .prototxt import Parser
+from .skeleton import Skeleton
+from .sniff import PathLike, check_size, read_text, read_text_file, sniff
+from .upgrade import net_version, upgrade_net, upgrade_solver
+from .wire import Payload, Source
+
+
+def read_net(path: PathLike) -> Net:
+    """Reads a net from a caffemodel or a prototxt, told apart by content.
+
+    The net comes in V2 form. Blobs come with a binary file, in the shapes that
+    pycaffe shows in `net.params`, and Split layers that Caffe inserted are folded.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CaffeFormatError: If the file is neither, or is damaged.
+        OSError: If it cannot be opened, such as FileNotFoundError.
+    """
+    with open(path, "rb", buffering=0) as file:
+        source = Source(file, str(path))
+        if sniff(source, "a caffemodel or a prototxt"):
+            return parse_prototxt(read_text(source), source.name)
+        return _read_binary(source)
+
+
+def read_caffemodel(path: PathLike) -> dict[str, list[np.ndarray]]:
+    """Reads the learned parameters of a `.caffemodel` of any version.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Layer name to list of float32 arrays in Caffe's layout, in the file's order,
+        of the layers that have any. Of layers with the same name the last counts,
+        as in pycaffe. Each array owns its memory.
+
+    Raises:
+        CaffeFormatError: If the file is not a caffemodel, or is damaged.
+        OSError: If it cannot be opened, such as FileNotFoundError.
+    """
+    with open(path, "rb", buffering=0) as file:
+        source = Source(file, str(path))
+        if sniff(source, "a caffemodel"):
+            raise CaffeFormatError(
+                "Expected a caffemodel; received: text. If it is a prototxt, read it "
+                "with read_prototxt",
+                source=source.name,
+            )
+        return _read_binary(source).params
+
+
+def read_prototxt(path: PathLike) -> Net:
+    """Reads a net's definition from a `.prototxt` of any version.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CaffeFormatError: If the text is not a net's definition.
+        OSError: If the file cannot be opened, such as FileNotFoundError.
+    """
+    return parse_prototxt(read_text_file(path), str(path))
+
+
+def parse_prototxt(text: str, source: str = "<string>") -> Net:
+    """Returns the net that a prototxt's text defines.
+
+    Fields that Caffe 1.0 does not have are noted in `Net.unknown_fields`.
+
+    Args:
+        text: The definition.
+        source: Name for error messages.
+
+    Raises:
+        CaffeFormatError: If the text is not a net's definition.
+    """
+    check_size(len(text), source)
+    parser = Parser(text, source)
+    message = parser.parse("NetParameter")
+    return _build_net(message, list(parser.unknown), source)
+
+
+def read_solver(path: PathLike) -> Any:
+    """Reads a solver's `.prototxt` into a `SolverParameter` message.
+
+    The old `solver_type` becomes `type`.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CaffeFormatError: If the text is not a solver, or has fields that Caffe 1.0
+            does not have: each could change the training.
+        OSError: If the file cannot be opened, such as FileNotFoundError.
+    """
+    parser = Parser(read_text_file(path), str(path))
+    message = parser.parse("SolverParameter")
+    if parser.unknown:
+        raise CaffeFormatError(
+            "Expected the fields of a Caffe 1.0 solver; received also: "
+            f"{'; '.join(parser.unknown)}. Remove them",
+            source=str(path),
+        )
+    return _in_file(str(path), upgrade_solver, message)
+
+
+def read_mean(path: PathLike) -> np.ndarray:
+    """Reads a mean image (`.binaryproto`).
+
+    Args:
+        path: The file, a serialized BlobProto.
+
+    Returns:
+        The mean, float32 (C, H, W), channels as stored: BGR for Caffe's own.
+
+    Raises:
+        CaffeFormatError: If the file is no such blob, or holds more than one image.
+        OSError: If it cannot be opened, such as FileNotFoundError.
+    """
+    with open(path, "rb", buffering=0) as file:
+        source = Source(file, str(path))
+        if sniff(source, "a binaryproto"):
+            raise CaffeFormatError(
+                "Expected a binaryproto; received: text", source=source.name
+            )
+        skeleton = Skeleton(source, "BlobProto")
+        blob = _decode(schema.BlobProto, skeleton, source)
+        mean = _in_file(source.name, _mean_array, blob, source, skeleton.payloads[0])
+    return mean
+
+
+def _mean_array(blob: Any, source: Source, payload: Payload) -> np.ndarray:
+    mean = _binary_values(blob, source, payload)
+    mean = shape_values(mean, blob, schema.LayerParameter(), 0)
+    if mean.ndim == 4 and mean.shape[0] == 1:
+        mean = mean[0]
+    if mean.ndim != 3 or not mean.size:
+        raise CaffeFormatError(
+            "Expected one image, shape (1, C, H, W) or (C, H, W); received shape: "
+            f"{mean.shape}"
+        )
+    return mean
+
+
+def _decode(message: type, skeleton: Skeleton, source: Source) -> Any:
+    try:
+        decoded = message.FromString(skeleton.data)
+    except DecodeError as error:
+        raise CaffeFormatError(
+            f"Expected a serialized {message.DESCRIPTOR.name}; received: {error}. The "
+            "file is damaged or no Caffe file",
+            source=source.name,
+        ) from None
+    missing = decoded.FindInitializationErrors()
+    if missing:
+        raise CaffeFormatError(
+            f"Expected a value for every required field; received none for: "
+            f"{', '.join(missing)}",
+            source=source.name,
+        )
+    return decoded
+
+
+def _read_binary(source: Source) -> Net:
+    skeleton = Skeleton(source, "NetParameter")
+    message = _decode(schema.NetParameter, skeleton, source)
+    if not message.layer and not message.layers:
+        raise CaffeFormatError(
+            "Expected a caffemodel with layers; received: none. The file is truncated "
+            "or no caffemodel; fetch it again",
+            source=source.name,
+        )
+    net = _build_net(message, skeleton.unknown, source.name, source, skeleton.payloads)
+    return net.fold_splits()
+
+
+def _in_file(source: str, function, *args) -> Any:
+    """Calls `function`, adding the file's name to the errors it raises."""
+    try:
+        return function(*args)
+    except CaffeFormatError as error:
+        if error.source is not None:
+            raise
+        place = {**error.__dict__, "source": source}
+        raise CaffeFormatError(place.pop("problem"), **place) from None
+
+
+def _build_net(
+    message: Any,
+    unknown: list[str],
+    name: str,
+    source: Source | None = None,
+    payloads: list[Payload] = (),
+) -> Net:
+    version = net_version(message)
+    message, notes = _in_file(name, upgrade_net, message)
+    layers = [_build_layer(x, name, source, payloads) for x in message.layer]
+    net = Net(
+        name=message.name,
+        layers=layers,
+        version=version,
+        source=name,
+        unknown_fields=[*unknown, *notes],
+    )
+    message.ClearField("layer")
+    message.ClearField("name")
+    net.message = message
+    return net
+
+
+def _build_layer(
+    message: Any, name: str, source: Source | None, payloads: list[Payload]
+) -> Layer:
+    blobs = [
+        _read_blob(message, i, name, source, payloads)
+        for i in range(len(message.blobs))
+    ]
+    structure = schema.LayerParameter()
+    message.ClearField("blobs")
+    structure.CopyFrom(message)
+    return Layer(
+        name=message.name,
+        type=message.type,
+        bottoms=list(message.bottom),
+        tops=list(message.top),
+        message=structure,
+        blobs=blobs,
+    )
+
+
+def _read_blob(message, index, name, source, payloads) -> np.ndarray:
+    blob = message.blobs[index]
+    try:
+        if source is None:
+            values = text_values(blob)
+            check_count(blob, values.size)
+        else:
+            values = _binary_values(blob, source, payloads[int(blob.double_diff[0])])
+        return shape_values(values, blob, message, index)
+    except CaffeFormatError as error:
+        raise CaffeFormatError(
+            error.problem,
+            source=name,
+            layer=message.name,
+            field=f"blobs[{index}]",
+            offset=error.offset,
+        ) from None
+
+
+def _binary_values(blob: Any, source: Source, payload: Payload) -> np.ndarray:
+    check_count(blob, payload.count, payload.unknown)  # before anything is allocated
+    return payload.read(source)

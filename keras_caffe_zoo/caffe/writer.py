@@ -1,0 +1,225 @@
+"""Writes Caffe's files: caffemodels, mean images, prototxts.
+
+Files appear whole or not at all. Blob values go from the array to the file as they
+are; no Python number is made of any.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from google.protobuf.message import EncodeError
+
+from . import schema
+from .blobs import MAX_AXES, expected_blobs
+from .net import Layer, Net
+from .reader import read_net
+from .sniff import PathLike
+from .wire import encode_header
+
+# Caffe reads a file with protobuf's limit set to INT_MAX.
+MAX_FILE = 2**31 - 1
+_BLOBS, _LAYER, _DATA, _SHAPE = 7, 100, 5, 7
+
+Params = Mapping[str, Sequence[np.ndarray]]
+
+
+def write_caffemodel(
+    path: PathLike, params: Params, net: Net | PathLike | None = None
+) -> None:
+    """Writes a `.caffemodel` that Caffe 1.0 loads.
+
+    Args:
+        path: The file; replaced if it exists.
+        params: Layer name to arrays of a floating type, in Caffe's layout. Other
+            types than float32 are converted; infinities and NaNs are kept.
+        net: The net, or the path of its definition. Then the layers' structure is
+            written too, after checking that `params` has the right number of blobs
+            for exactly the layers that need some. Without it, the file holds names
+            and blobs only, which is all that Caffe looks at.
+
+    Raises:
+        ValueError: If names, numbers of blobs or values do not fit, or the file would
+            be larger than the 2 GiB that Caffe can read.
+        TypeError: If an array is not of a floating type.
+    """
+    arrays = {name: _check_arrays(name, blobs) for name, blobs in params.items()}
+    layers = [Layer(name, "") for name in arrays]
+    head = b""
+    if net is not None:
+        net = net if isinstance(net, Net) else read_net(net)
+        _check_names(net, arrays)
+        layers = net.layers
+        head = _serialize(Net(net.name, [], message=net.message).to_message())
+    records = [_record(layer, arrays.get(layer.name, [])) for layer in layers]
+    _check_size(len(head) + sum(size for _, size, _ in records))
+    with _replacing(path) as file:
+        file.write(head)
+        for layer, (header, _, blobs) in zip(layers, records, strict=True):
+            file.write(header)
+            for blob_header, blob in blobs:
+                file.write(blob_header)
+                _write_values(file, blob, f"layer {layer.name!r}")
+
+
+def write_mean(path: PathLike, mean: np.ndarray) -> None:
+    """Writes a mean image as `.binaryproto`.
+
+    Args:
+        path: The file; replaced if it exists.
+        mean: Array (C, H, W) or (1, C, H, W) of a floating type, channels in the
+            order of the net's input: BGR for Caffe's own nets.
+
+    Raises:
+        ValueError: If `mean` has another shape or holds values beyond float32.
+        TypeError: If it is not of a floating type.
+    """
+    mean = _check_array("mean", mean)
+    shape = mean.shape[1:] if mean.ndim == 4 and mean.shape[0] == 1 else mean.shape
+    if len(shape) != 3 or not mean.size:
+        raise ValueError(
+            "Expected a mean of shape (C, H, W) or (1, C, H, W); received: "
+            f"{mean.shape}"
+        )
+    _check_size(4 * mean.size + 64)
+    legacy = dict(zip(("num", "channels", "height", "width"), (1, *shape), strict=True))
+    with _replacing(path) as file:
+        file.write(_serialize(schema.BlobProto(**legacy)))
+        file.write(encode_header(_DATA, 4 * mean.size))
+        _write_values(file, mean, "the mean")
+
+
+def write_prototxt(path: PathLike, net: Net) -> None:
+    """Writes a net's structure as `.prototxt` (V2, no weights).
+
+    Args:
+        path: The file; replaced if it exists.
+        net: The net.
+    """
+    text = net.to_prototxt()
+    with _replacing(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def _replacing(path: PathLike) -> Iterator[BinaryIO]:
+    """Opens a file beside `path` that takes its place when all is written."""
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(beside, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _check_arrays(name: str, blobs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    if not isinstance(name, str):
+        raise TypeError(f"Expected a layer's name as str; received: {name!r}")
+    if isinstance(blobs, np.ndarray) or not isinstance(blobs, Iterable):
+        raise TypeError(
+            f"Expected a list of arrays for layer {name!r}; received: "
+            f"{type(blobs).__name__}"
+        )
+    return [_check_array(f"layer {name!r}, blob {i}", x) for i, x in enumerate(blobs)]
+
+
+def _check_array(what: str, blob: np.ndarray) -> np.ndarray:
+    array = np.asarray(blob)
+    # ml_dtypes' bfloat16 and float8 are no subtypes of NumPy's floating.
+    is_float = array.dtype.kind == "f" or "float" in array.dtype.name
+    if not is_float:
+        raise TypeError(
+            f"Expected floating-point values for {what}; received: {array.dtype}. "
+            "Convert them with .astype('float32') if that is meant"
+        )
+    if array.ndim > MAX_AXES:
+        raise ValueError(
+            f"Expected at most {MAX_AXES} axes for {what}; received: {array.ndim}"
+        )
+    return array
+
+
+def _check_names(net: Net, arrays: dict[str, list]) -> None:
+    missing, wrong, seen = [], [], Counter()
+    for layer in net.layers:
+        received, expected = (
+            len(arrays.get(layer.name, ())),
+            expected_blobs(layer.to_message()),
+        )
+        seen[layer.name] += bool(received if expected is None else expected)
+        if expected and not received:
+            missing.append(layer.name)
+        elif expected is not None and received != expected:
+            wrong.append(f"{layer.name!r} ({expected}, not {received})")
+    names = {layer.name for layer in net.layers}
+    problems = {
+        "no blobs for layers": missing,
+        "blobs for layers that the net does not have": set(arrays) - names,
+        "wrong numbers of blobs": wrong,
+        "several layers with weights of one name (see Net.filter)": [
+            name for name, count in seen.items() if count > 1
+        ],
+    }
+    found = [f"{what}: {sorted(names)}" for what, names in problems.items() if names]
+    if found:
+        raise ValueError(
+            f"Expected the blobs of net {net.name!r}, layer by layer; received: "
+            f"{'; '.join(found)}"
+        )
+
+
+def _serialize(message: Any) -> bytes:
+    try:
+        return message.SerializeToString()
+    except EncodeError as error:
+        raise ValueError(f"Expected a complete message; received: {error}") from None
+
+
+def _record(layer: Layer, blobs: list[np.ndarray]) -> tuple[bytes, int, list]:
+    """Returns a layer's first bytes, its size in all, and its blobs with headers."""
+    structure = _serialize(layer.to_message())
+    parts = [(_blob_header(blob), blob) for blob in blobs]
+    body = len(structure) + sum(len(head) + 4 * blob.size for head, blob in parts)
+    header = encode_header(_LAYER, body) + structure
+    return header, len(header) - len(structure) + body, parts
+
+
+def _blob_header(blob: np.ndarray) -> bytes:
+    """Returns the bytes of a BlobProto field up to its values."""
+    shape = b""
+    if blob.ndim:  # Caffe writes no shape for a blob without axes
+        shape = _serialize(schema.BlobShape(dim=blob.shape))
+        shape = encode_header(_SHAPE, len(shape)) + shape
+    head = shape + encode_header(_DATA, 4 * blob.size)
+    return encode_header(_BLOBS, len(head) + 4 * blob.size) + head
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_FILE:
+        raise ValueError(
+            f"Expected a file of at most {MAX_FILE:,} bytes, the most that Caffe can "
+            f"read; received arrays for {size:,}. Leave layers out"
+        )
+
+
+def _write_values(file: BinaryIO, blob: np.ndarray, what: str) -> None:
+    try:
+        with np.errstate(over="raise"):
+            values = np.ascontiguousarray(blob, dtype="<f4")
+    except FloatingPointError:
+        raise ValueError(
+            f"Expected values within float32 for {what}; received one of size "
+            f"{np.abs(blob[np.isfinite(blob)]).max()}"
+        ) from None
+    file.write(values.reshape(-1).view(np.uint8).data)
