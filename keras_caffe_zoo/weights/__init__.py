@@ -1,0 +1,28 @@
+"""Published weights: what is known of them, where they are kept, how they are loaded."""
+
+from keras_caffe_zoo.weights.assign import load_weights
+from keras_caffe_zoo.weights.cache import (
+    cache_dir,
+    cached_path,
+    converted_weights,
+    install,
+    mean_image,
+)
+from keras_caffe_zoo.weights.download import WeightsDownloadError
+from keras_caffe_zoo.weights.manifest import ModelEntry, model_entry, model_names
+from keras_caffe_zoo.weights.store import StoredWeights, dump_caffe_weights
+
+__all__ = [
+    "ModelEntry",
+    "StoredWeights",
+    "WeightsDownloadError",
+    "cache_dir",
+    "cached_path",
+    "converted_weights",
+    "dump_caffe_weights",
+    "install",
+    "load_weights",
+    "mean_image",
+    "model_entry",
+    "model_names",
+]

@@ -1,0 +1,144 @@
+"""Load a file of weights into a model, layer by layer, by Caffe's names."""
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from keras_caffe_zoo.caffe import CaffeFormatError, read_net
+from keras_caffe_zoo.convert.names import caffe_name, twin_name
+from keras_caffe_zoo.convert.params import (
+    assign,
+    codec,
+    fitted,
+    flat_channels,
+    layers_with_weights,
+)
+from keras_caffe_zoo.convert.structure import check_structure
+from keras_caffe_zoo.weights.store import FORMAT, StoredWeights
+from keras_caffe_zoo.weights.transfer import say
+
+KERAS_SUFFIX = ".weights.h5"
+
+
+def load_weights(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    may_differ: Collection[str] = (),
+) -> None:
+    """Load every weight of a model from a file; none stays random unsaid.
+
+    A layer takes the weights of its own name in the file, or of its twin's: `fc6-conv`
+    takes those of `fc6`, reshaped. Layers that only the file has are passed over.
+
+    Args:
+        model: The model.
+        path: A `.caffemodel`, an HDF5 file of `dump_caffe_weights`, or a Keras
+            `.weights.h5` of a model of this very form.
+        may_differ: Caffe names of layers that keep their initial weights, with a
+            message, where the file's have other shapes.
+
+    Raises:
+        ValueError: If a layer is missing in the file or has another shape there, or
+            the file is of another net. Names the layer and both shapes.
+        OSError: If the file cannot be read.
+    """
+    path = Path(path)
+    if not _is_hdf5(path):
+        _load_caffemodel(model, path, may_differ)
+    elif _is_ours(path):
+        with StoredWeights(path) as stored:
+            _load_stored(model, stored, may_differ)
+    else:
+        _load_keras(model, path)
+
+
+def _is_hdf5(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get("format") == FORMAT
+    except OSError as error:
+        raise ValueError(
+            f"Expected a file of weights; received: {path}, a damaged HDF5 file "
+            f"({error}). Fetch or convert it again."
+        ) from error
+
+
+def _load_keras(model: keras.Model, path: Path) -> None:
+    if not path.name.endswith(KERAS_SUFFIX):
+        raise ValueError(
+            "Expected an HDF5 file of `keras-caffe-zoo dump`, or one of Keras with a "
+            f"name that ends in {KERAS_SUFFIX}; received: {path}. (A whole model "
+            "loads with keras.models.load_model.)"
+        )
+    try:
+        model.load_weights(path)
+    except (ValueError, KeyError) as error:
+        raise ValueError(
+            f"Expected the weights of a model of exactly the form of '{model.name}', "
+            "as Keras numbers its layers and does not name them; received: "
+            f"{path}: {error}"
+        ) from error
+
+
+def _load_caffemodel(model, path, may_differ):
+    net = read_net(path)
+    if not net.params:
+        raise CaffeFormatError(
+            "Expected a caffemodel with parameters; received a net in which no layer "
+            "has any. Pass the .caffemodel, not the .prototxt",
+            source=str(path),
+        )
+    check_structure(net, model)
+    params = net.params
+    for layer, name in _matched(model, params, path):
+        blobs = params.pop(name)  # so that memory shrinks as the model fills
+        arrays = codec(layer).decode(layer, blobs)
+        _assign(layer, arrays, [b.shape for b in blobs], may_differ)
+
+
+def _load_stored(model, stored, may_differ):
+    check_structure(stored.net, model)
+    for layer, name in _matched(model, stored.names, stored.path):
+        arrays = stored.arrays(name, flat_channels(layer))
+        _assign(layer, arrays, stored.shapes(name), may_differ)
+
+
+def _matched(model, names, path) -> Iterator[tuple[keras.Layer, str]]:
+    """Yield each layer with weights and the file's name for it; all or an error."""
+    pairs, missing = [], []
+    for layer in layers_with_weights(model):
+        name = caffe_name(layer.name)
+        found = [n for n in (name, twin_name(name)) if n in names]
+        pairs += [(layer, found[0])] if found else []
+        missing += [] if found else [f"'{name}' {[tuple(w.shape) for w in layer.weights]}"]
+    if missing:
+        raise ValueError(
+            f"Expected weights for every layer of '{model.name}'; received none for "
+            f"{', '.join(missing)} in {path}, which has {list(names)}."
+        )
+    yield from pairs
+
+
+def _assign(layer, arrays: list[np.ndarray], shapes, may_differ) -> None:
+    names = {caffe_name(layer.name), twin_name(caffe_name(layer.name))}
+    if names.isdisjoint(may_differ):
+        assign(layer, fitted(layer, arrays, shapes))
+        return
+    published, wanted = arrays[0].shape[-1], layer.weights[0].shape[-1]
+    if published == wanted:
+        assign(layer, fitted(layer, arrays, shapes))
+        return
+    say(
+        f"Layer '{layer.name}' is new, with random weights for {wanted} classes (the "
+        f"file has {published}); all other layers are loaded."
+    )

@@ -1,0 +1,222 @@
+"""What is known about every published net: the manifest behind frozen dataclasses.
+
+`weights_manifest.json` is the one place where URLs, checksums, licences, means and
+published accuracies are written down. `None` means that nobody published the fact.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One published file and everything known that tells the right one.
+
+    Attributes:
+        name: File name as published; what a mirror is asked for.
+        urls: Where it is (or, if `archive` is set, where its archive is), best first.
+        size: Size in bytes.
+        sha1: Hex digest.
+        sha256: Hex digest.
+        sha384: Hex digest.
+        payload_bytes: Bytes of the parameters alone: a lower bound of the size.
+        archive: Name of the `.tar.gz` that holds the file.
+        member: Base name of the file inside the archive.
+    """
+
+    name: str
+    urls: tuple[str, ...] = ()
+    size: int | None = None
+    sha1: str | None = None
+    sha256: str | None = None
+    sha384: str | None = None
+    payload_bytes: int | None = None
+    archive: str | None = None
+    member: str | None = None
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The known digests, keyed by their `hashlib` name."""
+        known = {"sha256": self.sha256, "sha1": self.sha1, "sha384": self.sha384}
+        return {algorithm: digest for algorithm, digest in known.items() if digest}
+
+
+@dataclass(frozen=True)
+class MeanSpec:
+    """The mean a net subtracts, in BGR.
+
+    Attributes:
+        name: Key in the manifest; nets that share a mean share it.
+        kind: `"image"` (size of the resized image, cropped with it), `"pixel"` (size
+            of the input, subtracted after the crop) or `"channels"`.
+        channels: Channel means (B, G, R) in 0-255.
+        shape: Height and width of the mean image.
+        file: The published `.binaryproto`.
+        notes: Anything else worth knowing.
+    """
+
+    name: str
+    kind: str
+    channels: tuple[float, float, float] | None = None
+    shape: tuple[int, int] | None = None
+    file: WeightFile | None = None
+    notes: str | None = None
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The paper behind a net; `arxiv` is the bare identifier."""
+
+    title: str
+    authors: str
+    venue: str
+    citation: str
+    arxiv: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What the authors allow; `non_commercial` is `None` where they never said."""
+
+    text: str | None
+    non_commercial: bool | None
+
+
+@dataclass(frozen=True)
+class Resize:
+    """`"warp"` to `size` x `size`, or `"shortest_side"` to `size`; then crop."""
+
+    rule: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """One published measurement, in percent."""
+
+    source: str
+    dataset: str
+    protocol: str | None = None
+    top1: float | None = None
+    top5: float | None = None
+    mean_iu: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """Every fact about one net of the zoo.
+
+    Attributes:
+        name: The builder's name.
+        title: The net's name in prose.
+        paper: The paper, if there is one.
+        licence: Licence of the weights.
+        file: The published `.caffemodel`.
+        mean: The mean it subtracts.
+        input_size: Side of the square input; `None` for any size.
+        resize: How an image is resized before the crop.
+        class_labels: Name of the class list, e.g. `"ilsvrc12"`.
+        classes: Number of outputs.
+        accuracy: Published measurements, the authors' own first.
+        format: `"V1"` or `"V2"`, the format of the file.
+        notes: Anything else worth knowing.
+        blobs: Layer name to the shapes of its parameters, in Caffe layout.
+    """
+
+    name: str
+    title: str
+    paper: Paper | None
+    licence: Licence
+    file: WeightFile
+    mean: MeanSpec | None
+    input_size: int | None
+    resize: Resize | None
+    class_labels: str
+    classes: int
+    accuracy: tuple[Accuracy, ...]
+    format: str | None
+    notes: str | None
+    blobs: Mapping[str, tuple[Shape, ...]]
+
+    @property
+    def citation(self) -> str | None:
+        """How to cite the net."""
+        return self.paper.citation if self.paper else None
+
+
+@functools.cache
+def load_manifest() -> Mapping[str, ModelEntry]:
+    """Returns every entry by name; read once and immutable."""
+    source = resources.files("keras_caffe_zoo") / "weights_manifest.json"
+    return parse_manifest(json.loads(source.read_text(encoding="utf-8")))
+
+
+def parse_manifest(data: dict) -> Mapping[str, ModelEntry]:
+    """Builds the entries from the manifest's JSON.
+
+    Raises:
+        ValueError: If the manifest has another version than this reader.
+    """
+    if data.get("version") != 1:
+        raise ValueError(
+            f"Expected a weights manifest of version 1; received: "
+            f"version={data.get('version')!r}"
+        )
+    papers = {key: Paper(**value) for key, value in data["papers"].items()}
+    means = {key: _mean(key, value) for key, value in data["means"].items()}
+    entries = {
+        name: _entry(name, dict(value), papers, means)
+        for name, value in data["models"].items()
+    }
+    return MappingProxyType(entries)
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of all nets in the manifest, in its order."""
+    return tuple(load_manifest())
+
+
+def model_entry(name: str) -> ModelEntry:
+    """Returns the facts about one net.
+
+    Raises:
+        ValueError: If the zoo has no net of that name.
+    """
+    manifest = load_manifest()
+    if name not in manifest:
+        known = ", ".join(sorted(manifest))
+        raise ValueError(f"Expected one of {known}; received: {name!r}")
+    return manifest[name]
+
+
+def _file(value: dict | None) -> WeightFile | None:
+    return value and WeightFile(**{**value, "urls": tuple(value["urls"])})
+
+
+def _mean(name: str, value: dict) -> MeanSpec:
+    pair = {key: value[key] and tuple(value[key]) for key in ("channels", "shape")}
+    return MeanSpec(name, **{**value, **pair, "file": _file(value["file"])})
+
+
+def _entry(name: str, value: dict, papers: dict, means: dict) -> ModelEntry:
+    blobs = {
+        layer: tuple(tuple(shape) for shape in shapes)
+        for layer, shapes in value.pop("blobs").items()
+    }
+    parsed = {
+        "paper": papers[value["paper"]] if value["paper"] else None,
+        "mean": means[value["mean"]] if value["mean"] else None,
+        "licence": Licence(**value["licence"]),
+        "file": _file(value["file"]),
+        "resize": value["resize"] and Resize(**value["resize"]),
+        "accuracy": tuple(Accuracy(**one) for one in value["accuracy"]),
+        "blobs": MappingProxyType(blobs),
+    }
+    return ModelEntry(name, **{**value, **parsed})

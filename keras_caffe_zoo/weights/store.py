@@ -1,0 +1,227 @@
+"""One HDF5 file of parameters in Keras layout, keyed by Caffe layer name.
+
+    file["fc6/kernel"], file["fc6/bias"]       float32, with attribute crc32
+    file["fc6"].attrs                          caffe_type, index, input_channels
+    file["mean"]                               (H, W, 3) BGR, where one was given
+    file["prototxt"]                           the net's structure as Caffe wrote it
+    file.attrs                                 where all of it came from
+
+A dense kernel's rows are in H, W, C order where the file tells how many channels the
+flattened blob had (`input_channels`), else in Caffe's C, H, W order (0 channels).
+Blobs of other kinds of layers are stored as they are: `file["bn1/blob0"]`.
+"""
+
+import hashlib
+import os
+import zlib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
+from keras_caffe_zoo.convert import layout
+from keras_caffe_zoo.convert.structure import flattened_channels
+from keras_caffe_zoo.weights.files import replacing
+
+FORMAT = "keras_caffe_zoo weights"
+FORMAT_VERSION = 1
+_KERNEL_TYPES = ("Convolution", "InnerProduct")
+
+
+def dump_caffe_weights(
+    caffemodel: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    mean: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Path:
+    """Convert a `.caffemodel` into one HDF5 file in Keras layout.
+
+    Args:
+        caffemodel: The file, of any version.
+        output: The HDF5 file to write; it appears whole or not at all.
+        mean: A mean image (`.binaryproto`) to store with it.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        The path of the HDF5 file.
+
+    Raises:
+        CaffeFormatError: If an input is damaged or no Caffe file.
+        ValueError: If no layer has parameters, or `output` is one of the inputs.
+        OSError: If a file cannot be read or written.
+    """
+    caffemodel, output = Path(caffemodel), Path(output)
+    if output.exists() and any(
+        output.samefile(p) for p in (caffemodel, mean) if p and Path(p).exists()
+    ):
+        raise ValueError(f"Expected another file to write to; received: {output}")
+    net = read_net(caffemodel)
+    if not net.params:
+        raise ValueError(
+            f"Expected a caffemodel with parameters; received: {caffemodel}, in which "
+            "no layer has any. A prototxt has none: pass the .caffemodel."
+        )
+    with replacing(output) as beside, h5py.File(beside, "w", track_order=True) as file:
+        file.attrs.update(_provenance(caffemodel, net))
+        file["prototxt"] = net.to_prototxt()
+        if mean is not None:
+            _write(file, "mean", np.moveaxis(read_mean(mean), 0, -1))
+            file["mean"].attrs["source_file"] = Path(mean).name
+        _write_layers(file, net, progress)
+    return output
+
+
+def _provenance(caffemodel: Path, net: Net) -> dict:
+    with open(caffemodel, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "source_file": caffemodel.name,
+        "source_size": caffemodel.stat().st_size,
+        "source_sha256": digest,
+        "caffe_format": net.version,
+        "net_name": net.name,
+        "converter": f"keras_caffe_zoo {_package_version()}",
+    }
+
+
+def _package_version() -> str:
+    try:
+        return version("keras_caffe_zoo")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"
+
+
+def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
+    layers = {layer.name: layer for layer in net.layers if layer.blobs}
+    channels = flattened_channels(net)
+    total = sum(blob.nbytes for layer in layers.values() for blob in layer.blobs)
+    bar = keras.utils.Progbar(total, unit_name="byte") if progress else None
+    for index, (name, layer) in enumerate(layers.items()):
+        group = file.create_group(name, track_order=True)
+        group.attrs.update({"caffe_type": layer.type, "index": index})
+        arrays = _keras_arrays(layer, channels.get(name, 0))
+        if "kernel" in arrays and arrays["kernel"].ndim == 2:
+            group.attrs["input_channels"] = channels.get(name, 0)
+        for key, array in arrays.items():
+            _write(group, key, array)
+            if bar:
+                bar.add(array.nbytes)
+
+
+def _keras_arrays(layer, channels: int) -> dict[str, np.ndarray]:
+    weight, *rest = layer.blobs
+    if layer.type not in _KERNEL_TYPES or len(rest) > 1 or weight.ndim < 2:
+        return {f"blob{i}": blob for i, blob in enumerate(layer.blobs)}
+    if weight.ndim > 2:
+        kernel = layout.conv_kernel(weight)
+    else:
+        if layer.message.inner_product_param.transpose:
+            weight = weight.T
+        kernel = layout.dense_kernel(weight, channels or 1)
+    return {"kernel": kernel, **({"bias": rest[0]} if rest else {})}
+
+
+def _write(group: h5py.Group, key: str, array: np.ndarray) -> None:
+    array = np.ascontiguousarray(array, dtype="<f4")
+    dataset = group.create_dataset(key, data=array)
+    dataset.attrs["crc32"] = zlib.crc32(array)
+
+
+class StoredWeights:
+    """A converted weight file, open for reading.
+
+    Args:
+        path: The HDF5 file that `dump_caffe_weights` wrote.
+
+    Raises:
+        ValueError: If it is another kind of HDF5 file, or damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as error:
+            raise ValueError(
+                f"Expected an HDF5 file; received: {path}, which is damaged or "
+                f"something else ({error})."
+            ) from error
+        found = self._file.attrs.get("format"), self._file.attrs.get("format_version")
+        if found != (FORMAT, FORMAT_VERSION):
+            self._file.close()
+            raise ValueError(
+                "Expected an HDF5 file written by `keras-caffe-zoo dump` (format "
+                f"version {FORMAT_VERSION}); received: {path} with format and version "
+                f"{found}."
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    @property
+    def net(self) -> Net:
+        """The net's structure, without weights."""
+        return parse_prototxt(self._file["prototxt"].asstr()[()], str(self.path))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the layers with parameters, in Caffe's order."""
+        found = []
+
+        def visit(name, item):
+            if isinstance(item, h5py.Group) and "caffe_type" in item.attrs:
+                found.append((int(item.attrs["index"]), name))
+
+        self._file.visititems(visit)
+        return [name for _, name in sorted(found)]
+
+    def shapes(self, name: str) -> list[tuple[int, ...]]:
+        """Return the shapes of a layer's arrays as they are stored."""
+        return [item.shape for item in self._file[name].values()]
+
+    def arrays(self, name: str, channels: int) -> list[np.ndarray]:
+        """Return a layer's kernel and bias in Keras layout.
+
+        Args:
+            name: Caffe's layer name.
+            channels: How many channels the blob has that a dense layer flattens.
+
+        Raises:
+            ValueError: If the file is damaged, or was made for other channels.
+        """
+        group = self._file[name]
+        arrays = [self._read(item) for item in group.values()]
+        stored = int(group.attrs.get("input_channels", channels)) or 1
+        if stored != channels and 1 not in (stored, channels):
+            raise ValueError(
+                f"Expected a kernel for {channels} input channels for layer '{name}'; "
+                f"received: one for {stored} channels, in {self.path}."
+            )
+        if stored != channels:  # from one order of rows to the other, by Caffe's
+            weight = layout.dense_weight(arrays[0], stored)
+            arrays[0] = layout.dense_kernel(weight, channels)
+        return arrays
+
+    def _read(self, dataset: h5py.Dataset) -> np.ndarray:
+        try:
+            array = dataset[()]
+        except OSError as error:
+            raise self._damaged(dataset) from error
+        if zlib.crc32(array) != int(dataset.attrs["crc32"]):
+            raise self._damaged(dataset)
+        return array
+
+    def _damaged(self, dataset: h5py.Dataset) -> ValueError:
+        return ValueError(
+            f"Expected the weights that were stored; received: {self.path}, in which "
+            f"{dataset.name} is damaged. Delete the file and convert it again."
+        )

@@ -1,0 +1,172 @@
+"""Move the bytes of one URL or archive member to one verified file.
+
+Nothing here chooses, retries or replaces: that is `download.py`. Every fault of the
+source is a `SourceError`; an `OSError` that gets out is a fault of our own disk.
+"""
+
+import contextlib
+import os
+import sys
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from keras_caffe_zoo.weights.manifest import WeightFile
+from keras_caffe_zoo.weights.verify import CHUNK_BYTES, Meter
+
+QUIET_SECONDS = 1.0  # a download shorter than this shows no progress bar
+USER_AGENT = "keras-caffe-zoo (Python urllib)"
+HTML_STARTS = (b"<!doctype", b"<html", b"<head", b"<?xml")
+
+
+class SourceError(Exception):
+    """One source failed; `transient` means that trying again may help."""
+
+    def __init__(self, reason: str, transient: bool = False):
+        super().__init__(reason)
+        self.transient = transient
+
+
+def say(message: str) -> None:
+    """Prints, unless Keras' interactive logging was switched off."""
+    keras = sys.modules.get("keras")  # not imported: then nobody changed its settings
+    if keras is None or keras.config.is_interactive_logging_enabled():
+        print(message, flush=True)
+
+
+def transfer(
+    url: str, file: WeightFile, part: Path, *, progress: bool, timeout: float
+) -> None:
+    """Downloads one URL to `part` and verifies it.
+
+    Raises:
+        SourceError: If the URL does not give the right file.
+    """
+    with contextlib.closing(_open(url, timeout)) as response:
+        declared = response.headers.get("Content-Length")
+        declared = int(declared) if declared and declared.isdigit() else None
+        if file.size and declared and declared != file.size:
+            reason = f"expected {file.size} bytes; received: {declared} bytes announced"
+            raise SourceError(reason)
+        show = _Progress(file.name, url, declared or file.size, progress)
+        store(_response_chunks(response, declared), part, file, show)
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http and https only."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        _require_scheme(newurl, ("http", "https"))
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _require_scheme(url: str, allowed: tuple[str, ...]) -> str:
+    scheme = urlsplit(url).scheme
+    if scheme not in allowed:
+        expected = ", ".join(allowed)
+        raise SourceError(f"expected a URL of scheme {expected}; received: {url}")
+    return scheme
+
+
+def _open(url: str, timeout: float):
+    scheme = _require_scheme(url, ("http", "https", "file"))
+    opener = urllib.request.build_opener(_SafeRedirects)
+    request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT})
+    try:
+        return opener.open(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        transient = error.code in (408, 425, 429) or error.code >= 500
+        error.close()
+        raise SourceError(f"HTTP {error.code} {error.reason}", transient) from error
+    except (OSError, HTTPException, ValueError) as error:
+        reason = str(getattr(error, "reason", error)) or type(error).__name__
+        raise SourceError(reason, transient=scheme != "file") from error
+
+
+def _response_chunks(response, declared: int | None) -> Iterator[bytes]:
+    received = 0
+    try:
+        while chunk := response.read(CHUNK_BYTES):
+            received += len(chunk)
+            yield chunk
+    except (OSError, HTTPException) as error:
+        reason = f"connection lost after {received} bytes ({error})"
+        raise SourceError(reason, transient=True) from error
+    if declared is not None and received < declared:
+        reason = f"connection closed after {received} of {declared} bytes"
+        raise SourceError(reason, transient=True)
+
+
+def member_chunks(archive: Path, file: WeightFile) -> Iterator[bytes]:
+    """Reads the member `file` names as a stream: no path from the archive is used.
+
+    Raises:
+        SourceError: If the archive is damaged or has no such regular file.
+    """
+    try:
+        with tarfile.open(archive, "r|*") as tar:
+            for info in tar:
+                if info.isreg() and PurePosixPath(info.name).name == file.member:
+                    member = tar.extractfile(info)
+                    while chunk := member.read(CHUNK_BYTES):
+                        yield chunk
+                    return
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise SourceError(f"damaged archive ({error})") from error
+    raise SourceError(f"the archive has no file {file.member}")
+
+
+def store(
+    chunks: Iterable[bytes],
+    part: Path,
+    file: WeightFile,
+    show: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Writes the chunks to `part`, never more than allowed, and verifies them.
+
+    Raises:
+        SourceError: If the chunks are not the file that the manifest describes.
+    """
+    meter = Meter(file)
+    with open(part, "wb") as handle:
+        for chunk in chunks:
+            if meter.size == 0 and chunk.lstrip()[:16].lower().startswith(HTML_STARTS):
+                raise SourceError("received a web page instead of the file")
+            meter.add(chunk)
+            if meter.size > meter.limit:
+                raise SourceError(f"received more than {meter.limit} bytes")
+            handle.write(chunk)
+            show(meter.size)
+        handle.flush()
+        os.fsync(handle.fileno())
+    try:
+        meter.verify()
+    except ValueError as error:
+        raise SourceError(str(error)) from error
+
+
+class _Progress:
+    """Says what is downloaded; a bar appears once it has taken a while."""
+
+    def __init__(self, name: str, url: str, total: int | None, enabled: bool):
+        self.total, self.enabled, self.bar = total, enabled, None
+        self.start = time.monotonic()
+        if enabled:
+            size = f" ({total / 1e6:.0f} MB)" if total and total >= 1e6 else ""
+            say(f"Downloading {name}{size} from {url}")
+
+    def __call__(self, done: int) -> None:
+        too_soon = time.monotonic() - self.start < QUIET_SECONDS
+        if not self.enabled or not self.total or (self.bar is None and too_soon):
+            return
+        if self.bar is None:
+            from keras.utils import Progbar
+
+            self.bar = Progbar(self.total, interval=0.2, unit_name="byte")
+        self.bar.update(done)

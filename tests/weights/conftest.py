@@ -1,0 +1,149 @@
+"""A model host on this machine, and light processes that fetch from it."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "keras_caffe_zoo"
+
+# Workers skip the package's __init__ files, which import Keras: eight at once on two
+# cores would spend minutes on that.
+LIGHT_IMPORTS = f"""
+import sys, types
+for name, folder in (("keras_caffe_zoo", ""), ("keras_caffe_zoo.weights", "weights")):
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = [{str(PACKAGE)!r} + "/" + folder]
+"""
+
+
+class ModelHost:
+    """Serves what a test tells it to, and remembers what it was asked for."""
+
+    def __init__(self):
+        self.routes, self.requests, self.headers = {}, [], []
+        self.half_sent, self.release = threading.Event(), threading.Event()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.01,)).start()
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.server.server_port}/{name}"
+
+    def serve(self, name, *answers):
+        """Each request takes the next answer; the last one stays."""
+        self.routes[f"/{name}"] = list(answers)
+        return self.url(name)
+
+    def answer_when_all_wait(self, workers):
+        """Releases held answers once every worker has come far enough to collide."""
+        assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * len(
+            workers
+        )
+        time.sleep(0.3)
+        self.release.set()
+
+    def close(self):
+        self.release.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    @staticmethod
+    def body(data, code=200, length=None, send_length=True, **headers):
+        """Bytes; with a `length` above theirs, a dropped connection."""
+
+        def answer(request, host):
+            request.send_response(code)
+            for name, value in headers.items():
+                request.send_header(name.replace("_", "-"), value)
+            if send_length:
+                request.send_header("Content-Length", str(length or len(data)))
+            request.end_headers()
+            request.wfile.write(data)
+
+        return answer
+
+    @staticmethod
+    def status(code):
+        return ModelHost.body(b"an error page", code=code)
+
+    @staticmethod
+    def redirect(location):
+        return ModelHost.body(b"", code=302, Location=location)
+
+    @staticmethod
+    def hold(data):
+        """Sends nothing until the test sets `host.release`."""
+
+        def answer(request, host):
+            host.release.wait(60)
+            ModelHost.body(data)(request, host)
+
+        return answer
+
+    @staticmethod
+    def stall(data):
+        """Sends half of the bytes, then nothing until the host closes."""
+
+        def answer(request, host):
+            request.send_response(200)
+            request.send_header("Content-Length", str(len(data)))
+            request.end_headers()
+            request.wfile.write(data[: len(data) // 2])
+            request.wfile.flush()
+            host.half_sent.set()
+            host.release.wait(60)
+
+        return answer
+
+    def _handler(host):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                host.requests.append(self.path)
+                host.headers.append(dict(self.headers))
+                answers = host.routes.get(self.path, [host.status(404)])
+                answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                answer(self, host)
+
+            def log_message(self, *args):
+                pass
+
+        return Handler
+
+
+@pytest.fixture
+def host():
+    host = ModelHost()
+    yield host
+    host.close()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """No test sees the user's cache, mirror or proxy."""
+    monkeypatch.setenv("KERAS_CAFFE_ZOO_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("KERAS_CAFFE_ZOO_MIRROR", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def start_worker():
+    """Starts a light Python process; whatever still runs is killed at the end."""
+    started = []
+
+    def start(code):
+        command = [sys.executable, "-c", LIGHT_IMPORTS + code]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, env=dict(os.environ), **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
