@@ -1,5 +1,23 @@
 """What the sliding-window layers share: checks and Caffe's size arithmetic."""
 
+import keras
+
+
+def data_format(value: str | None) -> str:
+    """Return the data format, Keras' setting if it is `None`.
+
+    Raises:
+        ValueError: If it is another word.
+    """
+    if value is None:
+        return keras.config.image_data_format()
+    if value not in ("channels_first", "channels_last"):
+        raise ValueError(
+            "Expected `data_format` to be 'channels_first' or 'channels_last'; "
+            f"received: data_format={value!r}."
+        )
+    return value
+
 
 def pair(value, name: str, *, minimum: int) -> tuple[int, int]:
     """Return `value` as `(height, width)`.

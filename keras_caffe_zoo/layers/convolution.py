@@ -113,10 +113,11 @@ class CaffeConv2D(keras.layers.Conv2D):
 
     def _filter(self, inputs, kernel, bias, padding):
         outputs = self._convolve(inputs, kernel, padding)
-        if bias is not None:
-            if self.data_format == "channels_first":
-                bias = ops.reshape(bias, (-1, 1, 1))
-            outputs = ops.add(outputs, bias)
+        if bias is not None and self.data_format == "channels_last":
+            outputs = ops.add(outputs, bias)  # TensorFlow's bias_add, which it fuses
+        elif bias is not None:
+            # `ops.add` takes the width for the channels where both are equal.
+            outputs = outputs + ops.reshape(bias, (-1, 1, 1))
         return self.activation(outputs) if self._fuses_activation else outputs
 
     def _filter_groups(self, inputs, kernel, bias, padding):

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe_zoo.layers import _windows
+
 _REGIONS = ("across_channels", "within_channel")
 _WIDEST_BAND = 256  # channels; beyond, the product costs more than it saves
 
@@ -73,7 +75,7 @@ class CaffeLRN(keras.layers.Layer):
         self.beta = float(beta)
         self.k = float(k)
         self.norm_region = norm_region
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format = _windows.data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def call(self, inputs):
@@ -122,12 +124,12 @@ class CaffeLRN(keras.layers.Layer):
             return None
         index = np.arange(channels)
         near = np.abs(index[:, None] - index) <= self.local_size // 2
-        return (near * (self.alpha / self.local_size)).astype("float32")
+        return near * (self.alpha / self.local_size)
 
     def _sum_channels(self, squares):
         """Return alpha / n times the sum over n neighbouring channels."""
         if self._band is not None:
-            return ops.matmul(squares, ops.convert_to_tensor(self._band))
+            return ops.matmul(squares, ops.cast(self._band, squares.dtype))
         axis = -1 if self.data_format == "channels_last" else 1
         channels = squares.shape[axis]
         half = self.local_size // 2
@@ -145,9 +147,12 @@ class CaffeLRN(keras.layers.Layer):
         """Return alpha / n^2 times the sum over an n x n window of pixels."""
         channels = squares.shape[-1 if self.data_format == "channels_last" else 1]
         size = self.local_size
-        kernel = np.full((size, size, channels, 1), self.alpha / size**2, "float32")
+        kernel = np.full((size, size, channels, 1), self.alpha / size**2)
         return ops.depthwise_conv(
-            squares, kernel, padding="same", data_format=self.data_format
+            squares,
+            ops.cast(kernel, squares.dtype),
+            padding="same",
+            data_format=self.data_format,
         )
 
     def compute_output_shape(self, input_shape):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe_zoo.layers import _windows
 from keras_caffe_zoo.layers._windows import end_padding, pair, pooled_size
 
 _POOLS = ("max", "ave")
@@ -70,7 +71,7 @@ class CaffePool2D(keras.layers.Layer):
         else:
             self.kernel_size = pair(kernel_size, "kernel_size", minimum=1)
             self._check_pad()
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format = _windows.data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def _check_global(self, kernel_size):
@@ -210,6 +211,7 @@ class CaffePool2D(keras.layers.Layer):
 
 def _lowest(dtype):
     """Return what Caffe starts a maximum from, in `dtype`."""
-    if keras.backend.standardize_dtype(dtype) == "float16":
-        return float(np.finfo("float16").min)
-    return float(np.finfo("float32").min)
+    # The lowest float32 would round to infinity in half precision.
+    lowest = {"float16": -65504.0, "bfloat16": -(2.0**128 - 2.0**120)}
+    dtype = keras.backend.standardize_dtype(dtype)
+    return lowest.get(dtype, float(np.finfo("float32").min))

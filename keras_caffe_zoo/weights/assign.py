@@ -110,7 +110,7 @@ def _load_stored(model, stored, may_differ):
     check_structure(stored.net, model)
     for layer, name in _matched(model, stored.names, stored.path):
         arrays = stored.arrays(name, flat_channels(layer))
-        _assign(layer, arrays, stored.shapes(name), may_differ)
+        _assign(layer, arrays, list(stored.shapes(name).values()), may_differ)
 
 
 def _matched(model, names, path) -> Iterator[tuple[keras.Layer, str]]:
@@ -120,7 +120,9 @@ def _matched(model, names, path) -> Iterator[tuple[keras.Layer, str]]:
         name = caffe_name(layer.name)
         found = [n for n in (name, twin_name(name)) if n in names]
         pairs += [(layer, found[0])] if found else []
-        missing += [] if found else [f"'{name}' {[tuple(w.shape) for w in layer.weights]}"]
+        missing += (
+            [] if found else [f"'{name}' {[tuple(w.shape) for w in layer.weights]}"]
+        )
     if missing:
         raise ValueError(
             f"Expected weights for every layer of '{model.name}'; received none for "

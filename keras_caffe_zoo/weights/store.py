@@ -184,9 +184,9 @@ class StoredWeights:
         self._file.visititems(visit)
         return [name for _, name in sorted(found)]
 
-    def shapes(self, name: str) -> list[tuple[int, ...]]:
-        """Return the shapes of a layer's arrays as they are stored."""
-        return [item.shape for item in self._file[name].values()]
+    def shapes(self, name: str) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of a layer's arrays as they are stored, by their names."""
+        return {key: item.shape for key, item in self._file[name].items()}
 
     def arrays(self, name: str, channels: int) -> list[np.ndarray]:
         """Return a layer's kernel and bias in Keras layout.

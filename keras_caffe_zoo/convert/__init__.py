@@ -1,0 +1,1 @@
+"""Between Caffe's nets and Keras' models."""

@@ -1,0 +1,34 @@
+"""Features: the blobs inside a net as outputs."""
+
+from collections.abc import Sequence
+
+import keras
+
+from keras_caffe_zoo.convert.model import blob_tensor
+
+
+def feature_extractor(model: keras.Model, layers: str | Sequence[str]) -> keras.Model:
+    """Return a model that gives the values of layers inside another.
+
+    The name is that of Caffe's blob: `"fc7"` is taken after its ReLU, as `net.blobs`
+    had it. Of a fully convolutional net `"fc7"` is the map `fc7-conv`. The weights are
+    shared with `model`.
+
+    Args:
+        model: A model of the zoo, an imported one, or any functional model.
+        layers: One name, or several.
+
+    Returns:
+        A model with the same inputs, and as output one tensor for one name, or a dict
+        by name for several.
+
+    Raises:
+        ValueError: If the model has no blob or layer of a name.
+    """
+    if isinstance(layers, str):
+        outputs = blob_tensor(model, layers)
+    else:
+        outputs = {name: blob_tensor(model, name) for name in layers}
+        if not outputs:
+            raise ValueError("Expected at least one layer's name; received: none")
+    return keras.Model(model.inputs, outputs, name=f"{model.name}_features")
