@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -20,8 +19,6 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 after an error that was printed.
     """
-    # TensorFlow's start-up notes are no concern of who runs a command.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     arguments = _parser().parse_args(argv)
     try:
         result = arguments.run(arguments)

@@ -68,7 +68,8 @@ def _mean_for(entry, size) -> np.ndarray:
         return _centre(image, size)
     if image is not None and entry.mean.kind == "pixel":
         return image.mean((0, 1))  # for inputs of another size than its own
-    if entry.mean.channels is None:
+    channels = entry.mean.channels or entry.mean.stand_in
+    if channels is None:
         raise ValueError(
             f"Expected the mean image of {entry.name} ({entry.mean.file.name}) in the "
             "cache, since its channel means were never published; received: none. "
@@ -79,11 +80,11 @@ def _mean_for(entry, size) -> np.ndarray:
         _told.add(entry.name)
         say(
             f"The mean image of {entry.name} is not in the cache; subtracting the "
-            f"channel means {entry.mean.channels} instead. To have it, fetch "
+            f"channel means {channels} instead. To have it, fetch "
             f"{entry.mean.file.name} and run `keras-caffe-zoo install {entry.name} "
             f"{entry.mean.file.name}`."
         )
-    return np.asarray(entry.mean.channels, "float32")
+    return np.asarray(channels, "float32")
 
 
 def _covers(mean, shape, size) -> bool:

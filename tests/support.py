@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+from golden_pattern import pattern  # noqa: F401  the goldens' formula arrays
 
 GOLDENS = pathlib.Path(__file__).parent / "goldens"
 
@@ -28,17 +29,6 @@ def nhwc(array):
 def nchw(array):
     """Return a channels-last array as a Caffe blob."""
     return np.moveaxis(np.asarray(array), -1, 1) if np.ndim(array) == 4 else array
-
-
-def pattern(shape, seed, scale):
-    """Return the goldens' formula arrays (see tests/goldens/golden_pattern.py)."""
-    n = int(np.prod(shape))
-    x = np.arange(n, dtype=np.uint32) + np.uint32((seed * 2654435761) % 2**32)
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        x ^= x >> np.uint32(shift)
-        x *= np.uint32(factor)
-    x ^= x >> np.uint32(16)
-    return ((x / 2.0**32 - 0.5) * scale).astype(np.float32).reshape(shape)
 
 
 def relative_error(actual, expected):

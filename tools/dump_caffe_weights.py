@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Convert a .caffemodel into one HDF5 file in Keras layout.
+"""Convert a .caffemodel into one HDF5 file in Keras layout, as `keras-caffe-zoo dump`.
 
-    python tools/dump_caffe_weights.py NET.caffemodel [--mean MEAN.binaryproto] -o OUT.h5
-
-The same as `keras-caffe-zoo dump`.
+    python tools/dump_caffe_weights.py NET.caffemodel [--mean MEAN.binaryproto] \\
+        -o OUT.h5
 """
 
 import sys

@@ -5,6 +5,8 @@ blob in C, H, W order. Keras stores (height, width, in / groups, out) and flatte
 H, W, C order. Nothing outside this module transposes weights.
 """
 
+import math
+
 import numpy as np
 
 
@@ -48,8 +50,5 @@ def fits_by_reshape(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     if len(shape) == len(target):
         return tuple(shape) == tuple(target)
     same_outputs = shape[-1] == target[-1]
-    return (
-        {len(shape), len(target)} == {2, 4}
-        and same_outputs
-        and (np.prod(shape, dtype=np.int64) == np.prod(target, dtype=np.int64))
-    )
+    same_size = math.prod(shape) == math.prod(target)
+    return {len(shape), len(target)} == {2, 4} and same_outputs and same_size

@@ -1,23 +1,27 @@
-r"""Caffe's layer names as Keras layer names, and back: the one mapping.
+"""Caffe's layer names as Keras layer names, and back: the one mapping.
 
-Keras (and TensorFlow's name scopes beneath it) allow letters, digits and `_.-\>`.
-Caffe allows anything, and GoogLeNet and SqueezeNet use `/`. So `/` becomes `>`, and
-any other character that Keras would refuse becomes its code point between
-backslashes: `inception_3a/1x1` is `inception_3a>1x1`, `a b` is `a\20\b`. A name
-that starts with neither a letter nor a digit gets a dot before it.
+Keras, and TensorFlow's graphs beneath it, allow letters, digits, `_.-`, and `>` before
+a letter, digit or dot. Caffe allows anything, and GoogLeNet and SqueezeNet use `/`. So
+`/` becomes `>`, and any other character that would be refused becomes its code point
+between `_x` and `_`: `inception_3a/1x1` is `inception_3a>1x1`, `a b` is `a_x20_b`. A
+name that starts with neither a letter nor a digit gets a dot before it.
 """
 
 import re
 
 CONV_SUFFIX = "-conv"
 
-_ESCAPED = re.compile(r"\\([0-9a-f]+)\\")
-_REFUSED = re.compile(r"[^A-Za-z0-9_.\-/]")
+_ESCAPED = re.compile(r"_x([0-9a-f]+)_")
+_REFUSED = re.compile(
+    r"[^A-Za-z0-9_.\-/]"
+    r"|/(?![A-Za-z0-9.])"
+    r"|_(?=x[0-9a-f]+[^A-Za-z0-9.\-])"  # would read as the start of an escape
+)
 
 
 def keras_name(caffe_name: str) -> str:
     """Return the Keras name of a Caffe layer or blob."""
-    name = _REFUSED.sub(lambda m: f"\\{ord(m[0]):x}\\", caffe_name)
+    name = _REFUSED.sub(lambda m: f"_x{ord(m[0]):x}_", caffe_name)
     if not name[:1].isalnum():
         name = "." + name
     return name.replace("/", ">")

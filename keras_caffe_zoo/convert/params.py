@@ -181,7 +181,10 @@ def kernel_from_caffe(layer: keras.Layer, blobs: Arrays) -> Arrays:
     weight, *bias = blobs
     if weight.ndim > 2:
         return [layout.conv_kernel(weight), *bias]
-    return [layout.dense_kernel(weight, flat_channels(layer)), *bias]
+    channels = flat_channels(layer)
+    if weight.ndim == 2 and weight.shape[1] % channels == 0:
+        weight = layout.dense_kernel(weight, channels)
+    return [weight, *bias]  # as it is where it cannot fit, for `fitted` to tell
 
 
 _CODECS = {

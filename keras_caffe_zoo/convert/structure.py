@@ -1,5 +1,7 @@
 """What a Caffe net's structure tells: channels of blobs, and whether a model is it."""
 
+import numpy as np
+
 from keras_caffe_zoo.caffe import Layer, Net
 from keras_caffe_zoo.convert.names import caffe_name, twin_name
 
@@ -48,6 +50,17 @@ def _channels(layer: Layer, bottoms: list[int | None]) -> int | None:
             return None
         return bottoms[0]
     return None
+
+
+def learned_blobs(layer: Layer) -> list[np.ndarray]:
+    """Return a layer's blobs, an InnerProduct's weights as (O, I) in any case.
+
+    With `transpose: true` Caffe stores them as (I, O).
+    """
+    if layer.type == "InnerProduct" and layer.message.inner_product_param.transpose:
+        weight, *bias = layer.blobs
+        return [weight.T, *bias]
+    return layer.blobs
 
 
 def check_structure(net: Net, model) -> None:

@@ -17,8 +17,9 @@ import keras
 
 from keras_caffe_zoo.convert.names import conv_name
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
-from keras_caffe_zoo.weights import converted_weights, load_weights
+from keras_caffe_zoo.weights import load_published, load_weights
 
+FC_UNITS = 4096  # width of fc6 and fc7
 CHANNELS_LAST = {"data_format": "channels_last"}  # whatever Keras' setting is
 
 
@@ -193,9 +194,9 @@ class Plan:
     def _classifier(self, x, window):
         if not self.fully_convolutional:
             x = keras.layers.Flatten(name="flatten", **CHANNELS_LAST)(x)
-        x = self._inner_product(x, 4096, "fc6", window, activation="relu")
+        x = self._inner_product(x, FC_UNITS, "fc6", window, activation="relu")
         x = keras.layers.Dropout(0.5, name="drop6")(x)
-        x = self._inner_product(x, 4096, "fc7", 1, activation="relu")
+        x = self._inner_product(x, FC_UNITS, "fc7", 1, activation="relu")
         x = keras.layers.Dropout(0.5, name="drop7")(x)
         x = self._inner_product(x, self.classes, "fc8", 1)
         if self.classifier_activation in (None, "linear"):
@@ -214,10 +215,10 @@ class Plan:
     def _load(self, model: keras.Model) -> None:
         if self.weights is None:
             return
-        path = self.weights
-        if path == "caffe":
-            path = converted_weights(self.model)
         new_head = ()
         if self.include_top and self.classes != self.classes_published:
             new_head = ("fc8",)
-        load_weights(model, path, may_differ=new_head)
+        if self.weights == "caffe":
+            load_published(model, self.model, may_differ=new_head)
+        else:
+            load_weights(model, self.weights, may_differ=new_head)

@@ -1,6 +1,6 @@
-"""Published weights: what is known of them, where they are kept, how they are loaded."""
+"""Published weights: what is known of them, where they are, how they are loaded."""
 
-from keras_caffe_zoo.weights.assign import load_weights
+from keras_caffe_zoo.weights.assign import load_published, load_weights
 from keras_caffe_zoo.weights.cache import (
     cache_dir,
     cached_path,
@@ -21,6 +21,7 @@ __all__ = [
     "converted_weights",
     "dump_caffe_weights",
     "install",
+    "load_published",
     "load_weights",
     "mean_image",
     "model_entry",

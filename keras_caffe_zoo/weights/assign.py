@@ -17,8 +17,9 @@ from keras_caffe_zoo.convert.params import (
     flat_channels,
     layers_with_weights,
 )
-from keras_caffe_zoo.convert.structure import check_structure
-from keras_caffe_zoo.weights.store import FORMAT, StoredWeights
+from keras_caffe_zoo.convert.structure import check_structure, learned_blobs
+from keras_caffe_zoo.weights.cache import converted_weights
+from keras_caffe_zoo.weights.store import FORMAT, DamagedFileError, StoredWeights
 from keras_caffe_zoo.weights.transfer import say
 
 KERAS_SUFFIX = ".weights.h5"
@@ -57,6 +58,29 @@ def load_weights(
         _load_keras(model, path)
 
 
+def load_published(
+    model: keras.Model, name: str, *, may_differ: Collection[str] = ()
+) -> None:
+    """Load the published weights of a net of the zoo, from the cache or by download.
+
+    Args:
+        model: The model.
+        name: The net's name in the manifest.
+        may_differ: As in `load_weights`.
+
+    Raises:
+        WeightsDownloadError: If they are not in the cache and cannot be downloaded.
+        ValueError: If they do not fit the model.
+    """
+    path = converted_weights(name)
+    try:
+        load_weights(model, path, may_differ=may_differ)
+    except DamagedFileError as error:
+        say(f"{error} Replacing it.")
+        path.unlink(missing_ok=True)
+        load_weights(model, converted_weights(name), may_differ=may_differ)
+
+
 def _is_hdf5(path: Path) -> bool:
     with open(path, "rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
@@ -67,7 +91,7 @@ def _is_ours(path: Path) -> bool:
         with h5py.File(path, "r") as file:
             return file.attrs.get("format") == FORMAT
     except OSError as error:
-        raise ValueError(
+        raise DamagedFileError(
             f"Expected a file of weights; received: {path}, a damaged HDF5 file "
             f"({error}). Fetch or convert it again."
         ) from error
@@ -99,7 +123,8 @@ def _load_caffemodel(model, path, may_differ):
             source=str(path),
         )
     check_structure(net, model)
-    params = net.params
+    params = {layer.name: learned_blobs(layer) for layer in net.layers if layer.blobs}
+    del net
     for layer, name in _matched(model, params, path):
         blobs = params.pop(name)  # so that memory shrinks as the model fills
         arrays = codec(layer).decode(layer, blobs)

@@ -56,6 +56,8 @@ class MeanSpec:
         kind: `"image"` (size of the resized image, cropped with it), `"pixel"` (size
             of the input, subtracted after the crop) or `"channels"`.
         channels: Channel means (B, G, R) in 0-255.
+        stand_in: Channel means of a related net, for when the image is not at hand
+            and its own channel means were never published; the notes say whose.
         shape: Height and width of the mean image.
         file: The published `.binaryproto`.
         notes: Anything else worth knowing.
@@ -64,6 +66,7 @@ class MeanSpec:
     name: str
     kind: str
     channels: tuple[float, float, float] | None = None
+    stand_in: tuple[float, float, float] | None = None
     shape: tuple[int, int] | None = None
     file: WeightFile | None = None
     notes: str | None = None
@@ -201,7 +204,8 @@ def _file(value: dict | None) -> WeightFile | None:
 
 
 def _mean(name: str, value: dict) -> MeanSpec:
-    pair = {key: value[key] and tuple(value[key]) for key in ("channels", "shape")}
+    keys = ("channels", "stand_in", "shape")
+    pair = {key: tuple(value[key]) for key in keys if value.get(key)}
     return MeanSpec(name, **{**value, **pair, "file": _file(value["file"])})
 
 

@@ -23,12 +23,12 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
 from keras_caffe_zoo.convert import layout
-from keras_caffe_zoo.convert.structure import flattened_channels
+from keras_caffe_zoo.convert.structure import flattened_channels, learned_blobs
 from keras_caffe_zoo.weights.files import replacing
 
 FORMAT = "keras_caffe_zoo weights"
 FORMAT_VERSION = 1
-_KERNEL_TYPES = ("Convolution", "InnerProduct")
+_KERNEL_TYPES = ("Convolution", "InnerProduct", "")  # "": a file without structure
 
 
 def dump_caffe_weights(
@@ -65,7 +65,7 @@ def dump_caffe_weights(
             f"Expected a caffemodel with parameters; received: {caffemodel}, in which "
             "no layer has any. A prototxt has none: pass the .caffemodel."
         )
-    with replacing(output) as beside, h5py.File(beside, "w", track_order=True) as file:
+    with replacing(output) as beside, h5py.File(beside, "w") as file:
         file.attrs.update(_provenance(caffemodel, net))
         file["prototxt"] = net.to_prototxt()
         if mean is not None:
@@ -103,7 +103,7 @@ def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
     total = sum(blob.nbytes for layer in layers.values() for blob in layer.blobs)
     bar = keras.utils.Progbar(total, unit_name="byte") if progress else None
     for index, (name, layer) in enumerate(layers.items()):
-        group = file.create_group(name, track_order=True)
+        group = file.require_group(name)  # there already if "a/b" came before "a"
         group.attrs.update({"caffe_type": layer.type, "index": index})
         arrays = _keras_arrays(layer, channels.get(name, 0))
         if "kernel" in arrays and arrays["kernel"].ndim == 2:
@@ -115,14 +115,12 @@ def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
 
 
 def _keras_arrays(layer, channels: int) -> dict[str, np.ndarray]:
-    weight, *rest = layer.blobs
+    weight, *rest = learned_blobs(layer)
     if layer.type not in _KERNEL_TYPES or len(rest) > 1 or weight.ndim < 2:
         return {f"blob{i}": blob for i, blob in enumerate(layer.blobs)}
     if weight.ndim > 2:
         kernel = layout.conv_kernel(weight)
     else:
-        if layer.message.inner_product_param.transpose:
-            weight = weight.T
         kernel = layout.dense_kernel(weight, channels or 1)
     return {"kernel": kernel, **({"bias": rest[0]} if rest else {})}
 
@@ -131,6 +129,19 @@ def _write(group: h5py.Group, key: str, array: np.ndarray) -> None:
     array = np.ascontiguousarray(array, dtype="<f4")
     dataset = group.create_dataset(key, data=array)
     dataset.attrs["crc32"] = zlib.crc32(array)
+
+
+class DamagedFileError(ValueError):
+    """A file of weights is not what was once written."""
+
+
+def _keys(group: h5py.Group) -> list[str]:
+    """Return the names of a layer's arrays in order; HDF5 sorts them by alphabet.
+
+    A layer `a` may have the group of a layer `a/b` beside its arrays.
+    """
+    keys = [key for key, item in group.items() if isinstance(item, h5py.Dataset)]
+    return sorted(keys, key=("kernel", "bias", *map("blob{}".format, range(99))).index)
 
 
 class StoredWeights:
@@ -186,7 +197,8 @@ class StoredWeights:
 
     def shapes(self, name: str) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a layer's arrays as they are stored, by their names."""
-        return {key: item.shape for key, item in self._file[name].items()}
+        group = self._file[name]
+        return {key: group[key].shape for key in _keys(group)}
 
     def arrays(self, name: str, channels: int) -> list[np.ndarray]:
         """Return a layer's kernel and bias in Keras layout.
@@ -199,14 +211,17 @@ class StoredWeights:
             ValueError: If the file is damaged, or was made for other channels.
         """
         group = self._file[name]
-        arrays = [self._read(item) for item in group.values()]
+        arrays = [self._read(group[key]) for key in _keys(group)]
         stored = int(group.attrs.get("input_channels", channels)) or 1
         if stored != channels and 1 not in (stored, channels):
             raise ValueError(
                 f"Expected a kernel for {channels} input channels for layer '{name}'; "
                 f"received: one for {stored} channels, in {self.path}."
             )
-        if stored != channels:  # from one order of rows to the other, by Caffe's
+        fits = arrays[0].shape[0] % channels == 0  # if not, the caller tells
+        if (
+            stored != channels and fits
+        ):  # from one order of rows to the other, by Caffe's
             weight = layout.dense_weight(arrays[0], stored)
             arrays[0] = layout.dense_kernel(weight, channels)
         return arrays
@@ -220,8 +235,8 @@ class StoredWeights:
             raise self._damaged(dataset)
         return array
 
-    def _damaged(self, dataset: h5py.Dataset) -> ValueError:
-        return ValueError(
+    def _damaged(self, dataset: h5py.Dataset) -> DamagedFileError:
+        return DamagedFileError(
             f"Expected the weights that were stored; received: {self.path}, in which "
             f"{dataset.name} is damaged. Delete the file and convert it again."
         )

@@ -1,0 +1,36 @@
+"""Starts the command `keras-caffe-zoo` without TensorFlow's start-up notes.
+
+TensorFlow prints a dozen lines when it is imported and when it first looks for a GPU,
+whatever its log level. Importing anything in the package imports it, so they have to be
+kept off the terminal out here.
+"""
+
+import contextlib
+import os
+import sys
+
+
+def main():
+    """Run the command; return its exit status."""
+    with _silent_stderr():
+        import keras
+
+        keras.ops.zeros(1)  # looks for devices
+
+    from keras_caffe_zoo.cli import main
+
+    return main()
+
+
+@contextlib.contextmanager
+def _silent_stderr():
+    """Send what native code writes to the terminal's error stream nowhere."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,145 @@
+"""`caffe_params` and `set_caffe_params` on models whose answers NumPy knows."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from support import relative_error
+
+from keras_caffe_zoo.convert.params import caffe_params, flat_channels, set_caffe_params
+from keras_caffe_zoo.layers import CaffeConv2D
+
+LAST = {"data_format": "channels_last"}
+
+
+def little_net(convolutional=False):
+    """conv (3x3, two groups) -> ReLU -> fc over 4x5 pixels -> dropout -> fc2."""
+    inputs = keras.Input((6, 7, 4))
+    x = CaffeConv2D(6, 3, groups=2, activation="relu", name="a>conv", **LAST)(inputs)
+    if convolutional:
+        x = CaffeConv2D(5, (4, 5), name="fc-conv", **LAST)(x)
+        x = keras.layers.Dropout(0.5)(x)
+        x = CaffeConv2D(3, 1, name="fc2-conv", **LAST)(x)
+    else:
+        x = keras.layers.Flatten(**LAST)(x)
+        x = keras.layers.Dense(5, name="fc")(x)
+        x = keras.layers.Dropout(0.5)(x)
+        x = keras.layers.Dense(3, name="fc2")(x)
+    return keras.Model(inputs, x)
+
+
+SHAPES = {
+    "a/conv": [(6, 2, 3, 3), (6,)],
+    "fc": [(5, 6 * 4 * 5), (5,)],
+    "fc2": [(3, 5), (3,)],
+}
+
+
+def params(shapes=SHAPES):
+    rng = np.random.default_rng(0)
+    return {
+        name: [rng.standard_normal(shape).astype("float32") for shape in pair]
+        for name, pair in shapes.items()
+    }
+
+
+def caffe_forward(x, arrays):
+    """What Caffe computes of (N, C, H, W): grouped convolution, C, H, W order."""
+    weight, bias = arrays["a/conv"]
+    y = np.zeros((x.shape[0], 6, 4, 5))
+    for o, i, j in np.ndindex(6, 4, 5):
+        channels = slice(0, 2) if o < 3 else slice(2, 4)
+        patch = x[:, channels, i : i + 3, j : j + 3]
+        y[:, o, i, j] = (patch * weight[o]).sum(axis=(1, 2, 3)) + bias[o]
+    y = np.maximum(y, 0).reshape(x.shape[0], -1)
+    for name in ("fc", "fc2"):
+        y = y @ arrays[name][0].T + arrays[name][1]
+    return y
+
+
+@pytest.mark.parametrize("convolutional", [False, True])
+def test_the_model_computes_what_caffe_does_with_the_same_arrays(convolutional):
+    arrays, model = params(), little_net(convolutional)
+    set_caffe_params(model, arrays)
+    x = np.random.default_rng(1).standard_normal((2, 4, 6, 7)).astype("float32")
+    y = model.predict(np.moveaxis(x, 1, -1), verbose=0).reshape(2, 3)
+    assert relative_error(y, caffe_forward(x, arrays)) <= 2e-6
+
+
+def test_what_was_set_is_given_back_by_caffes_names():
+    arrays, model = params(), little_net()
+    set_caffe_params(model, arrays)
+    found = caffe_params(model)
+    assert list(found) == ["a/conv", "fc", "fc2"]
+    for name, blobs in arrays.items():
+        for ours, blob in zip(found[name], blobs, strict=True):
+            np.testing.assert_array_equal(ours, blob)
+
+
+def test_convolutional_twins_give_four_axes_and_take_them_back():
+    arrays, model = params(), little_net(convolutional=True)
+    set_caffe_params(model, arrays)
+    found = caffe_params(model)
+    np.testing.assert_array_equal(
+        found["fc-conv"][0], arrays["fc"][0].reshape(5, 6, 4, 5)
+    )
+    dense = little_net()
+    set_caffe_params(dense, found)
+    np.testing.assert_array_equal(caffe_params(dense)["fc"][0], arrays["fc"][0])
+
+
+def test_layers_that_are_not_named_keep_their_values():
+    arrays, model = params(), little_net()
+    set_caffe_params(model, arrays)
+    set_caffe_params(model, {"fc2": [np.ones((3, 5)), np.ones(3)]})
+    found = caffe_params(model)
+    np.testing.assert_array_equal(found["fc"][0], arrays["fc"][0])
+    np.testing.assert_array_equal(found["fc2"][0], np.ones((3, 5)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fc9": [np.ones((3, 5))]}, "received also: 'fc9'"),
+        ({"fc": [np.ones((5, 119)), np.ones(5)]}, "layer 'fc'"),
+        ({"fc2": [np.ones((3, 5))]}, "[(5, 3), (3,)] (Keras layout) for layer 'fc2'"),
+        ({"fc2": [np.ones((5, 3)), np.ones(3)]}, "which are [(5, 3), (3,)]"),
+        ({"a/conv": [np.ones((6, 4, 3, 3)), np.ones(6)]}, "layer 'a>conv'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_is_set(change, message):
+    arrays, model = params(), little_net()
+    set_caffe_params(model, arrays)
+    others = {name: [b + 1 for b in blobs] for name, blobs in arrays.items()}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        set_caffe_params(model, {**others, **change})
+    np.testing.assert_array_equal(caffe_params(model)["a/conv"][0], arrays["a/conv"][0])
+
+
+def test_a_layer_that_caffe_does_not_have_is_refused_by_name():
+    inputs = keras.Input((4, 3))
+    model = keras.Model(inputs, keras.layers.GRU(2, name="memory")(inputs))
+    with pytest.raises(ValueError, match="layer 'memory' of class GRU"):
+        caffe_params(model)
+
+
+@pytest.mark.parametrize(
+    ("between", "channels"),
+    [
+        ([keras.layers.Flatten(**LAST)], 4),
+        ([keras.layers.Flatten(data_format="channels_first")], 6),
+        ([keras.layers.ReLU(), keras.layers.Flatten(**LAST)], 4),
+        ([keras.layers.Flatten(**LAST), keras.layers.Dropout(0.5)], 4),
+        ([keras.layers.Reshape((-1,))], 4),
+        ([keras.layers.Permute((3, 1, 2)), keras.layers.Flatten(**LAST)], 1),
+        ([keras.layers.GlobalMaxPooling2D(**LAST)], 1),
+    ],
+)
+def test_a_dense_layer_knows_the_channels_that_were_flattened(between, channels):
+    x = inputs = keras.Input((6, 7, 4))
+    for layer in between:
+        x = layer.from_config(layer.get_config())(x)
+    dense = keras.layers.Dense(2)
+    model = keras.Model(inputs, dense(x))
+    assert flat_channels(model.layers[-1]) == channels

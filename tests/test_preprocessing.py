@@ -1,0 +1,181 @@
+"""Preprocessing against caffe.io's answers and OpenCV's resizing rule."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from support import golden
+
+from keras_caffe_zoo import load_image, preprocess_input
+from keras_caffe_zoo.caffe import write_mean
+from keras_caffe_zoo.preprocessing import read_picture, resize
+from keras_caffe_zoo.weights import install, model_entry
+
+CASE = golden("preprocess")
+MEAN = model_entry("caffenet").mean.channels
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_CAFFE_ZOO_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def crop():
+    top, left, bottom, right = CASE["crop_box"]
+    return CASE["image"][top:bottom, left:right]
+
+
+def expected(name):
+    return CASE[name].transpose(1, 2, 0)
+
+
+def test_channel_means_equal_caffe_io(crop):
+    np.testing.assert_allclose(
+        preprocess_input(crop, "caffenet"), expected("caffe_pixel"), atol=1e-4
+    )
+
+
+def test_published_mean_image_is_cut_to_the_centre_as_caffe_io_does(crop, tmp_path):
+    published = CASE["mean_image"]
+    shift = np.array(MEAN)[:, None, None] - published.mean((1, 2), keepdims=True)
+    write_mean(tmp_path / "imagenet_mean.binaryproto", published + shift)
+    install("caffenet", tmp_path / "imagenet_mean.binaryproto")
+    wanted = expected("caffe_image") - shift.transpose(1, 2, 0)
+    np.testing.assert_allclose(preprocess_input(crop, "caffenet"), wanted, atol=1e-3)
+
+
+def test_mean_image_given_by_hand_equals_caffe_io(crop):
+    mean = expected("mean_image")
+    np.testing.assert_allclose(
+        preprocess_input(crop, "caffenet", mean=mean),
+        expected("caffe_image"),
+        atol=1e-4,
+    )
+
+
+def test_pixel_mean_serves_its_own_size_and_its_average_any_other(tmp_path):
+    mean = np.random.default_rng(0).uniform(90, 130, (3, 224, 224)).astype("float32")
+    write_mean(tmp_path / "VGG_mean.binaryproto", mean)
+    install("vgg_cnn_s", tmp_path / "VGG_mean.binaryproto")
+    zeros = np.zeros((1, 224, 224, 3), "uint8")
+    np.testing.assert_allclose(
+        preprocess_input(zeros, "vgg_cnn_s")[0], -mean.transpose(1, 2, 0)
+    )
+    wide = preprocess_input(np.zeros((1, 451, 451, 3)), "vgg_cnn_s")
+    np.testing.assert_allclose(wide[0, 7, 9], -mean.mean((1, 2)), rtol=1e-5)
+
+
+def test_batches_channels_first_tensors_and_types_agree(crop):
+    wanted = preprocess_input(crop, "caffenet")
+    batch = preprocess_input(crop[None].astype("float64"), "caffenet")
+    np.testing.assert_array_equal(batch[0], wanted)
+    first = preprocess_input(crop.transpose(2, 0, 1), "caffenet", "channels_first")
+    np.testing.assert_array_equal(first.transpose(1, 2, 0), wanted)
+    tensor = preprocess_input(keras.ops.convert_to_tensor(crop), "caffenet")
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(tensor), wanted)
+    assert batch.dtype == first.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_input_is_never_changed(crop, dtype):
+    images = crop.astype(dtype)
+    before = images.copy()
+    preprocess_input(images, "caffenet")
+    np.testing.assert_array_equal(images, before)
+
+
+def test_missing_mean_image_is_said_once(capsys, monkeypatch):
+    monkeypatch.setattr("keras_caffe_zoo.preprocessing._told", set())
+    for _ in range(2):
+        preprocess_input(np.zeros((4, 4, 3)), "vgg_cnn_s")
+    said = capsys.readouterr().out
+    assert said.count("VGG_mean.binaryproto") == 2  # the name, and the command
+    assert said.count("not in the cache") == 1
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "message"),
+    [
+        (np.zeros((2, 2)), {}, r"received: shape \(2, 2\)"),
+        (np.zeros((2, 4, 4, 1)), {}, r"received: shape \(2, 4, 4, 1\)"),
+        (np.zeros((4, 4, 3)), {"mean": np.zeros((2, 2, 3))}, "no smaller than"),
+        (np.zeros((4, 4, 3)), {"model": "lenet"}, "received: 'lenet'"),
+    ],
+)
+def test_bad_input_is_refused(images, options, message):
+    with pytest.raises(ValueError, match=message):
+        preprocess_input(images, **{"model": "caffenet", **options})
+
+
+def half_pixel_bilinear(image, size):
+    """Return OpenCV's INTER_LINEAR, pixel by pixel, before rounding."""
+    out = np.empty((*size, 3))
+    for row, column in np.ndindex(*size):
+        places = []
+        for index, new, old in zip((row, column), size, image.shape, strict=False):
+            at = min(max((index + 0.5) * old / new - 0.5, 0), old - 1)
+            low = int(at)
+            places.append((low, min(low + 1, old - 1), at - low))
+        (top, bottom, down), (left, right, across) = places
+        rows = [
+            image[r, left] * (1 - across) + image[r, right] * across
+            for r in (top, bottom)
+        ]
+        out[row, column] = rows[0] * (1 - down) + rows[1] * down
+    return out
+
+
+@pytest.mark.parametrize("size", [(13, 40), (31, 7), (20, 20)])
+def test_resize_is_bilinear_without_antialiasing(size):
+    image = np.random.default_rng(1).integers(0, 256, (20, 29, 3), "uint8")
+    wanted = half_pixel_bilinear(image.astype(float), size)
+    assert np.abs(resize(image, size) - wanted).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 400), (400, 300), (100, 90)])
+def test_load_image_follows_the_nets_rule(tmp_path, height, width):
+    gradient = np.zeros((height, width, 3), "uint8")
+    gradient[..., 0] = np.linspace(0, 255, width)
+    gradient[..., 1] = np.linspace(0, 255, height)[:, None]
+    Image.fromarray(gradient).save(tmp_path / "x.png")
+    warped = load_image(tmp_path / "x.png", "caffenet")
+    np.testing.assert_array_equal(warped, resize(gradient, (256, 256))[14:241, 14:241])
+    kept = load_image(tmp_path / "x.png", "vgg_cnn_s")
+    sides = [round(256 * side / min(height, width)) for side in (height, width)]
+    top, left = ((side - 224) // 2 for side in sides)
+    np.testing.assert_array_equal(
+        kept, resize(gradient, sides)[top : top + 224, left : left + 224]
+    )
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "1"])
+def test_pictures_of_any_mode_become_rgb(tmp_path, mode):
+    path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
+    Image.new("RGB", (300, 260), (200, 30, 60)).convert(mode).save(path)
+    image = load_image(path, "caffenet")
+    assert image.shape == (227, 227, 3)
+    assert image.dtype == np.uint8
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    picture = Image.new("RGB", (300, 256))
+    picture.paste((255, 255, 255), (0, 0, 150, 256))  # left half white
+    exif = picture.getexif()
+    exif[0x0112] = 6  # stands on its side: turn clockwise to see it upright
+    picture.save(tmp_path / "x.jpg", exif=exif, quality=95)
+    image = read_picture(tmp_path / "x.jpg")
+    assert image.shape == (300, 256, 3)
+    assert image[:140].mean() > 250 > 5 > image[160:].mean()
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n\0\0"])
+def test_what_is_no_picture_is_refused_with_its_name(tmp_path, content):
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.png"):
+        load_image(tmp_path / "x.png", "caffenet")
+
+
+def test_missing_picture_is_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_image(tmp_path / "none.jpg", "caffenet")
