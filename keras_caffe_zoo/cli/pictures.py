@@ -1,58 +1,20 @@
-"""The command `keras-caffe-zoo`."""
+"""Commands that look at pictures: demo, classify, heatmap."""
 
-import argparse
-import json
-import sys
 from pathlib import Path
 
 import numpy as np
 
-EXIT_ERROR = 2
+from keras_caffe_zoo.cli._command import add_command, add_json
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: The words after the command's name; the process's own if None.
-
-    Returns:
-        The exit status: 0, or 2 after an error that was printed.
-    """
-    arguments = _parser().parse_args(argv)
-    try:
-        result = arguments.run(arguments)
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(f"keras-caffe-zoo: error: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        print("keras-caffe-zoo: interrupted", file=sys.stderr)
-        return 130
-    if getattr(arguments, "json", False):
-        print(json.dumps(result))
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="keras-caffe-zoo",
-        description="Caffe's networks in Keras, computing what Caffe computed.",
-        epilog="Start with: keras-caffe-zoo demo",
-    )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_classify, _add_heatmap, _add_dump, _add_install):
+def add_commands(commands) -> None:
+    """Add this module's commands."""
+    for add in (_add_demo, _add_classify, _add_heatmap):
         add(commands)
-    return parser
-
-
-def _command(commands, name, run, help, **options) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=help, description=help, **options)
-    parser.set_defaults(run=run)
-    return parser
 
 
 def _add_demo(commands) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         "demo",
         _demo,
@@ -86,7 +48,7 @@ def _add_net(parser) -> None:
         help="path of a .caffemodel or of a dumped .h5; the published weights if not "
         "given, downloaded once",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    add_json(parser)
 
 
 def _build(arguments, **options):
@@ -102,12 +64,12 @@ def _build(arguments, **options):
 
 
 def _add_classify(commands) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         "classify",
         _classify,
         "Say what is in pictures.",
-        epilog="Example: keras-caffe-zoo classify photo.jpg --model caffenet",
+        example="classify photo.jpg --model caffenet",
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     _add_net(parser)
@@ -142,14 +104,13 @@ def _classify(arguments) -> list[dict]:
 
 
 def _add_heatmap(commands) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         "heatmap",
         _heatmap,
         "Draw where in a picture a net sees a class, with the fully convolutional "
         "form of the net.",
-        epilog="Example: keras-caffe-zoo heatmap photo.jpg --model caffenet "
-        "--class tabby -o map.png",
+        example="heatmap photo.jpg --model caffenet --class tabby -o map.png",
     )
     parser.add_argument("image", type=Path, metavar="IMAGE")
     _add_net(parser)
@@ -225,57 +186,3 @@ def _find(text: str) -> int:
         f"Expected --class to mean one of the 1000 classes; received: {text!r}, which "
         f"is part of: {listed}"
     )
-
-
-def _add_dump(commands) -> None:
-    parser = _command(
-        commands,
-        "dump",
-        _dump,
-        "Convert a .caffemodel into one HDF5 file of weights in Keras layout, keyed "
-        "by Caffe's layer names.",
-        epilog="Example: keras-caffe-zoo dump VGG_CNN_S.caffemodel "
-        "--mean VGG_mean.binaryproto -o vgg_cnn_s.h5",
-    )
-    parser.add_argument("caffemodel", type=Path, metavar="NET.caffemodel")
-    parser.add_argument(
-        "--mean", type=Path, metavar="MEAN.binaryproto", help="a mean image to store"
-    )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.h5")
-
-
-def _dump(arguments) -> None:
-    from keras_caffe_zoo.weights import StoredWeights, dump_caffe_weights
-
-    path = dump_caffe_weights(
-        arguments.caffemodel, arguments.output, mean=arguments.mean
-    )
-    print(f"{'layer':<32} {'array':<8} {'shape'}")
-    with StoredWeights(path) as stored:
-        for name in stored.names:
-            for key, shape in stored.shapes(name).items():
-                print(f"{name:<32.32} {key:<8} {' x '.join(map(str, shape))}")
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-
-
-def _add_install(commands) -> None:
-    parser = _command(
-        commands,
-        "install",
-        _install,
-        "Put a file that you fetched by hand into the cache: a net's .caffemodel, its "
-        "archive, or its mean .binaryproto.",
-        epilog="Example: keras-caffe-zoo install vgg_cnn_s VGG_CNN_S.caffemodel",
-    )
-    parser.add_argument("name", metavar="NAME", help="the net's name")
-    parser.add_argument("file", type=Path, metavar="FILE")
-
-
-def _install(arguments) -> None:
-    from keras_caffe_zoo.weights import install
-
-    print(f"Installed {install(arguments.name, arguments.file)}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

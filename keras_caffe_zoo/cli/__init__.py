@@ -1,0 +1,44 @@
+"""The command `keras-caffe-zoo`."""
+
+import argparse
+import json
+import sys
+
+from keras_caffe_zoo.cli import cache, files, pictures
+
+EXIT_ERROR = 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: The words after the command's name; the process's own if None.
+
+    Returns:
+        The exit status: 0, or 2 after an error that was printed.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        result = arguments.run(arguments)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        print(f"keras-caffe-zoo: error: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("keras-caffe-zoo: interrupted", file=sys.stderr)
+        return 130
+    if getattr(arguments, "json", False):
+        print(json.dumps(result))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keras-caffe-zoo",
+        description="Caffe's networks in Keras, computing what Caffe computed.",
+        epilog="Start with: keras-caffe-zoo demo",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (pictures, files, cache):
+        module.add_commands(commands)
+    return parser

@@ -1,0 +1,30 @@
+"""What the commands share."""
+
+import argparse
+from collections.abc import Callable
+
+
+def add_command(
+    commands, name: str, run: Callable, help: str, example: str | None = None
+) -> argparse.ArgumentParser:
+    """Add a command to the parser.
+
+    Args:
+        commands: What `add_subparsers` returned.
+        name: The word to type.
+        run: Called with the parsed arguments; what it returns is printed with `--json`.
+        help: One sentence.
+        example: A command line that works.
+
+    Returns:
+        The command's own parser.
+    """
+    epilog = f"Example: keras-caffe-zoo {example}" if example else None
+    parser = commands.add_parser(name, help=help, description=help, epilog=epilog)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
