@@ -10,7 +10,7 @@ from support import pattern
 
 from keras_caffe_zoo import cli, read_mean, write_caffemodel
 from keras_caffe_zoo.caffe import write_mean
-from keras_caffe_zoo.models import _builder
+from keras_caffe_zoo.models import _plan
 from keras_caffe_zoo.weights import model_entry
 
 UNITS = 16
@@ -19,7 +19,7 @@ UNITS = 16
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_CAFFE_ZOO_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(_builder, "FC_UNITS", UNITS)
+    monkeypatch.setattr(_plan, "FC_UNITS", UNITS)
 
 
 @pytest.fixture(scope="module")

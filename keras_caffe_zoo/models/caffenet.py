@@ -1,73 +1,17 @@
 """CaffeNet, the net that came with Caffe."""
 
-from keras_caffe_zoo.models._builder import Plan, conv, lrn, max_pool
+from keras_caffe_zoo.models._blocks import conv, lrn, max_pool
+from keras_caffe_zoo.models._builder import builder
 
 
-def caffenet(
-    include_top=True,
-    weights="caffe",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="caffenet",
-    *,
-    fully_convolutional=False,
-):
+@builder(smallest=39)
+def caffenet(plan):
     """Build CaffeNet (`bvlc_reference_caffenet`): AlexNet with pooling before LRN.
 
-    The model takes `(N, 227, 227, 3)` images in BGR with the mean subtracted (see
-    `preprocess_input`) and gives the probabilities of 1000 classes. A layer's output is
-    Caffe's blob of the same name: `fc7` is taken after its ReLU.
-
-    Args:
-        include_top: Whether to have fc6, fc7, fc8 and prob; else the model ends with
-            pool5 and takes images of any size from 39 pixels.
-        weights: `"caffe"` for the published weights, `None` for random ones, or the
-            path of a `.caffemodel`, an `.h5` of `keras-caffe-zoo dump`, or a Keras
-            `.weights.h5`.
-        input_tensor: Keras tensor to use as the image.
-        input_shape: `(H, W, 3)`; with the top it can only be `(227, 227, 3)`, or with
-            `fully_convolutional` anything from there, `None` included.
-        pooling: `None`, `"avg"` or `"max"` over pool5, without the top.
-        classes: Number of classes. With weights for another number, fc8 is new and the
-            rest is loaded, which a message says.
-        classifier_activation: Activation of the last layer; `None` for fc8 itself.
-        name: The model's name.
-        fully_convolutional: Turn fc6, fc7 and fc8 into convolutions `fc6-conv`,
-            `fc7-conv` and `fc8-conv` with the same weights. The model then takes images
-            of any size from 227 pixels and gives a map of probabilities, one for each
-            227 x 227 window at a stride of 32 pixels: 8 x 8 of them at 451 x 451.
-
-    Returns:
-        A `keras.Model`.
-
-    Raises:
-        ValueError: On arguments that do not go together, or weights that do not fit.
-        WeightsDownloadError: If the published weights cannot be had.
-
-    Reference:
-        Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural
-        Networks", NIPS 2012. 57.4 % top-1 and 80.4 % top-5 on ILSVRC12 (one centre
-        crop, BVLC's readme). Weights: unrestricted use.
+    Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
+    image of 451 x 451.
     """
-    plan = Plan(
-        "caffenet",
-        size=227,
-        smallest=39,
-        include_top=include_top,
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-        fully_convolutional=fully_convolutional,
-    )
-    image = plan.image()
-    x = conv(image, 96, 11, "conv1", strides=4)
+    x = conv(plan.image(), 96, 11, "conv1", strides=4)
     x = max_pool(x, 3, 2, "pool1")
     x = lrn(x, "norm1", alpha=1e-4)
     x = conv(x, 256, 5, "conv2", pad=2, groups=2)
@@ -77,4 +21,4 @@ def caffenet(
     x = conv(x, 384, 3, "conv4", pad=1, groups=2)
     x = conv(x, 256, 3, "conv5", pad=1, groups=2)
     x = max_pool(x, 3, 2, "pool5")
-    return plan.finish(x, window=6)
+    return plan.classifier(x, window=6)
