@@ -31,4 +31,5 @@ def feature_extractor(model: keras.Model, layers: str | Sequence[str]) -> keras.
         outputs = {name: blob_tensor(model, name) for name in layers}
         if not outputs:
             raise ValueError("Expected at least one layer's name; received: none")
-    return keras.Model(model.inputs, outputs, name=f"{model.name}_features")
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    return keras.Model(inputs, outputs, name=f"{model.name}_features")

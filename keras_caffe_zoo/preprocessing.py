@@ -46,7 +46,7 @@ def preprocess_input(images, model: str, data_format: str | None = None, mean=No
             f"with data_format={data_format!r}"
         )
     size = shape[-3:-1] if axis == -1 else shape[-2:]
-    mean = _mean_for(entry, size) if mean is None else _centre(mean, size)
+    mean = _mean_for(entry, size) if mean is None else _given_mean(mean, size)
     if axis == -3:
         mean = np.moveaxis(mean, -1, 0) if mean.ndim == 3 else mean[:, None, None]
     if isinstance(images, np.ndarray):
@@ -61,30 +61,41 @@ def _mean_for(entry, size) -> np.ndarray:
     if entry.mean is None:
         raise ValueError(
             f"Expected `mean=…` for {entry.name}, whose mean was never published; "
-            "received: None"
+            f"received: None. {entry.notes or ''}".strip()
         )
     image = mean_image(entry.name)
     if image is not None and _covers(entry.mean, image.shape, size):
         return _centre(image, size)
-    if image is not None and entry.mean.kind == "pixel":
-        return image.mean((0, 1))  # for inputs of another size than its own
+    if image is not None:  # of another size than the images
+        return np.asarray(entry.mean.channels or image.mean((0, 1)), "float32")
     channels = entry.mean.channels or entry.mean.stand_in
     if channels is None:
         raise ValueError(
             f"Expected the mean image of {entry.name} ({entry.mean.file.name}) in the "
             "cache, since its channel means were never published; received: none. "
-            f"Fetch it and run `keras-caffe-zoo install {entry.name} FILE`, or pass "
-            "`mean=…`."
+            f"{_how_to_get(entry)}, or pass `mean=…`."
         )
-    if image is None and entry.mean.file and entry.name not in _told:
-        _told.add(entry.name)
-        say(
-            f"The mean image of {entry.name} is not in the cache; subtracting the "
-            f"channel means {channels} instead. To have it, fetch "
-            f"{entry.mean.file.name} and run `keras-caffe-zoo install {entry.name} "
-            f"{entry.mean.file.name}`."
-        )
+    if entry.mean.file:
+        _tell_stand_in(entry, channels)
     return np.asarray(channels, "float32")
+
+
+def _tell_stand_in(entry, channels) -> None:
+    if entry.name not in _told:
+        _told.add(entry.name)
+        whose = "the" if entry.mean.channels else "another net's"
+        say(
+            f"The mean image of {entry.name} is not in the cache; subtracting {whose} "
+            f"channel means {channels} instead. {_how_to_get(entry)}."
+        )
+
+
+def _how_to_get(entry) -> str:
+    file = entry.mean.file
+    if file.urls:
+        return f"For {file.name}, run `keras-caffe-zoo download {entry.name}`"
+    install = f"keras-caffe-zoo install {entry.name} {file.name}"
+    return f"For {file.name}, fetch it by hand and run `{install}`"
 
 
 def _covers(mean, shape, size) -> bool:
@@ -100,7 +111,14 @@ def _covers(mean, shape, size) -> bool:
     return shape[0] >= size[0] and shape[1] >= size[1]
 
 
-def _centre(mean, size) -> np.ndarray:
+def _centre(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Cut the centre out of an image `(H, W, 3)`."""
+    top, left = ((i - s) // 2 for i, s in zip(image.shape, size, strict=False))
+    return image[top : top + size[0], left : left + size[1]]
+
+
+def _given_mean(mean, size) -> np.ndarray:
+    """Return the caller's mean for images of a size, `(H, W, 3)` or `(3,)`."""
     mean = np.asarray(mean, "float32")
     if mean.shape == (3,):
         return mean
@@ -114,44 +132,80 @@ def _centre(mean, size) -> np.ndarray:
             "Expected `mean` to be three numbers or an image (H, W, 3) no smaller than "
             f"the images, {tuple(size)}; received: shape {mean.shape}"
         )
-    top, left = ((m - s) // 2 for m, s in zip(mean.shape, size, strict=False))
-    return mean[top : top + size[0], left : left + size[1]]
+    return _centre(mean, size)
 
 
-def load_image(path: str | os.PathLike, model: str) -> np.ndarray:
-    """Load a picture the way a net of the zoo was tested: resized, centre cropped.
+def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarray:
+    """Load a picture the way a net of the zoo was tested: resized, cropped.
 
     The resize rule is the net's own: BVLC's nets squeeze the picture to 256 x 256, the
     VGG nets and ResNets shrink its shortest side to 256 and keep its proportions.
-    Where no rule was published, the picture is squeezed.
+    Where no rule was published, the picture is squeezed. The nets for segmentation take
+    the picture whole and as it is.
 
     Args:
         path: A picture that Pillow reads. Its EXIF orientation is applied; a palette,
             grey or CMYK picture becomes RGB.
         model: The net's name, such as `"caffenet"`.
+        crops: 1 for the centre, or 10 for Caffe's ten: see `ten_crops`. Average the
+            answers to ten crops for the figures that papers call "10-crop".
 
     Returns:
         RGB uint8 array `(size, size, 3)`, 227 for CaffeNet, to put into a batch
-        (`image[None]`) and to pass to `preprocess_input`.
+        (`image[None]`) and to pass to `preprocess_input`. A batch of ten,
+        `(10, size, size, 3)`, for ten crops. `(H, W, 3)` for segmentation.
 
     Raises:
-        ValueError: If the zoo has no such net, or the file is no picture.
+        ValueError: If the zoo has no such net, the file is no picture, `crops` is
+            another number, or the net takes whole pictures and `crops` is 10.
     """
     entry = model_entry(model)
+    if crops not in (1, 10) or (crops == 10 and entry.input_size is None):
+        expected = "1 or 10" if entry.input_size else f"1 for {model}, which crops none"
+        raise ValueError(f"Expected crops to be {expected}; received: crops={crops!r}")
     image = read_picture(path)
-    rule, size = (
-        (entry.resize.rule, entry.resize.size) if entry.resize else ("warp", 256)
-    )
-    target = (size, size)
-    if rule == "shortest_side":
-        short = min(image.shape[:2])
-        target = tuple(
-            max(size, round(side * size / short)) for side in image.shape[:2]
+    if entry.input_size is None:
+        return image
+    image = _resize_for(entry, image)
+    if crops == 10:
+        return ten_crops(image, (entry.input_size, entry.input_size))
+    return _centre(image, (entry.input_size, entry.input_size))
+
+
+def _resize_for(entry, image: np.ndarray) -> np.ndarray:
+    """Resize a picture by the rule of a net."""
+    size = entry.resize.size if entry.resize else 256
+    if entry.resize is None or entry.resize.rule == "warp":
+        return resize(image, (size, size))
+    short = min(image.shape[:2])
+    sides = (max(size, round(side * size / short)) for side in image.shape[:2])
+    return resize(image, tuple(sides))
+
+
+def ten_crops(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Cut ten crops out of an image, as Caffe's `caffe.io.oversample` did.
+
+    Args:
+        image: Array `(H, W, C)`, of any type.
+        size: Height and width of a crop.
+
+    Returns:
+        Array `(10, height, width, C)`: the corners top left, top right, bottom left and
+        bottom right, the centre, then the mirror images of these five.
+
+    Raises:
+        ValueError: If the image is smaller than a crop.
+    """
+    image = np.asarray(image)
+    if image.ndim != 3 or any(s < c for s, c in zip(image.shape, size, strict=False)):
+        raise ValueError(
+            f"Expected an image (H, W, C) of at least {size[0]} x {size[1]} pixels; "
+            f"received: shape {image.shape}"
         )
-    image = resize(image, target)
-    crop = entry.input_size or size
-    top, left = ((side - crop) // 2 for side in target)
-    return image[top : top + crop, left : left + crop]
+    down, across = (s - c for s, c in zip(image.shape, size, strict=False))
+    places = [(0, 0), (0, across), (down, 0), (down, across), (down // 2, across // 2)]
+    crops = np.stack([image[y:, x:][: size[0], : size[1]] for y, x in places])
+    return np.concatenate([crops, crops[:, :, ::-1]])
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
@@ -194,7 +248,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _bilinear(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, for each new pixel, its two old neighbours and the weight of the second."""
+    """Return each new pixel's two old neighbours and the weight of the second."""
     centre = (np.arange(new) + 0.5) * (old / new) - 0.5
     centre = centre.clip(0, old - 1)
     before = np.floor(centre).astype(int)

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from keras_caffe_zoo.cli import cache, files, pictures
+from keras_caffe_zoo.cli import cache, files, pictures, zoo
 
 EXIT_ERROR = 2
 
@@ -16,7 +16,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: The words after the command's name; the process's own if None.
 
     Returns:
-        The exit status: 0, or 2 after an error that was printed.
+        The exit status: 0, 1 where a command found what it looks for, or 2 after an
+        error that was printed.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -27,9 +28,10 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("keras-caffe-zoo: interrupted", file=sys.stderr)
         return 130
+    result, status = result if isinstance(result, tuple) else (result, 0)
     if getattr(arguments, "json", False):
         print(json.dumps(result))
-    return 0
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,6 +41,6 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (pictures, files, cache):
+    for module in (pictures, files, zoo, cache):
         module.add_commands(commands)
     return parser

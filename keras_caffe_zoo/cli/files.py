@@ -1,14 +1,125 @@
-"""Commands about Caffe's files: dump."""
+"""Commands about Caffe's files: convert, compare, inspect, dump."""
 
 from pathlib import Path
 
-from keras_caffe_zoo.cli._command import add_command
+from keras_caffe_zoo.cli._command import add_command, add_json
 
 
 def add_commands(commands) -> None:
     """Add this module's commands."""
-    for add in (_add_dump,):
+    for add in (_add_convert, _add_compare, _add_inspect, _add_dump):
         add(commands)
+
+
+def _add_net(parser) -> None:
+    parser.add_argument("prototxt", type=Path, metavar="NET.prototxt")
+    parser.add_argument("caffemodel", type=Path, metavar="NET.caffemodel")
+    parser.add_argument(
+        "--fully-convolutional",
+        action="store_true",
+        help="turn inner products into convolutions, for images of any size",
+    )
+
+
+def _read(arguments):
+    from keras_caffe_zoo.convert import from_caffe
+
+    return from_caffe(
+        arguments.prototxt,
+        arguments.caffemodel,
+        fully_convolutional=arguments.fully_convolutional,
+    )
+
+
+def _add_convert(commands) -> None:
+    parser = add_command(
+        commands,
+        "convert",
+        _convert,
+        "Convert a Caffe net to a Keras model, and on to ONNX or TensorFlow.",
+        example="convert deploy.prototxt net.caffemodel -o net.onnx",
+    )
+    _add_net(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        help="NET.keras for a Keras model, NET.onnx for ONNX, a name that ends in / "
+        "for a SavedModel, NET.h5 for the weights alone (as `dump` writes them)",
+    )
+    add_json(parser)
+
+
+def _convert(arguments) -> dict:
+    from keras_caffe_zoo.convert.files import check_target, save_as
+    from keras_caffe_zoo.convert.summary import model_rows, model_table
+    from keras_caffe_zoo.weights import dump_caffe_weights
+
+    weights_only = arguments.output.endswith(".h5")
+    if not weights_only:
+        check_target(arguments.output)
+    model = _read(arguments)
+    if weights_only:
+        dump_caffe_weights(arguments.caffemodel, arguments.output, progress=False)
+    else:
+        save_as(model, arguments.output)
+    if not arguments.json:
+        print(model_table(model))
+        print(f"\nWrote {arguments.output}")
+    return {"output": arguments.output, "layers": model_rows(model)}
+
+
+def _add_compare(commands) -> None:
+    parser = add_command(
+        commands,
+        "compare",
+        _compare,
+        "Compare a net, layer by layer, with blobs that Caffe computed: an .npz of "
+        "arrays by blob name, the data blobs among them. Exit status 1 if any departs.",
+        example="compare deploy.prototxt net.caffemodel blobs.npz",
+    )
+    _add_net(parser)
+    parser.add_argument("blobs", type=Path, metavar="BLOBS.npz")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=1e-4,
+        help="how much of its largest value a blob may be off (default: %(default)s)",
+    )
+    add_json(parser)
+
+
+def _compare(arguments) -> tuple[dict, int]:
+    from keras_caffe_zoo.convert.compare import compare
+
+    found = compare(_read(arguments), arguments.blobs, tolerance=arguments.tolerance)
+    if not arguments.json:
+        print(found)
+    return found.as_dict(), int(found.first_departure is not None)
+
+
+def _add_inspect(commands) -> None:
+    parser = add_command(
+        commands,
+        "inspect",
+        _inspect,
+        "Say what is in a .caffemodel, .prototxt or .binaryproto: layers, shapes, "
+        "parameters, format.",
+        example="inspect deploy.prototxt",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE")
+    add_json(parser)
+
+
+def _inspect(arguments) -> dict:
+    from dataclasses import asdict
+
+    from keras_caffe_zoo.convert.summary import inspect_file
+
+    summary = inspect_file(arguments.file)
+    if not arguments.json:
+        print(summary)
+    return asdict(summary)
 
 
 def _add_dump(commands) -> None:

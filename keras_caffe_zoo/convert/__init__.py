@@ -1,1 +1,19 @@
 """Between Caffe's nets and Keras' models."""
+
+from keras_caffe_zoo.convert.compare import Comparison, compare
+from keras_caffe_zoo.convert.exporter import to_caffe
+from keras_caffe_zoo.convert.graph import supported_layers
+from keras_caffe_zoo.convert.importer import from_caffe
+from keras_caffe_zoo.convert.params import caffe_params, set_caffe_params
+from keras_caffe_zoo.convert.summary import inspect_file
+
+__all__ = [
+    "Comparison",
+    "caffe_params",
+    "compare",
+    "from_caffe",
+    "inspect_file",
+    "set_caffe_params",
+    "supported_layers",
+    "to_caffe",
+]

@@ -1,6 +1,7 @@
 """Where does a model depart from Caffe? Blob by blob, in execution order."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -12,6 +13,7 @@ from keras_caffe_zoo.convert.layout import blob_from_tensor, tensor_from_blob
 from keras_caffe_zoo.convert.model import blob_tensor
 from keras_caffe_zoo.convert.names import caffe_name
 
+_SPLIT_COPY = re.compile(r"_split_\d+$")
 _PREFIX = "blob/"  # what pycaffe scripts like to put before the names
 
 
@@ -46,7 +48,8 @@ class Comparison:
     Attributes:
         rows: One for each blob, in execution order.
         tolerance: The difference up to which a blob agrees.
-        skipped: Names of given blobs that the model does not have.
+        skipped: Names of given blobs that the model does not have. (Copies that
+            Caffe's inserted Split layers make do not count.)
     """
 
     rows: tuple[Row, ...]
@@ -73,15 +76,18 @@ class Comparison:
         for row in self.rows:
             shape = " x ".join(map(str, row.ours))
             lines.append(
-                f"{row.blob:<26.26} {row.layer:<22.22} {shape:<17.17} {self._said(row)}"
+                f"{row.blob:<26.26} {caffe_name(row.layer):<22.22} {shape:<17.17} "
+                f"{self._said(row)}"
             )
         if self.skipped:
-            lines.append(f"not in the model: {', '.join(self.skipped)}")
+            lines += [f"not in the model: {name}"[:80] for name in self.skipped]
         first = self.first_departure
         if first is None:
             lines.append(f"All {len(self.rows)} blobs agree within {self.tolerance:g}.")
         else:
-            lines.append(f"First departure: blob '{first.blob}', layer '{first.layer}'.")
+            lines.append(
+                f"First departure: blob '{first.blob}', layer '{first.layer}'."
+            )
         return "\n".join(lines)
 
     def _said(self, row: Row) -> str:
@@ -123,7 +129,7 @@ def compare(
         try:
             places[name] = blob_tensor(model, name)
         except ValueError:
-            skipped.append(name)
+            skipped += [] if _SPLIT_COPY.search(name) else [name]
     wanted = {n: t for n, t in places.items() if not any(t is i for i in model.inputs)}
     if not wanted:
         raise ValueError(

@@ -7,40 +7,81 @@ A handler is one small function for one type of Caffe layer:
         return keras.layers.Dropout(node.param.dropout_ratio, name=node.name)(x)
 
 It gets a `Node` and one tensor for each bottom, and returns one for each top. Tensors
-of 4-D blobs are channels last, all others in Caffe's order of axes. It makes layers
-and gives them no weights: `set_caffe_params` does.
+of 4-D blobs are channels last, all others in Caffe's order of axes. The Keras layer
+that makes the (last) top is named `node.name`; others are named by `node.aux`. A
+handler of a type with parameters says the shapes of Caffe's blobs (`node.learns`)
+before it makes the layer, and gives the layer no values.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import keras
+from typing import Any, NamedTuple
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer
 from keras_caffe_zoo.convert.names import conv_name, keras_name
 
+MAX_PARAM_BYTES = 2 << 30  # of a net; protobuf cannot hold more either
+
 HANDLERS: dict[str, Callable] = {}
+ENDS: dict[str, "Ends"] = {}
 
 # Caffe's axes N, C, H, W in a channels-last tensor.
 _CHANNELS_LAST = {0: 0, 1: 3, 2: 1, 3: 2}
 
+# Layers whose parameters are not in a message of their own name.
+_PARAM_FIELDS = {
+    "Deconvolution": "convolution_param",
+    "Im2col": "convolution_param",
+    "LSTM": "recurrent_param",
+    "RNN": "recurrent_param",
+}
 
-def handles(*types: str):
-    """Register a function as the handler of Caffe layer types."""
+
+class Ends(NamedTuple):
+    """How many bottoms and tops a type may have, (least, most); most may be None."""
+
+    bottoms: tuple[int, int | None]
+    tops: tuple[int, int | None]
+
+
+class NeedsBatch(Exception):
+    """A layer needs to know the number of items that the prototxt declares."""
+
+
+def handles(*types: str, bottoms=(1, 1), tops=(1, 1)):
+    """Register a function as the handler of Caffe layer types.
+
+    Args:
+        *types: Caffe's names of the types.
+        bottoms: Least and largest number of bottoms; `None` for any.
+        tops: Likewise.
+    """
 
     def register(function):
         HANDLERS.update(dict.fromkeys(types, function))
+        ENDS.update(dict.fromkeys(types, Ends(bottoms, tops)))
         return function
 
     return register
 
 
 def supported_layers() -> list[str]:
-    """Return the types of Caffe layers that `from_caffe` imports, sorted."""
+    """Return the types of Caffe layers that `from_caffe` imports, sorted.
+
+    Besides these, data and loss layers are replaced or left out.
+    """
     from keras_caffe_zoo.convert import handlers  # noqa: F401  fills the table
 
     return sorted(HANDLERS)
+
+
+@dataclass
+class Budget:
+    """What the parameters of a net may take, and have taken, in bytes."""
+
+    most: int = MAX_PARAM_BYTES
+    taken: int = 0
 
 
 @dataclass
@@ -50,19 +91,29 @@ class Node:
     Attributes:
         layer: The Caffe layer.
         source: The prototxt's name, for errors.
+        phase: `"TEST"` or `"TRAIN"`.
         fully_convolutional: Whether inner products become convolutions.
         windows: Height and width of the blob that each inner product flattens, by
             layer name; for `fully_convolutional`.
         suffix: Makes the Keras name unique where Caffe's is not.
-        blobs: The layer's parameters, if a caffemodel was given.
+        blobs: The layer's parameters, `None` if no caffemodel was given.
+        anchor: The net's first input, for layers that read none.
+        used: Names that no other Keras layer may take.
+        budget: Bounds the parameters of the net.
+        shapes: Shapes of the layer's blobs in Caffe, once `learns` was told.
     """
 
     layer: Layer
     source: str
+    phase: str = "TEST"
     fully_convolutional: bool = False
     windows: dict[str, tuple[int, int]] = field(default_factory=dict)
     suffix: str = ""
-    blobs: list = field(default_factory=list)
+    blobs: list | None = None
+    anchor: Any = None
+    used: set[str] = field(default_factory=set)
+    budget: Budget = field(default_factory=Budget)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -74,14 +125,21 @@ class Node:
         """The Keras layer's name if it became a convolution."""
         return conv_name(keras_name(self.layer.name)) + self.suffix
 
+    def aux(self, purpose: str) -> str:
+        """Return a name for a Keras layer that Caffe does not have."""
+        name = unused(f"{self.name}_{purpose}", self.used)
+        self.used.add(name)
+        return name
+
     @property
     def param(self) -> Any:
         """The layer's own parameters, `convolution_param` and the like."""
-        stem = self.layer.type.lower()
-        for descriptor in self.layer.message.DESCRIPTOR.fields:
-            if descriptor.name.replace("_", "") == f"{stem}param":
-                return getattr(self.layer.message, descriptor.name)
-        raise KeyError(self.layer.type)
+        return getattr(self.layer.message, _param_field(self.layer.type))
+
+    @property
+    def shares(self) -> bool:
+        """Whether a parameter has a name, by which another layer may share it."""
+        return any(spec.name for spec in self.layer.message.param)
 
     def error(self, problem: str, name: str | None = None) -> CaffeFormatError:
         """Return an error that names the file, the layer, its type and a field."""
@@ -96,29 +154,97 @@ class Node:
         Raises:
             CaffeFormatError: If the blob has no such axis.
         """
+        axis = self.caffe_axis(axis, rank, name)
+        return _CHANNELS_LAST[axis] if rank == 4 else axis
+
+    def caffe_axis(self, axis: int, rank: int, name: str = "axis") -> int:
+        """Return an axis of a blob with `rank` axes counted from 0, in Caffe's order.
+
+        Raises:
+            CaffeFormatError: If the blob has no such axis.
+        """
         if not -rank <= axis < rank:
             raise self.error(
                 f"Expected an axis of a blob with {rank} axes; received: {axis}", name
             )
-        axis %= rank
-        return _CHANNELS_LAST[axis] if rank == 4 else axis
+        return axis % rank
+
+    def whole_batch(self, *tensors) -> None:
+        """Ask that the number of items be known: the layer mixes them.
+
+        Raises:
+            NeedsBatch: If it is not; the net is then built with the prototxt's.
+        """
+        if any(len(x.shape) and x.shape[0] is None for x in tensors):
+            raise NeedsBatch
+
+    def count(self, value: int, name: str) -> int:
+        """Return `value`, a number of outputs or the like, if it is positive."""
+        if value < 1:
+            raise self.error(f"Expected a positive number; received: {value}", name)
+        return value
+
+    def learns(self, *shapes: Sequence[int]) -> None:
+        """Say the shapes of the layer's parameters in Caffe, before they are made.
+
+        Raises:
+            CaffeFormatError: If they are not the caffemodel's, or too large.
+        """
+        self.shapes = [tuple(int(size) for size in shape) for shape in shapes]
+        if self.blobs:
+            self._check_blobs()
+        self.budget.taken += 4 * sum(map(math.prod, self.shapes))
+        if self.budget.taken > self.budget.most:
+            raise self.error(
+                f"Expected parameters of at most {self.budget.most / 2**30:g} GiB in "
+                f"all; received {self.budget.taken / 2**30:.1f} GiB up to this layer, "
+                f"whose own have the shapes {self.shapes}"
+            )
+
+    def _check_blobs(self) -> None:
+        found = [tuple(blob.shape) for blob in self.blobs]
+        if len(found) != len(self.shapes) or not all(map(_fits, found, self.shapes)):
+            raise self.error(
+                f"Expected parameters of the shapes {self.shapes} in the caffemodel; "
+                f"received: {found}. It is not this net's"
+            )
+
+
+def _fits(found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Tell whether a blob is a parameter, or its convolutional or dense twin."""
+    if _trimmed(found) == _trimmed(wanted):
+        return True
+    twins = {len(found), len(wanted)} == {2, 4} and found[0] == wanted[0]
+    return twins and math.prod(found) == math.prod(wanted)
+
+
+def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    while shape and shape[0] == 1:
+        shape = shape[1:]
+    return shape
+
+
+def _param_field(kind: str) -> str:
+    if kind in _PARAM_FIELDS:
+        return _PARAM_FIELDS[kind]
+    stem = kind.lower()
+    for descriptor in Layer("", kind).message.DESCRIPTOR.fields:
+        if descriptor.name.replace("_", "") == f"{stem}param":
+            _PARAM_FIELDS[kind] = descriptor.name
+            return descriptor.name
+    raise AttributeError(f"Caffe has no parameters for layers of type {kind}.")
+
+
+def unused(name: str, used) -> str:
+    """Return `name`, or the first of `name_1`, `name_2`, … that is not in `used`."""
+    found, number = name, 0
+    while found in used:
+        number += 1
+        found = f"{name}_{number}"
+    return found
 
 
 def caffe_shape(tensor) -> tuple[int | None, ...]:
     """Return a tensor's shape in Caffe's order of axes."""
     shape = tuple(tensor.shape)
     return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
-
-
-def to_caffe_order(tensor, name: str):
-    """Return a tensor with its axes in Caffe's order; `name` for the layer it takes."""
-    if len(tensor.shape) != 4:
-        return tensor
-    return keras.layers.Permute((3, 1, 2), name=name)(tensor)
-
-
-def to_channels_last(tensor, name: str):
-    """Return a tensor in Caffe's order as the graph keeps it."""
-    if len(tensor.shape) != 4:
-        return tensor
-    return keras.layers.Permute((2, 3, 1), name=name)(tensor)

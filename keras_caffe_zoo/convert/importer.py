@@ -1,161 +1,159 @@
 """From a prototxt and a caffemodel to a Keras model."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 
-from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net, read_net, read_prototxt
-from keras_caffe_zoo.convert import handlers  # noqa: F401  fills the table
-from keras_caffe_zoo.convert.graph import HANDLERS, Node
-from keras_caffe_zoo.convert.model import CaffeModel
-from keras_caffe_zoo.convert.names import keras_name
-from keras_caffe_zoo.convert.params import set_caffe_params
+from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
+from keras_caffe_zoo.convert.builder import Builder
+from keras_caffe_zoo.convert.graph import HANDLERS, NeedsBatch
+from keras_caffe_zoo.convert.loading import blobs_by_position, load
+from keras_caffe_zoo.convert.training import Prediction, predicting
+from keras_caffe_zoo.convert.unknown import check_unknown_fields
 
 PathLike = str | os.PathLike
+
+_WHY_NOT = {
+    "Filter": "the size of its tops depends on the data",
+    "Python": "its code is not in the file",
+}
 
 
 def from_caffe(
     prototxt: PathLike,
     caffemodel: PathLike | None = None,
     *,
+    phase: str = "TEST",
     input_shape: tuple | Mapping[str, tuple] | None = None,
     fully_convolutional: bool = False,
+    custom_layers: Mapping[str, Callable] | None = None,
 ) -> keras.Model:
     """Build a Keras model that computes what a Caffe net computes.
 
+    Data layers of a training net become inputs, a `SoftmaxWithLoss` its `Softmax`, a
+    `SigmoidCrossEntropyLoss` its `Sigmoid`; other losses, `Accuracy` and what only
+    makes labels are left out.
+
     Args:
-        prototxt: The net's definition.
+        prototxt: The net's definition, of any version.
         caffemodel: Its weights; without them they are random.
+        phase: `"TEST"` or `"TRAIN"`: which of the layers with include and exclude
+            rules are built. A TRAIN net's BatchNorm takes the batch's statistics.
         input_shape: Shape of one item of the data blob in Keras layout, `(H, W, C)`
             for images; H and W may be None. A mapping by blob name where there are
             several. The prototxt's own if not given.
         fully_convolutional: Turn inner products on images into convolutions with the
             window that they have at the prototxt's own size.
+        custom_layers: Handlers for layer types, also for such as the net would have
+            anyway: a function of a `Node` and one Keras tensor for each bottom, which
+            returns one for each top. 4-D blobs are channels last.
 
     Returns:
         A `keras.Model` whose inputs are the data blobs and whose outputs are the
         blobs that no layer reads: one tensor, or a dict by name of several. 4-D blobs
-        are channels last, others as in Caffe.
+        are channels last, others as in Caffe. The number of items is free, unless a
+        layer mixes them: then it is the prototxt's.
 
     Raises:
-        CaffeFormatError: If a file is damaged, or a layer is of an unknown type.
-        ValueError: If the weights do not fit.
+        CaffeFormatError: If a file is damaged; if a layer is of an unknown type, is
+            malformed or does not fit its bottoms; if the file has fields of a fork of
+            Caffe that may change what is computed; or if the weights do not fit or
+            are not all there. Names the layer.
+        ValueError: If `phase`, `input_shape` or `custom_layers` is not as above.
+        OSError: If a file cannot be read.
     """
-    net = read_prototxt(prototxt).filter("TEST")
-    _check_types(net)
-    windows = _Graph(net).windows() if fully_convolutional else None
-    model = _Graph(net, _by_blob(net, input_shape), windows).model()
-    if caffemodel is not None:
-        set_caffe_params(model, read_net(caffemodel).params)
+    custom = dict(custom_layers or {})
+    net = read_prototxt(prototxt).fold_splits().filter(phase)
+    trained = None if caffemodel is None else read_net(caffemodel)
+    part = predicting(net, trained, custom)
+    _check_types(part.net, custom)
+    check_unknown_fields(net, part.changed, custom)
+    _check_inputs(part, net.source)
+    blobs = None if trained is None else blobs_by_position(part.net, trained)
+    options = (fully_convolutional, custom, blobs, phase)
+    builder, model = _build(part, _with_given(part, input_shape), *options)
+    if trained is not None:
+        load(builder.nodes, trained.source)
     return model
 
 
-def _check_types(net: Net) -> None:
+def _build(part, shapes, fully_convolutional, custom, blobs, phase):
+    """Build with any number of items, or with the prototxt's if that is needed."""
+    for fixed in (False, True):
+        try:
+            windows = None
+            if fully_convolutional:
+                options = {"fixed": fixed, "phase": phase}
+                windows = Builder(part.net, part.inputs, custom, **options).windows()
+            builder = Builder(part.net, shapes, custom, windows, blobs, fixed, phase)
+            return builder, builder.model()
+        except NeedsBatch:
+            if fixed:
+                raise CaffeFormatError(
+                    "Expected a net whose layers do not mix its items, or mix a known "
+                    "number of them; received a layer that mixes an unknown number",
+                    source=part.net.source,
+                ) from None
+    raise AssertionError("unreachable")
+
+
+def _check_types(net: Net, custom: Mapping) -> None:
+    known = {*HANDLERS, *custom}
     unknown = [
-        f"'{layer.name}' ({layer.type})"
+        f"'{layer.name}' ({layer.type}"
+        + (f": {_WHY_NOT[layer.type]})" if layer.type in _WHY_NOT else ")")
         for layer in net.layers
-        if layer.type not in HANDLERS
+        if layer.type not in known
     ]
     if unknown:
         raise CaffeFormatError(
             f"Expected layers of the types {sorted(HANDLERS)}; received also: "
-            f"{', '.join(unknown)}",
+            f"{', '.join(unknown)}. Import them with from_caffe(…, custom_layers="
+            "{type: function})",
             source=net.source,
         )
 
 
-def _by_blob(net: Net, given) -> dict[str, tuple]:
-    if given is None or isinstance(given, Mapping):
-        return dict(given or {})
-    return {next(iter(net.inputs), "data"): tuple(given)}
-
-
-class _Graph:
-    """One walk through a net's layers, blob by blob."""
-
-    def __init__(
-        self,
-        net: Net,
-        shapes: Mapping[str, tuple] | None = None,
-        windows: Mapping[str, tuple[int, int]] | None = None,
-    ):
-        self.net = net
-        self.shapes = dict(shapes or {})
-        self.fully_convolutional = windows is not None
-        self._windows = dict(windows or {})
-        self.inputs = []
-        self.blobs = {}  # name -> tensor that holds it now
-        self.places = {}  # name -> [Keras layer, output index]
-        self.unread = {}  # the blobs that no layer has read yet, in order
-
-    def model(self) -> keras.Model:
-        """Return the Keras model of the whole net."""
-        for layer in self.net.layers:
-            self._add(layer)
-        outputs = {name: self.blobs[name] for name in self.unread}
-        if len(outputs) == 1:
-            (outputs,) = outputs.values()
-        inputs = self.inputs[0] if len(self.inputs) == 1 else self.inputs
-        model = CaffeModel(inputs, outputs, name=keras_name(self.net.name or "net"))
-        model.caffe_blobs = self.places
-        return model
-
-    def windows(self) -> dict[str, tuple[int, int]]:
-        """Return the height and width of the blobs that inner products flatten.
-
-        Their own outputs are flat stand-ins: no dense layer is made.
-        """
-        for layer in self.net.layers:
-            if layer.type == "InnerProduct":
-                self._stand_in(layer)
-            else:
-                self._add(layer)
-        return self._windows
-
-    def _stand_in(self, layer: Layer) -> None:
-        shape = self.blobs[layer.bottoms[0]].shape
-        if len(shape) == 4:
-            self._windows[layer.name] = tuple(shape[1:3])
-        units = layer.message.inner_product_param.num_output
-        self._write(layer.tops[0], keras.Input((units,)))
-
-    def _add(self, layer: Layer) -> None:
-        if layer.type == "Input":
-            for blob in layer.tops:
-                self._add_input(blob)
-            return
-        bottoms = [self._read(layer, blob) for blob in layer.bottoms]
-        node = Node(layer, self.net.source, self.fully_convolutional, self._windows)
-        tensors = HANDLERS[layer.type](node, *bottoms)
-        tensors = tensors if isinstance(tensors, (list, tuple)) else [tensors]
-        for blob, tensor in zip(layer.tops, tensors, strict=True):
-            self._write(blob, tensor)
-
-    def _add_input(self, blob: str) -> None:
-        shape = self.shapes.get(blob)
-        if shape is None:
-            shape = self.net.inputs[blob][1:]
-            shape = (*shape[1:], shape[0]) if len(shape) == 3 else shape
-        tensor = keras.Input(shape, name=keras_name(blob))
-        self.inputs.append(tensor)
-        self._write(blob, tensor)
-
-    def _read(self, layer: Layer, blob: str):
-        if blob not in self.blobs:
+def _check_inputs(part: Prediction, source: str) -> None:
+    for blob, shape in part.inputs.items():
+        if any(size is not None and not 0 < size < 2**31 for size in shape or ()):
             raise CaffeFormatError(
-                f"({layer.type}) Expected the name of a blob that a layer before it "
-                f"writes; received: {blob!r}",
-                source=self.net.source,
-                layer=layer.name,
-                field="bottom",
+                f"Expected positive sizes of the data blob {blob!r}; received: {shape}",
+                source=source,
             )
-        self.unread.pop(blob, None)
-        return self.blobs[blob]
 
-    def _write(self, blob: str, tensor) -> None:
-        self.blobs[blob] = tensor
-        history = tensor._keras_history
-        self.places[blob] = [history.operation.name, history.tensor_index]
-        self.unread.pop(blob, None)
-        self.unread[blob] = True
+
+def _with_given(part: Prediction, given) -> dict[str, tuple | None]:
+    """Return the shapes of the data blobs, those that were given in their place."""
+    shapes = dict(part.inputs)
+    if given is not None and not isinstance(given, Mapping):
+        given = {next(iter(shapes), "data"): given}
+    for blob, shape in (given or {}).items():
+        if blob not in shapes:
+            raise ValueError(
+                f"Expected `input_shape` of the data blobs {list(shapes)}; received: "
+                f"{blob!r}."
+            )
+        shapes[blob] = _caffe_shape(blob, shape, shapes[blob])
+    unknown = [blob for blob, shape in shapes.items() if not shape]
+    if unknown:
+        raise CaffeFormatError(
+            f"Expected shapes of all data blobs; received none for {unknown}. Give "
+            "input_shape={blob: shape of one item}",
+            source=part.net.source,
+        )
+    return shapes
+
+
+def _caffe_shape(blob: str, shape, declared) -> tuple:
+    shape = tuple(shape)
+    if not all(size is None or (isinstance(size, int) and size > 0) for size in shape):
+        raise ValueError(
+            "Expected `input_shape` of positive integers or None; received: "
+            f"{blob!r}: {shape}."
+        )
+    items = declared[0] if declared else None
+    if len(shape) == 3:
+        return (items, shape[2], *shape[:2])
+    return (items, *shape)

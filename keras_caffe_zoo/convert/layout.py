@@ -11,7 +11,7 @@ import numpy as np
 
 
 def conv_kernel(weight: np.ndarray) -> np.ndarray:
-    """Return Caffe's convolution weights (O, I, *window) as a kernel (*window, I, O)."""
+    """Return Caffe's convolution weights (O, I, *window) as (*window, I, O)."""
     return np.transpose(weight, (*range(2, weight.ndim), 1, 0))
 
 
@@ -52,3 +52,13 @@ def fits_by_reshape(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     same_outputs = shape[-1] == target[-1]
     same_size = math.prod(shape) == math.prod(target)
     return {len(shape), len(target)} == {2, 4} and same_outputs and same_size
+
+
+def tensor_from_blob(blob: np.ndarray) -> np.ndarray:
+    """Return a Caffe blob as models take it: a 4-D one channels last."""
+    return np.moveaxis(blob, 1, -1) if blob.ndim == 4 else blob
+
+
+def blob_from_tensor(array: np.ndarray) -> np.ndarray:
+    """Return a model's array as a Caffe blob: a 4-D one channels first."""
+    return np.moveaxis(array, -1, 1) if array.ndim == 4 else array

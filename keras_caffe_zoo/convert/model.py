@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_caffe_zoo.convert.sharing import tie
+
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class CaffeModel(keras.Model):
@@ -9,23 +11,58 @@ class CaffeModel(keras.Model):
 
     In every respect a `keras.Model`. Besides, `caffe_blobs` maps the name of each of
     Caffe's blobs to `[layer name, output index]` of the Keras layer that wrote it last:
-    a ReLU in place makes the blob `fc7` the output of the layer `relu7`. The mapping
-    is saved and loaded with the model.
+    a ReLU in place makes the blob `fc7` the output of the layer `relu7`.
+    `shared_params` lists the weights that are other layers' too, `[layer, index, owner,
+    owner's index]`. Both are saved and loaded with the model, and copied by
+    `CaffeModel.from_config(model.get_config())` (`keras.models.clone_model` knows
+    neither).
     """
 
     caffe_blobs: dict = {}
+    shared_params: list = []
+
+    def predict(self, x, *args, **kwargs):
+        """Return the outputs for an input, like `keras.Model.predict`.
+
+        Where the first axis is no batch that may be cut (inputs of different length,
+        a net that mixes its items, an output without axes), all is computed at once.
+        """
+        arrays = keras.tree.flatten(x)
+        if all(hasattr(a, "shape") for a in arrays) and self._is_whole(arrays):
+            return self.predict_on_batch(x)
+        return super().predict(x, *args, **kwargs)
+
+    def _is_whole(self, arrays) -> bool:
+        sizes = {tuple(a.shape)[:1] for a in arrays}
+        fixed = any(len(i.shape) and i.shape[0] is not None for i in self.inputs)
+        return len(sizes) > 1 or fixed or any(not len(y.shape) for y in self.outputs)
+
+    def export(self, filepath, *args, **kwargs):
+        """Export the model, like `keras.Model.export`, though it was never called."""
+        if not self._called:  # Keras asks for that, and one symbolic call will do
+            specs = [keras.KerasTensor(t.shape, t.dtype) for t in self.inputs]
+            self(specs[0] if len(specs) == 1 else specs)
+        return super().export(filepath, *args, **kwargs)
 
     def get_config(self):
         blobs = {name: list(place) for name, place in self.caffe_blobs.items()}
-        return {**super().get_config(), "caffe_blobs": blobs}
+        ties = [list(tie) for tie in self.shared_params]
+        config = super().get_config()
+        return {**config, "caffe_blobs": blobs, "shared_params": ties}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         blobs = config.pop("caffe_blobs", {})
+        ties = config.pop("shared_params", [])
         model = super().from_config(config, custom_objects=custom_objects)
-        model.caffe_blobs = blobs
+        model.remember(blobs, ties)
         return model
+
+    def remember(self, blobs: dict, ties: list) -> None:
+        """Take in where Caffe's blobs are, and share what is to be shared."""
+        tie(self, ties)
+        self.caffe_blobs, self.shared_params = blobs, ties
 
 
 def blob_tensor(model: keras.Model, name: str):

@@ -13,6 +13,18 @@ from keras import ops
 
 from keras_caffe_zoo.convert import layout
 from keras_caffe_zoo.convert.names import caffe_name, twin_name
+from keras_caffe_zoo.layers import (
+    CaffeBatchNorm,
+    CaffeBias,
+    CaffeConvND,
+    CaffeDeconv2D,
+    CaffeEmbed,
+    CaffeInnerProduct,
+    CaffeLSTM,
+    CaffeParameter,
+    CaffeRNN,
+    CaffeScale,
+)
 
 Arrays = list[np.ndarray]
 
@@ -187,7 +199,57 @@ def kernel_from_caffe(layer: keras.Layer, blobs: Arrays) -> Arrays:
     return [weight, *bias]  # as it is where it cannot fit, for `fitted` to tell
 
 
+def _decode_convolution_nd(_, blobs):
+    weight, *bias = blobs
+    return [layout.conv_kernel(weight) if weight.ndim > 1 else weight, *bias]
+
+
+def _encode_inner_product(layer, arrays):
+    kernel, *bias = arrays
+    return [kernel.T if layer.transpose else kernel, *bias]
+
+
+def _decode_inner_product(layer, blobs):
+    weight, *bias = blobs
+    if weight.ndim == 4:
+        weight = weight.reshape(len(weight), -1)
+    return [weight.T if layer.transpose else weight, *bias]
+
+
+def _encode_prelu(layer, arrays):
+    (alpha,) = arrays
+    return [alpha.reshape(() if _is_shared(layer) else -1)]
+
+
+def _decode_prelu(layer, blobs):
+    (slopes,) = blobs
+    shape = tuple(layer.alpha.shape)
+    return [slopes.reshape(shape) if slopes.size == np.prod(shape) else slopes]
+
+
+def _is_shared(layer) -> bool:
+    return len(layer.shared_axes or ()) == len(layer.alpha.shape)
+
+
+def _as_stored(_, arrays):
+    return list(arrays)
+
+
+_STORED = _Codec(_as_stored, _as_stored)
+
 _CODECS = {
+    CaffeInnerProduct: _Codec(_encode_inner_product, _decode_inner_product),
+    CaffeDeconv2D: _Codec(_encode_conv, kernel_from_caffe),
+    CaffeConvND: _Codec(_encode_conv, _decode_convolution_nd),
+    CaffeBatchNorm: _STORED,
+    CaffeScale: _STORED,
+    CaffeBias: _STORED,
+    CaffeEmbed: _STORED,
+    CaffeLSTM: _STORED,
+    CaffeRNN: _STORED,
+    CaffeParameter: _STORED,
+    keras.layers.Embedding: _STORED,
+    keras.layers.PReLU: _Codec(_encode_prelu, _decode_prelu),
     keras.layers.Conv2D: _Codec(_encode_conv, kernel_from_caffe),
     keras.layers.Dense: _Codec(_encode_dense, kernel_from_caffe),
 }

@@ -9,7 +9,7 @@ from keras_caffe_zoo.convert.names import caffe_name, twin_name
 # values when flattened.
 _KEEPS_CHANNELS = frozenset(
     """AbsVal BNLL BatchNorm Bias Clip Crop Dropout ELU Eltwise Exp Flatten LRN Log MVN
-    PReLU Pooling Power ReLU Scale Sigmoid Softmax Split Swish TanH Threshold""".split()
+    PReLU Pooling Power ReLU Scale Sigmoid Softmax Split Swish TanH Threshold""".split()  # noqa: SIM905
 )
 
 

@@ -1,7 +1,82 @@
 """Keras layers with Caffe's arithmetic."""
 
+from keras_caffe_zoo.layers.batch_norm import CaffeBatchNorm
+from keras_caffe_zoo.layers.constant import (
+    CaffeBatchReindex,
+    CaffeConstant,
+    CaffeParameter,
+    CaffeSilence,
+)
 from keras_caffe_zoo.layers.convolution import CaffeConv2D
+from keras_caffe_zoo.layers.convolution_nd import CaffeConvND
+from keras_caffe_zoo.layers.deconvolution import CaffeDeconv2D
+from keras_caffe_zoo.layers.elementwise import (
+    CaffeAbs,
+    CaffeClip,
+    CaffeExp,
+    CaffeLeakyReLU,
+    CaffeLog,
+    CaffePower,
+    CaffeSwish,
+    CaffeThreshold,
+)
+from keras_caffe_zoo.layers.eltwise import CaffeWeightedSum
+from keras_caffe_zoo.layers.embed import CaffeEmbed
+from keras_caffe_zoo.layers.im2col import CaffeIm2col
+from keras_caffe_zoo.layers.inner_product import CaffeInnerProduct
 from keras_caffe_zoo.layers.lrn import CaffeLRN
+from keras_caffe_zoo.layers.mvn import CaffeMVN
 from keras_caffe_zoo.layers.pooling import CaffePool2D
+from keras_caffe_zoo.layers.pooling_mask import CaffeMaxPool2DWithMask
+from keras_caffe_zoo.layers.recurrent import CaffeLSTM, CaffeRNN
+from keras_caffe_zoo.layers.reduction import CaffeArgMax, CaffeReduction
+from keras_caffe_zoo.layers.scale import CaffeBias, CaffeScale
+from keras_caffe_zoo.layers.shape import (
+    CaffeCrop,
+    CaffeFlatten,
+    CaffeReshape,
+    CaffeSlice,
+    CaffeTile,
+)
+from keras_caffe_zoo.layers.spp import CaffeSPP
+from keras_caffe_zoo.layers.stochastic_pooling import CaffeStochasticPool2D
 
-__all__ = ["CaffeConv2D", "CaffeLRN", "CaffePool2D"]
+__all__ = [
+    "CaffeAbs",
+    "CaffeArgMax",
+    "CaffeBatchNorm",
+    "CaffeBatchReindex",
+    "CaffeBias",
+    "CaffeClip",
+    "CaffeConstant",
+    "CaffeConv2D",
+    "CaffeConvND",
+    "CaffeCrop",
+    "CaffeDeconv2D",
+    "CaffeEmbed",
+    "CaffeExp",
+    "CaffeFlatten",
+    "CaffeIm2col",
+    "CaffeInnerProduct",
+    "CaffeLRN",
+    "CaffeLSTM",
+    "CaffeLeakyReLU",
+    "CaffeLog",
+    "CaffeMVN",
+    "CaffeMaxPool2DWithMask",
+    "CaffeParameter",
+    "CaffePool2D",
+    "CaffePower",
+    "CaffeRNN",
+    "CaffeReduction",
+    "CaffeReshape",
+    "CaffeSPP",
+    "CaffeScale",
+    "CaffeSilence",
+    "CaffeSlice",
+    "CaffeStochasticPool2D",
+    "CaffeSwish",
+    "CaffeThreshold",
+    "CaffeTile",
+    "CaffeWeightedSum",
+]

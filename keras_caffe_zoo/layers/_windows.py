@@ -41,18 +41,25 @@ def pair(value, name: str, *, minimum: int) -> tuple[int, int]:
     return values
 
 
-def end_padding(kernel: int, stride: int, pad: int, padded: bool) -> int:
+def end_padding(
+    kernel: int, stride: int, pad: int, padded: bool, floor: bool = False
+) -> int:
     """Return the pixels beyond the bottom (or right) that Caffe's pooling reaches.
 
     Caffe rounds the number of windows up, then, if either axis of the layer is
     `padded`, drops a last window that would start in the padding. A VALID pooling
     over the input with `pad` pixels before and this many after it has exactly
-    that many windows, whatever the size of the input.
+    that many windows, whatever the size of the input. Where the number is rounded
+    down (`floor`), the windows end within the padding.
     """
+    if floor:
+        return pad
     return min(kernel - 1, pad + stride - 1) if padded else stride - 1
 
 
-def pooled_size(size: int, kernel: int, stride: int, pad: int, padded: bool) -> int:
+def pooled_size(
+    size: int, kernel: int, stride: int, pad: int, padded: bool, floor: bool = False
+) -> int:
     """Return the number of windows of Caffe's pooling along one axis."""
-    after = end_padding(kernel, stride, pad, padded)
+    after = end_padding(kernel, stride, pad, padded, floor)
     return (size + pad + after - kernel) // stride + 1

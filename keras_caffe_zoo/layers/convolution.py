@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_caffe_zoo.layers._windows import pair
 
+_WIDE = 1000  # filters; from here on the copies of `_multiply` pay for themselves
+
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class CaffeConv2D(keras.layers.Conv2D):
@@ -133,7 +135,32 @@ class CaffeConv2D(keras.layers.Conv2D):
         outputs = [self._filter(*part, padding) for part in parts]
         return ops.concatenate(outputs, axis=self._channel_axis)
 
+    @property
+    def _is_inner_product(self):
+        """Whether this is an inner product at every place, as fc6 becomes on a map."""
+        once = (self.strides, self.dilation_rate, self.pad) == ((1, 1), (1, 1), (0, 0))
+        wide = self.filters >= _WIDE and self.groups == 1
+        last = self.data_format == "channels_last"
+        return once and wide and last and keras.config.backend() == "tensorflow"
+
+    def _multiply(self, inputs, kernel):
+        """Return the convolution as one product of all windows, laid out flat.
+
+        On CPU it takes half of the time that TensorFlow's convolution takes on fc6.
+        """
+        self.compute_output_shape(inputs.shape)  # raises if smaller than the kernel
+        height, width = self.kernel_size
+        parts = [
+            inputs[:, i : i - height + 1 or None, j : j - width + 1 or None]
+            for i in range(height)
+            for j in range(width)
+        ]
+        windows = ops.concatenate(parts, axis=-1) if len(parts) > 1 else inputs
+        return ops.matmul(windows, ops.reshape(kernel, (-1, self.filters)))
+
     def _convolve(self, inputs, kernel, padding):
+        if self._is_inner_product:
+            return self._multiply(inputs, kernel)
         strided = max(self.strides) > 1 and max(self.dilation_rate) > 1
         options = {
             "strides": 1 if strided else self.strides,

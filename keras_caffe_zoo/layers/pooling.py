@@ -31,6 +31,8 @@ class CaffePool2D(keras.layers.Layer):
             the kernel.
         global_pooling: Pool the whole image to one pixel; then `kernel_size`
             stays `None`, `strides` 1 and `pad` 0.
+        round_mode: `"ceil"`, or `"floor"` for the number of windows that
+            `round_mode: FLOOR` asks for.
         data_format: `"channels_last"` or `"channels_first"`.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
 
@@ -56,9 +58,16 @@ class CaffePool2D(keras.layers.Layer):
         pad=0,
         global_pooling=False,
         data_format=None,
+        round_mode="ceil",
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if round_mode not in ("ceil", "floor"):
+            raise ValueError(
+                "Expected `round_mode` to be 'ceil' or 'floor'; received: "
+                f"round_mode={round_mode!r}."
+            )
+        self.round_mode = round_mode
         if pool not in _POOLS:
             raise ValueError(f"Expected `pool` to be one of {_POOLS}; received: {pool}")
         self.pool = pool
@@ -95,9 +104,9 @@ class CaffePool2D(keras.layers.Layer):
 
     @property
     def _axes(self):
-        """Kernel, stride, pad of height and width, and whether any is padded."""
-        padded = (any(self.pad),) * 2
-        return zip(self.kernel_size, self.strides, self.pad, padded, strict=True)
+        """Kernel, stride, pad of height and width; is any padded; round down?"""
+        rules = ((any(self.pad),) * 2, (self.round_mode == "floor",) * 2)
+        return zip(self.kernel_size, self.strides, self.pad, *rules, strict=True)
 
     def call(self, inputs):
         if self.global_pooling:
@@ -142,7 +151,7 @@ class CaffePool2D(keras.layers.Layer):
         """Return (before, after) in pixels for height and width."""
         widths = []
         for axis, window in zip(self._spatial, self._axes, strict=True):
-            kernel, stride, pad, _ = window
+            kernel, stride, pad, *_ = window
             after = end_padding(*window)
             size = inputs.shape[axis]
             if size is not None:  # only as far as the last window reaches
@@ -163,7 +172,7 @@ class CaffePool2D(keras.layers.Layer):
         """Return the pixels that count in each window, shaped to broadcast."""
         counts = []
         for size, axis, window in zip(sizes, self._spatial, self._axes, strict=True):
-            kernel, stride, pad, _ = window
+            kernel, stride, pad, *_ = window
             start = ops.arange(ops.shape(means)[axis], dtype="int32") * stride - pad
             count = ops.minimum(start + kernel, size + pad) - start
             shape = [1] * 4
@@ -206,6 +215,7 @@ class CaffePool2D(keras.layers.Layer):
             "pad": self.pad,
             "global_pooling": self.global_pooling,
             "data_format": self.data_format,
+            "round_mode": self.round_mode,
         }
 
 

@@ -10,7 +10,8 @@ A builder is its list of layers:
         return plan.classifier(x, window=6)
 
 `builder` gives it the signature of `keras.applications`, checks the arguments before
-any layer is made, and loads the weights after the last.
+any layer is made, and loads the weights after the last. Keyword-only arguments of the
+list are the builder's too.
 """
 
 import functools
@@ -41,15 +42,20 @@ class Builder(Protocol):
         name: str = "",
         *,
         fully_convolutional: bool = False,
+        **options: Any,
     ) -> keras.Model: ...
 
 
-def builder(*, smallest: int) -> Callable[[Callable], Builder]:
+def builder(
+    *, smallest: int, features: str = "pool5", activation: str | None = "softmax"
+) -> Callable[[Callable], Builder]:
     """Make a function that lists a net's layers into a builder of that net.
 
     Args:
-        smallest: Least height and width of an image from which pool5, or whatever the
-            net ends with without its top, has an output.
+        smallest: Least height and width of an image from which the net has an output,
+            without its top if it has inner products.
+        features: Name of the layer that the net ends with without its top.
+        activation: The published net's last layer; None where it gives raw scores.
     """
 
     def decorate(layers: Callable) -> Builder:
@@ -62,10 +68,11 @@ def builder(*, smallest: int) -> Callable[[Callable], Builder]:
             input_shape=None,
             pooling=None,
             classes=entry.classes,
-            classifier_activation="softmax",
+            classifier_activation=activation,
             name=entry.name,
             *,
             fully_convolutional=False,
+            **options,
         ):
             plan = Plan(
                 entry,
@@ -80,11 +87,20 @@ def builder(*, smallest: int) -> Callable[[Callable], Builder]:
                 name,
                 fully_convolutional,
             )
-            return plan.model(layers(plan))
+            return plan.model(layers(plan, **options))
 
+        build.__signature__ = _signature(build, layers)
         functools.update_wrapper(build, layers)
         del build.__wrapped__  # or `help` would show the list's own signature
-        build.__doc__ = describe(inspect.cleandoc(layers.__doc__), entry, smallest)
+        text = inspect.cleandoc(layers.__doc__)
+        build.__doc__ = describe(text, entry, smallest, features)
         return build
 
     return decorate
+
+
+def _signature(build: Callable, layers: Callable) -> inspect.Signature:
+    """Return `build`'s signature with the options that `layers` takes."""
+    *shared, _ = inspect.signature(build).parameters.values()
+    _, *options = inspect.signature(layers).parameters.values()
+    return inspect.Signature([*shared, *options], return_annotation=keras.Model)

@@ -1,14 +1,14 @@
 """A builder's arguments: checked first, then used for input, head and weights."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
-from keras_caffe_zoo.convert.names import conv_name
-from keras_caffe_zoo.layers import CaffeConv2D
-from keras_caffe_zoo.models._blocks import CHANNELS_LAST
+from keras_caffe_zoo.convert.model import CaffeModel
+from keras_caffe_zoo.convert.names import conv_name, keras_name
+from keras_caffe_zoo.models._blocks import CHANNELS_LAST, conv, dropout
 from keras_caffe_zoo.weights import ModelEntry, load_published, load_weights
 
 FC_UNITS = 4096  # width of fc6 and fc7
@@ -30,6 +30,8 @@ class Plan:
         classifier_activation: Activation of the last layer.
         name: The Keras model's name.
         fully_convolutional: Whether the dense layers become convolutions.
+        blobs: Caffe's blobs that are not the outputs of the layers of their names, as
+            `CaffeModel.caffe_blobs` has them.
 
     Raises:
         ValueError: On arguments that do not go together.
@@ -46,6 +48,7 @@ class Plan:
     classifier_activation: Any
     name: str
     fully_convolutional: bool
+    blobs: dict = field(default_factory=dict, init=False)
 
     def __post_init__(self):
         self._check_weights()
@@ -103,48 +106,63 @@ class Plan:
         self._check_shape(tuple(tensor.shape[1:]))
         return tensor
 
-    def _image_shape(self) -> tuple:
+    @property
+    def _exact_size(self) -> int | None:
+        """The one height and width that images can have, if there is only one."""
         free = self.fully_convolutional or not self.include_top
-        size = None if free else self.entry.input_size
-        default = (size, size, 3)
+        return None if free else self.entry.input_size
+
+    @property
+    def _least_size(self) -> int:
+        # A map of answers has a cell from the training size on.
+        if self.fully_convolutional and self.entry.input_size:
+            return self.entry.input_size
+        return self.smallest
+
+    def _image_shape(self) -> tuple:
+        default = (self._exact_size, self._exact_size, 3)
         shape = default if self.input_shape is None else tuple(self.input_shape)
         self._check_shape(shape)
         return shape
 
     def _check_shape(self, shape: tuple) -> None:
-        size = self.entry.input_size
-        exact = (size, size, 3)
-        if self.include_top and not self.fully_convolutional:
+        if self._exact_size:
+            exact = (self._exact_size, self._exact_size, 3)
             if shape != exact:
                 raise ValueError(
                     f"Expected `input_shape` to be {exact} with include_top=True; "
                     f"received: {shape}. For images of any size, pass "
                     "fully_convolutional=True or include_top=False."
                 )
-            return
-        least = size if self.fully_convolutional else self.smallest
-        if (
+        elif (
             len(shape) != 3
             or shape[2] != 3
-            or any(side is not None and side < least for side in shape[:2])
+            or any(side is not None and side < self._least_size for side in shape[:2])
         ):
             raise ValueError(
                 f"Expected `input_shape` to be (height, width, 3), each side at least "
-                f"{least} or None; received: {shape}"
+                f"{self._least_size} or None; received: {shape}"
             )
 
-    def model(self, x) -> keras.Model:
-        """Return the model that ends with `x`, its weights loaded."""
+    def model(self, outputs) -> keras.Model:
+        """Return the model that ends with `outputs`, its weights loaded."""
         if not self.include_top and self.pooling == "avg":
-            x = keras.layers.GlobalAveragePooling2D(name="avg_pool", **CHANNELS_LAST)(x)
+            pool = keras.layers.GlobalAveragePooling2D(name="avg_pool", **CHANNELS_LAST)
+            outputs = pool(outputs)
         elif not self.include_top and self.pooling == "max":
-            x = keras.layers.GlobalMaxPooling2D(name="max_pool", **CHANNELS_LAST)(x)
-        model = keras.Model(self._source(x), x, name=self.name)
+            pool = keras.layers.GlobalMaxPooling2D(name="max_pool", **CHANNELS_LAST)
+            outputs = pool(outputs)
+        kind = CaffeModel if self.blobs else keras.Model
+        model = kind(self._source(outputs), outputs, name=self.name)
+        if self.blobs:
+            model.caffe_blobs = self.blobs
         self._load(model)
         return model
 
-    def _source(self, x):
-        start = x if self.input_tensor is None else self.input_tensor
+    def _source(self, outputs):
+        start = keras.tree.flatten(outputs)[0]
+        if self.input_tensor is not None:
+            start = self.input_tensor
         inputs = keras.utils.get_source_inputs(start)
         return inputs[0] if len(inputs) == 1 else inputs
 
@@ -160,29 +178,49 @@ class Plan:
         """
         if not self.include_top:
             return x
-        if not self.fully_convolutional:
-            x = keras.layers.Flatten(name="flatten", **CHANNELS_LAST)(x)
-        x = self._inner_product(x, FC_UNITS, "fc6", window, activation="relu")
-        x = keras.layers.Dropout(0.5, name="drop6")(x)
-        x = self._inner_product(x, fc7_units or FC_UNITS, "fc7", 1, activation="relu")
-        x = keras.layers.Dropout(0.5, name="drop7")(x)
-        x = self._inner_product(x, self.classes, head, 1)
+        x = self.inner_product(x, FC_UNITS, "fc6", window, activation="relu")
+        x = dropout(x, "drop6")
+        x = self.inner_product(x, fc7_units or FC_UNITS, "fc7", activation="relu")
+        x = dropout(x, "drop7")
+        x = self.inner_product(x, self.classes, head)
         return self.activation(x)
 
-    def activation(self, x):
-        """Apply the activation of the classifier, as the layer `prob`."""
+    def inner_product(self, x, units: int, name: str, window=1, activation=None):
+        """Apply a dense layer, or the convolution that does the same everywhere.
+
+        Args:
+            x: A map, or the output of another inner product.
+            units: Number of outputs.
+            name: Caffe's name of the layer.
+            window: Height and width of the map for an image of the training size.
+            activation: As in `keras.layers.Dense`.
+        """
+        if self.fully_convolutional:
+            return conv(x, units, window, conv_name(name), activation=activation)
+        x = self.flat(x, f"{name}_flatten")
+        name = keras_name(name)
+        return keras.layers.Dense(units, activation=activation, name=name)(x)
+
+    def flat(self, x, name: str):
+        """Flatten a map that is to become one answer; a map of answers it leaves."""
+        if self.fully_convolutional or len(x.shape) == 2:
+            return x
+        return keras.layers.Flatten(name=keras_name(name), **CHANNELS_LAST)(x)
+
+    def activation(self, x, name: str = "prob"):
+        """Apply the activation of the classifier."""
+        name = keras_name(name)
         if self.classifier_activation in (None, "linear"):
             return x
         if self.classifier_activation == "softmax":
-            return keras.layers.Softmax(axis=-1, name="prob")(x)
-        return keras.layers.Activation(self.classifier_activation, name="prob")(x)
+            return keras.layers.Softmax(axis=-1, name=name)(x)
+        return keras.layers.Activation(self.classifier_activation, name=name)(x)
 
-    def _inner_product(self, x, units, name, window, activation=None):
-        if not self.fully_convolutional:
-            return keras.layers.Dense(units, activation=activation, name=name)(x)
-        name = conv_name(name)
-        options = {"activation": activation, "name": name, **CHANNELS_LAST}
-        return CaffeConv2D(units, window, **options)(x)
+    def wrote(self, blob: str, x):
+        """Note that a tensor holds one of Caffe's blobs now, and return the tensor."""
+        history = x._keras_history
+        self.blobs[blob] = [history.operation.name, history.tensor_index]
+        return x
 
     def _load(self, model: keras.Model) -> None:
         if self.weights is None:

@@ -1,65 +1,50 @@
 """Published weights, converted once and kept: `name -> path of an HDF5 file`.
 
-The cache directory is the package's own. It holds `NAME-SHA16.h5` (the first 16 hex
-digits of the source's sha256), `downloads/` and `means/`, and hidden lock files. A
-`.caffemodel` that was downloaded here is removed once converted; a file that was there
-before, or that the user points to, is left alone.
+A `.caffemodel` that was downloaded here is removed once converted; a file that was
+there before, or that the user points to, is left alone. `home.py` says what lies where.
 """
 
-import contextlib
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
-import numpy as np
-from filelock import FileLock, Timeout
-
-from keras_caffe_zoo.weights.download import fetch, storage_error, unpack
-from keras_caffe_zoo.weights.manifest import ModelEntry, model_entry
-from keras_caffe_zoo.weights.transfer import say
-from keras_caffe_zoo.weights.verify import (
-    check_mean,
-    check_structure,
-    sha256_of,
-    verify_file,
+from keras_caffe_zoo.weights.download import unpack
+from keras_caffe_zoo.weights.home import (
+    SHA16,
+    arrival,
+    cache_dir,
+    move,
+    workspace,
 )
-
-HOME_ENV = "KERAS_CAFFE_ZOO_HOME"
-COMPLETE = "caffe_zoo_source_sha256"  # written last: a file that has it is whole
+from keras_caffe_zoo.weights.manifest import ModelEntry, model_entry
+from keras_caffe_zoo.weights.means import install_mean, keep_mean_of_archive
+from keras_caffe_zoo.weights.seal import check_sealed, is_sealed, seal
+from keras_caffe_zoo.weights.transfer import say
+from keras_caffe_zoo.weights.verify import check_structure, sha256_of, verify_file
 
 _told: set[str] = set()
-
-
-def cache_dir() -> Path:
-    """The cache directory: `KERAS_CAFFE_ZOO_HOME`, else `caffe_zoo` in Keras' own."""
-    if home := os.environ.get(HOME_ENV):
-        return Path(home).expanduser()
-    if keras_home := os.environ.get("KERAS_HOME"):
-        return Path(keras_home).expanduser() / "caffe_zoo"
-    user = Path.home()
-    base = user if os.access(user, os.W_OK) else Path(tempfile.gettempdir())
-    return base / ".keras" / "caffe_zoo"
 
 
 def cached_path(name: str) -> Path | None:
     """Path of the converted weights if they are in the cache, whole; else `None`.
 
-    Quick: looks at the file's name and one attribute, hashes nothing.
+    Quick: looks at the file's name and structure. Whether its arrays are intact is
+    checked when they are read, and by `verify_cache`.
     """
-    found = [path for path in _candidates(model_entry(name)) if _is_whole(path)]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    found = [path for path in converted_files(model_entry(name)) if is_sealed(path)]
+    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
-def converted_weights(name: str, *, progress: bool = True) -> Path:
+def converted_weights(
+    name: str, *, verify: bool = False, progress: bool = True
+) -> Path:
     """Returns the converted weights of a net, fetching and converting if need be.
 
-    Any number of processes may call this at once; one works and the others wait.
+    Any number of processes may call this at once; one works and the others wait. A
+    cached file that is damaged is named and replaced.
 
     Args:
         name: A net of the manifest.
+        verify: Whether to read a cached file in full to find damage in its arrays, too.
         progress: Whether to say what is going on.
 
     Returns:
@@ -70,14 +55,28 @@ def converted_weights(name: str, *, progress: bool = True) -> Path:
         WeightsDownloadError: If the published file cannot be had; says what to do.
     """
     entry = model_entry(name)
-    if found := cached_path(name):
+    if found := _intact_path(name, verify):
         return found
-    with _workspace(entry.name) as folder:
-        if found := cached_path(name):  # another process was faster
+    with workspace(entry.name) as folder:
+        if found := _intact_path(name, verify):  # another process was faster
             return found
-        for damaged in _candidates(entry):
-            say(f"{damaged} is damaged; replacing it")
-        return _fetch_and_convert(entry, folder, progress)
+        damaged = converted_files(entry)
+        for path in damaged:
+            say(f"{path} is damaged; replacing it")
+        converted = _fetch_and_convert(entry, folder, progress)
+        for path in set(damaged) - {converted}:
+            path.unlink(missing_ok=True)
+        return converted
+
+
+def _intact_path(name: str, verify: bool) -> Path | None:
+    path = cached_path(name)
+    if path and verify:
+        try:
+            check_sealed(path)
+        except ValueError:
+            return None
+    return path
 
 
 def install(name: str, path: str | os.PathLike, *, progress: bool = True) -> Path:
@@ -100,120 +99,31 @@ def install(name: str, path: str | os.PathLike, *, progress: bool = True) -> Pat
     if not path.is_file():
         raise FileNotFoundError(f"Expected a file to install; received: {path}")
     if path.suffix == ".binaryproto":
-        return _install_mean(entry, path)
-    with _workspace(entry.name) as folder:
+        return install_mean(entry, path)
+    with workspace(entry.name) as folder:
         if entry.file.archive and path.name.endswith((".tar.gz", ".tgz")):
+            keep_mean_of_archive(entry, path)
             path = unpack(path, entry.file, folder / "unpacked")
         _verify(path, entry)
         return _convert(entry, path, folder, progress)
 
 
-def cached_mean(name: str) -> Path | None:
-    """Path of the net's published mean file if it is in the cache."""
-    mean = model_entry(name).mean
-    path = cache_dir() / "means" / mean.file.name if mean and mean.file else None
-    return path if path and path.is_file() else None
-
-
-def mean_image(
-    name: str, *, download: bool = False, progress: bool = True
-) -> np.ndarray | None:
-    """Returns the net's mean image, or `None` if it has none or it is not at hand.
-
-    Args:
-        name: A net of the manifest.
-        download: Whether to fetch the published file if it is not in the cache.
-        progress: Whether to show progress.
-
-    Returns:
-        Array `(height, width, 3)`, BGR, 0-255, float32.
-
-    Raises:
-        ValueError: If the cached file is damaged (and `download` is false).
-        WeightsDownloadError: If the published file cannot be had.
-    """
-    mean = model_entry(name).mean
-    if path := cached_mean(name):
-        try:
-            return check_mean(path, mean)
-        except ValueError:
-            if not download:
-                raise
-    if not (download and mean and mean.file):
-        return None
-    path = fetch(
-        mean.file,
-        cache_dir() / "means",
-        model=name,
-        progress=progress,
-        check=lambda path: check_mean(path, mean),
-    )
-    return check_mean(path, mean)
-
-
-def _candidates(entry: ModelEntry) -> list[Path]:
-    sha = entry.file.sha256[:16] if entry.file.sha256 else "[0-9a-f]" * 16
+def converted_files(entry: ModelEntry) -> list[Path]:
+    """The net's converted files in the cache, damaged ones too."""
+    sha = entry.file.sha256[:16] if entry.file.sha256 else SHA16
     return sorted(cache_dir().glob(f"{entry.name}-{sha}.h5"))
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        with h5py.File(path, "r") as file:
-            sha = file.attrs.get(COMPLETE, "")
-    except (OSError, RuntimeError, KeyError):  # truncated, or not HDF5 at all
-        return False
-    return isinstance(sha, str) and sha[:16] == path.stem[-16:]
-
-
-@contextlib.contextmanager
-def _workspace(name: str) -> Iterator[Path]:
-    """Holds the cache's lock on `name`; gives a folder on the cache's own disk.
-
-    A killed process cannot leave it locked, and what it left in the folder is removed.
-    """
-    folder = cache_dir() / f".{name}.part"
-    try:
-        cache_dir().mkdir(parents=True, exist_ok=True)
-        with _lock(name):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-    except OSError as error:
-        raise storage_error(error, cache_dir()) from error
-
-
-@contextlib.contextmanager
-def _lock(name: str) -> Iterator[None]:
-    lock = FileLock(cache_dir() / f".{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"Waiting for another process that prepares the weights of {name}")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _fetch_and_convert(entry: ModelEntry, folder: Path, progress: bool) -> Path:
     _tell_licence(entry)
-    downloads = cache_dir() / "downloads"
-    ours = not (downloads / entry.file.name).exists()
-    source = fetch(
+    with arrival(
         entry.file,
-        downloads,
         model=entry.name,
         progress=progress,
         check=lambda path: check_structure(path, entry),
-    )
-    converted = _convert(entry, source, folder, progress)
-    if ours:
-        source.unlink(missing_ok=True)
-    return converted
+        on_archive=lambda archive: keep_mean_of_archive(entry, archive),
+    ) as source:
+        return _convert(entry, source, folder, progress)
 
 
 def _tell_licence(entry: ModelEntry) -> None:
@@ -222,10 +132,19 @@ def _tell_licence(entry: ModelEntry) -> None:
         say(f"Note: the weights of {entry.title} are for non-commercial use only.")
 
 
+def check_published(path: Path, entry: ModelEntry) -> None:
+    """Compares a file with all that is known of the published one.
+
+    Raises:
+        ValueError: If it is another file, or damaged.
+    """
+    verify_file(path, entry.file)
+    check_structure(path, entry)
+
+
 def _verify(path: Path, entry: ModelEntry) -> None:
     try:
-        verify_file(path, entry.file)
-        check_structure(path, entry)
+        check_published(path, entry)
     except ValueError as error:
         raise ValueError(
             f"{path} is not the published {entry.file.name}: {error}. "
@@ -240,24 +159,6 @@ def _convert(entry: ModelEntry, source: Path, folder: Path, progress: bool) -> P
     target = cache_dir() / f"{entry.name}-{sha[:16]}.h5"
     converted = folder / target.name
     dump_caffe_weights(source, converted, mean=None, progress=progress)
-    with h5py.File(converted, "r+") as file:
-        file.attrs[COMPLETE] = sha
-    _move(converted, target)
+    seal(converted, sha)
+    move(converted, target)
     return target
-
-
-def _install_mean(entry: ModelEntry, path: Path) -> Path:
-    if not (entry.mean and entry.mean.file):
-        raise ValueError(f"Expected no mean file for {entry.name}; received: {path}")
-    check_mean(path, entry.mean)
-    target = cache_dir() / "means" / entry.mean.file.name
-    with _workspace(target.name) as folder:
-        target.parent.mkdir(exist_ok=True)
-        _move(Path(shutil.copyfile(path, folder / target.name)), target)
-    return target
-
-
-def _move(path: Path, target: Path) -> None:
-    with open(path, "r+b") as handle:
-        os.fsync(handle.fileno())
-    os.replace(path, target)

@@ -14,14 +14,9 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
+from keras_caffe_zoo.weights.archive import ArchiveError, member_chunks
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.transfer import (
-    SourceError,
-    member_chunks,
-    say,
-    store,
-    transfer,
-)
+from keras_caffe_zoo.weights.transfer import SourceError, say, store, transfer
 from keras_caffe_zoo.weights.verify import verify_file
 
 MIRROR_ENV = "KERAS_CAFFE_ZOO_MIRROR"
@@ -43,6 +38,7 @@ class _Source:
 class _Options:
     progress: bool
     check: Check | None
+    on_archive: Check | None
     timeout: float
     attempts: int
     backoff: float
@@ -56,6 +52,7 @@ def fetch(
     mirror: str | None = None,
     progress: bool = True,
     check: Check | None = None,
+    on_archive: Check | None = None,
     timeout: float = 30.0,
     attempts: int = 3,
     backoff: float = 0.5,
@@ -73,6 +70,8 @@ def fetch(
         progress: Whether to say what is downloaded, with a bar if it takes long.
         check: Called with the path of the complete file before it is accepted; a
             `ValueError` from it makes the source a bad one.
+        on_archive: Called with the path of the archive, if the file came in one, when
+            the file is verified and before the archive is removed.
         timeout: Seconds without a byte after which a connection counts as lost.
         attempts: Tries per source when the failure may pass.
         backoff: Seconds before the second try, doubled for each later one.
@@ -86,7 +85,7 @@ def fetch(
     directory = Path(directory)
     target = directory / file.name
     mirror = os.environ.get(MIRROR_ENV) if mirror is None else mirror
-    options = _Options(progress, check, timeout, attempts, backoff)
+    options = _Options(progress, check, on_archive, timeout, attempts, backoff)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with FileLock(directory / f".{file.name}.lock"):
@@ -110,7 +109,7 @@ def unpack(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{file.name}.lock")), _part(target) as part:
-            store(member_chunks(Path(archive), file), part, file)
+            _unpack(Path(archive), file, part)
             os.replace(part, target)
     except SourceError as error:
         raise ValueError(f"{archive}: {error}") from error
@@ -170,8 +169,6 @@ def _fetch_from(source: _Source, file, target: Path, options: _Options) -> None:
         try:
             with _part(target) as part:
                 _download(source, file, part, options)
-                if options.check:
-                    _run_check(options.check, part)
                 os.replace(part, target)
             return
         except SourceError as error:
@@ -180,9 +177,10 @@ def _fetch_from(source: _Source, file, target: Path, options: _Options) -> None:
             time.sleep(options.backoff * 2 ** (attempt - 1))
 
 
-def _run_check(check: Check, path: Path) -> None:
+def _run_check(check: Check | None, path: Path) -> None:
     try:
-        check(path)
+        if check:
+            check(path)
     except ValueError as error:
         raise SourceError(str(error)) from error
 
@@ -201,10 +199,21 @@ def _part(target: Path) -> Iterator[Path]:
 def _download(source: _Source, file: WeightFile, part: Path, options: _Options) -> None:
     link = {"progress": options.progress, "timeout": options.timeout}
     if not source.packed:
-        return transfer(source.url, file, part, **link)
+        transfer(source.url, file, part, **link)
+        return _run_check(options.check, part)
     with _part(part.with_name(file.archive)) as archive:
         transfer(source.url, WeightFile(file.archive), archive, **link)
+        _unpack(archive, file, part)
+        _run_check(options.check, part)
+        if options.on_archive:
+            options.on_archive(archive)
+
+
+def _unpack(archive: Path, file: WeightFile, part: Path) -> None:
+    try:
         store(member_chunks(archive, file), part, file)
+    except ArchiveError as error:
+        raise SourceError(str(error)) from error
 
 
 def _advice(file, failures: list[str], directory: Path, model: str | None) -> str:

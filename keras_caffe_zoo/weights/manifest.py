@@ -6,8 +6,9 @@ published accuracies are written down. `None` means that nobody published the fa
 
 import functools
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from importlib import resources
 from types import MappingProxyType
 
@@ -153,6 +154,21 @@ class ModelEntry:
         """How to cite the net."""
         return self.paper.citation if self.paper else None
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers the published file holds."""
+        shapes = (shape for blobs in self.blobs.values() for shape in blobs)
+        return sum(map(math.prod, shapes))
+
+    @property
+    def size(self) -> int:
+        """Size of the published file in bytes; its parameters' where nobody told."""
+        return self.file.size or 4 * self.parameters
+
+    def as_dict(self) -> dict:
+        """Returns every fact as JSON types."""
+        return _plain(self)
+
 
 @functools.cache
 def load_manifest() -> Mapping[str, ModelEntry]:
@@ -197,6 +213,14 @@ def model_entry(name: str) -> ModelEntry:
         known = ", ".join(sorted(manifest))
         raise ValueError(f"Expected one of {known}; received: {name!r}")
     return manifest[name]
+
+
+def _plain(value):
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _file(value: dict | None) -> WeightFile | None:

@@ -1,4 +1,4 @@
-"""Move the bytes of one URL or archive member to one verified file.
+"""Move the bytes of one URL to one verified file.
 
 Nothing here chooses, retries or replaces: that is `download.py`. Every fault of the
 source is a `SourceError`; an `OSError` that gets out is a fault of our own disk.
@@ -7,14 +7,12 @@ source is a `SourceError`; an `OSError` that gets out is a fault of our own disk
 import contextlib
 import os
 import sys
-import tarfile
 import time
 import urllib.error
 import urllib.request
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPException
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from keras_caffe_zoo.weights.manifest import WeightFile
@@ -101,25 +99,6 @@ def _response_chunks(response, declared: int | None) -> Iterator[bytes]:
     if declared is not None and received < declared:
         reason = f"connection closed after {received} of {declared} bytes"
         raise SourceError(reason, transient=True)
-
-
-def member_chunks(archive: Path, file: WeightFile) -> Iterator[bytes]:
-    """Reads the member `file` names as a stream: no path from the archive is used.
-
-    Raises:
-        SourceError: If the archive is damaged or has no such regular file.
-    """
-    try:
-        with tarfile.open(archive, "r|*") as tar:
-            for info in tar:
-                if info.isreg() and PurePosixPath(info.name).name == file.member:
-                    member = tar.extractfile(info)
-                    while chunk := member.read(CHUNK_BYTES):
-                        yield chunk
-                    return
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise SourceError(f"damaged archive ({error})") from error
-    raise SourceError(f"the archive has no file {file.member}")
 
 
 def store(

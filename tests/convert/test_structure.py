@@ -71,7 +71,9 @@ def test_the_order_of_pooling_and_norm_is_compared():
     text = NET.replace('bottom: "conv" top: "pool"', 'bottom: "norm" top: "pool"')
     text = text.replace('bottom: "pool" top: "norm"', 'bottom: "conv" top: "norm"')
     *head, pool, norm = re.split(r"(?=layer {)", text)
-    with pytest.raises(ValueError, match="'norm' reads 'conv' in the file, 'pool' here"):
+    with pytest.raises(
+        ValueError, match="'norm' reads 'conv' in the file, 'pool' here"
+    ):
         check_structure(parse_prototxt("".join([*head, norm, pool])), model())
 
 

@@ -106,15 +106,7 @@ def test_unknown_sizes_make_no_difference(groups):
     x, window = numbers(1, 9, 8, 6), ((3, 2), (2, 1), (1, 2), (1, 2))
     inputs = keras.Input((None, None, 6))
     kernel, stride, pad, dilation = window
-    layer = CaffeConv2D(
-        12,
-        kernel,
-        stride,
-        pad,
-        "channels_last",
-        dilation,
-        groups,
-    )
+    layer = CaffeConv2D(12, kernel, stride, pad, "channels_last", dilation, groups)
     weights = with_weights(layer, x.shape)
     model = keras.Model(inputs, layer(inputs))
     assert model.output_shape == (None, None, None, 12)
@@ -166,9 +158,7 @@ def test_other_precisions_equal_caffes_formula(policy, groups):
 def test_gradients_are_those_of_the_formula(groups):
     """The formula is linear in each of its arguments: one step gives the gradient."""
     x, window = numbers(1, 6, 5, 4), ((2, 1), (1, 0), (1, 1), groups)
-    layer = CaffeConv2D(
-        4, 3, *window[:2], groups=groups, data_format="channels_last"
-    )
+    layer = CaffeConv2D(4, 3, *window[:2], groups=groups, data_format="channels_last")
     sources = [x, *with_weights(layer, x.shape)]
     top = numbers(*layer.compute_output_shape(x.shape), seed=9)
     found = gradients(layer, x, top)
@@ -241,3 +231,28 @@ def test_channels_first_adds_the_bias_where_the_width_equals_the_channels():
     weights = with_weights(layer, (1, 3, 4, 6))
     expected = reference(x, *weights, (1, 1), (0, 0), (1, 1), 1)
     assert relative_error(apply(layer, x), expected) <= 2e-6
+
+
+@pytest.mark.parametrize("kernel_size", [(1, 1), (2, 3), (6, 6)])
+@pytest.mark.parametrize("filters", [999, 1000])
+def test_wide_layers_equal_caffes_formula_on_maps_of_any_size(kernel_size, filters):
+    """From 1000 filters on they are computed as one product."""
+    inputs = keras.Input((None, None, 3))
+    layer = CaffeConv2D(filters, kernel_size, data_format="channels_last")
+    model, once = keras.Model(inputs, layer(inputs)), ((1, 1), (0, 0), (1, 1), 1)
+    weights = with_weights(layer, None)
+    for size in (6, 6), (8, 7):
+        x = numbers(2, *size, 3)
+        expected = reference(x, *weights, *once)
+        assert relative_error(model.predict(x, verbose=0), expected) <= 2e-6
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow",
+    reason="others convolve, and raise their own",
+)
+def test_a_wide_layer_refuses_a_map_smaller_than_its_kernel():
+    layer = CaffeConv2D(1000, 6, name="fc6-conv", data_format="channels_last")
+    layer.build((None, None, None, 3))
+    with pytest.raises(ValueError, match="height of at least 6 for layer 'fc6-conv'"):
+        layer(numbers(1, 5, 8, 3))

@@ -11,16 +11,11 @@ import numpy as np
 import pytest
 
 from keras_caffe_zoo.caffe import write_caffemodel, write_mean
-from keras_caffe_zoo.weights import cache, manifest
-from keras_caffe_zoo.weights.cache import (
-    cached_mean,
-    cached_path,
-    converted_weights,
-    install,
-    mean_image,
-)
+from keras_caffe_zoo.weights import cache, home, manifest, seal
+from keras_caffe_zoo.weights.cache import cached_path, converted_weights, install
 from keras_caffe_zoo.weights.download import WeightsDownloadError
 from keras_caffe_zoo.weights.manifest import Licence, MeanSpec, ModelEntry, WeightFile
+from keras_caffe_zoo.weights.means import cached_mean, mean_image
 
 NAME = "tiny.caffemodel"
 BLOBS = {"conv1": ((4, 3, 2, 2), (4,)), "fc8": ((5, 16), (5,))}
@@ -122,8 +117,8 @@ def test_the_cache_lies_in_keras_home_unless_told(monkeypatch, settings, expecte
         monkeypatch.delenv(name, raising=False)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(cache.os, "access", lambda *args: True)
-    assert cache.cache_dir() == Path(expected)
+    monkeypatch.setattr(home.os, "access", lambda *args: True)
+    assert home.cache_dir() == Path(expected)
 
 
 def test_weights_are_fetched_converted_and_kept(host, hosted, dump, own_cache):
@@ -161,12 +156,12 @@ def overwrite(path):
 
 def forget_the_mark(path):
     with h5py.File(path, "r+") as file:
-        del file.attrs[cache.COMPLETE]
+        del file.attrs[seal.SOURCE]
 
 
 def mark_another(path):
     with h5py.File(path, "r+") as file:
-        file.attrs[cache.COMPLETE] = "0" * 64
+        file.attrs[seal.SOURCE] = "0" * 64
 
 
 @pytest.mark.parametrize("damage", [truncate, overwrite, forget_the_mark, mark_another])
@@ -316,7 +311,9 @@ def test_a_cache_that_cannot_be_made_is_said(hosted, tmp_path, monkeypatch):
 MEAN_FILE = WeightFile(
     "mean.binaryproto", archive="nets.tar.gz", member="m.binaryproto"
 )
-SPEC = MeanSpec("m", "image", tuple(MEAN.mean((1, 2))), (4, 6), MEAN_FILE)
+SPEC = MeanSpec(
+    "m", "image", tuple(MEAN.mean((1, 2))), shape=(4, 6), file=MEAN_FILE
+)
 
 
 def test_the_mean_image_is_fetched_on_demand(publish, tmp_path, monkeypatch):
@@ -376,7 +373,7 @@ def dump_caffe_weights(source, output, **options):
             print("half-way", flush=True)
             time.sleep(600)
 store.dump_caffe_weights = dump_caffe_weights
-from keras_caffe_zoo.weights import cache, manifest
+from keras_caffe_zoo.weights import cache, home, manifest, seal
 file = manifest.WeightFile({name!r}, ({url!r},), sha256={sha!r})
 licence = manifest.Licence(None, None)
 entry = manifest.ModelEntry("tiny", "Tiny", None, licence, file, None, 8, None, "",

@@ -83,8 +83,8 @@ def test_every_array_comes_back_in_keras_layout_under_caffes_name(stored):
 def test_a_layer_named_like_the_folder_of_another_holds_only_its_own(stored):
     with StoredWeights(stored) as file:
         (kernel,) = file.arrays("a", 1)
-        assert file.shapes("a") == [(3, 3)]
-        assert file.shapes("a/conv") == [(1, 1, 2, 4), (4,)]
+        assert file.shapes("a") == {"kernel": (3, 3)}
+        assert file.shapes("a/conv") == {"kernel": (1, 1, 2, 4), "bias": (4,)}
     np.testing.assert_array_equal(kernel, params()["a"][0].T)
 
 
@@ -132,7 +132,13 @@ def test_the_structure_and_where_it_came_from_are_kept(stored, source):
     with StoredWeights(stored) as file:
         types = [layer.type for layer in file.net.layers]
         assert file.net.layers[1].message.convolution_param.num_output == 4
-    assert types == ["Input", "Convolution", "InnerProduct", "BatchNorm", "InnerProduct"]
+    assert types == [
+        "Input",
+        "Convolution",
+        "InnerProduct",
+        "BatchNorm",
+        "InnerProduct",
+    ]
 
 
 def test_the_mean_is_stored_channels_last(source, tmp_path):

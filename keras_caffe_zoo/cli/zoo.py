@@ -1,0 +1,84 @@
+"""The command that shows the zoo: list."""
+
+from keras_caffe_zoo.cli._command import add_command, add_json
+
+HEADER = f"{'NAME':<17}  {'MB':>3}  {'ACCURACY':<9}  {'CACHED':<7}   LICENCE"
+LEGEND = """
+MB        the download, in millions of bytes
+ACCURACY  top-1/top-5 in percent for one centre crop, or mean IU: the first
+          published figures, the authors' own where they gave any; who measured
+          what, and on which images, is in `keras-caffe-zoo list --json`
+CACHED    damaged files are replaced when next used
+!         not for commercial use"""
+SINGLE_CROP = ("one centre crop", None)  # None: the source does not say
+
+
+def add_commands(commands) -> None:
+    """Add this module's commands."""
+    parser = add_command(
+        commands,
+        "list",
+        _list,
+        "Show every net of the zoo: size, published accuracy, licence, and whether its "
+        "weights are in the cache.",
+        example="list --json",
+    )
+    add_json(parser)
+
+
+def _list(arguments) -> list[dict]:
+    from keras_caffe_zoo.weights import cached_mean, cached_path, model_entry
+    from keras_caffe_zoo.weights import model_names as names
+
+    entries = [model_entry(name) for name in names()]
+    if not arguments.json:
+        print(HEADER)
+        print(*map(_row, entries), LEGEND, sep="\n")
+        return []
+    return [
+        entry.as_dict()
+        | {
+            "parameters": entry.parameters,
+            "citation": entry.citation,
+            "cached": _text(cached_path(entry.name)),
+            "cached_mean": _text(cached_mean(entry.name)),
+        }
+        for entry in entries
+    ]
+
+
+def _text(path) -> str | None:
+    return path and str(path)
+
+
+def _row(entry) -> str:
+    mark = "!" if entry.licence.non_commercial else " "
+    return (
+        f"{entry.name:<17}  {entry.size / 1e6:>3.0f}  {_accuracy(entry):<9}  "
+        f"{_cached(entry):<7}  {mark} {entry.licence.text or 'unknown'}"
+    ).rstrip()
+
+
+def _accuracy(entry) -> str:
+    top1, top5, mean_iu = (
+        _first(entry, figure) for figure in ("top1", "top5", "mean_iu")
+    )
+    if mean_iu is not None:
+        return f"{mean_iu:.1f} mIU"
+    if top1 is None and top5 is None:
+        return "-"
+    return "/".join("-" if one is None else f"{one:.1f}" for one in (top1, top5))
+
+
+def _first(entry, figure: str) -> float | None:
+    """Return the first published figure that other nets' can be compared with."""
+    found = [getattr(a, figure) for a in entry.accuracy if a.protocol in SINGLE_CROP]
+    return next((one for one in found if one is not None), None)
+
+
+def _cached(entry) -> str:
+    from keras_caffe_zoo.weights.cache import cached_path, converted_files
+
+    if cached_path(entry.name):
+        return "yes"
+    return "damaged" if converted_files(entry) else "no"

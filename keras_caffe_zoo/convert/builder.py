@@ -1,0 +1,265 @@
+"""One walk through a Caffe net that makes a Keras graph."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import keras
+
+from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
+from keras_caffe_zoo.convert import handlers  # noqa: F401  fills the table
+from keras_caffe_zoo.convert.graph import (
+    ENDS,
+    HANDLERS,
+    Budget,
+    NeedsBatch,
+    Node,
+    unused,
+)
+from keras_caffe_zoo.convert.model import CaffeModel
+from keras_caffe_zoo.convert.names import keras_name
+from keras_caffe_zoo.layers import CaffeSilence
+
+
+class Builder:
+    """Makes a Keras model of a net, layer by layer, blob by blob.
+
+    Args:
+        net: A net that predicts, of types that there are handlers for.
+        shapes: Shape of each data blob in Caffe's order of axes.
+        custom: The caller's own handlers by type.
+        windows: Turn inner products into convolutions of these windows.
+        blobs: Parameters of each layer, by its position in the net.
+        fixed: Whether to fix the number of items to the prototxt's.
+        phase: `"TEST"` or `"TRAIN"`.
+
+    Attributes:
+        nodes: The layers with parameters and the Keras layers that hold them.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        shapes: Mapping[str, tuple],
+        custom: Mapping[str, Callable],
+        windows: Mapping[str, tuple[int, int]] | None = None,
+        blobs: Mapping[int, list] | None = None,
+        fixed: bool = False,
+        phase: str = "TEST",
+    ):
+        self.net, self.shapes, self.custom = net, shapes, custom
+        self.fully_convolutional = windows is not None
+        self._windows = dict(windows or {})
+        self._blobs, self._fixed, self._phase = blobs, fixed, phase
+        self.inputs = []
+        self.blobs = {}  # name -> tensor that holds it now
+        self.places = {}  # name -> [Keras layer, output index]
+        self.unread = {}  # the blobs that no layer has read yet, in order
+        self.nodes: list[tuple[Node, keras.Layer]] = []
+        self._silenced = []
+        self._owners = {}  # name of a shared parameter -> (Keras layer, index)
+        self._ties = []
+        self._budget = Budget()
+        self._reserved = {keras_name(layer.name) for layer in net.layers}
+        self._used = set(self._reserved)
+        self._seen = Counter()
+
+    def model(self) -> keras.Model:
+        """Return the Keras model of the whole net."""
+        self._add_inputs()
+        for at, layer in enumerate(self.net.layers):
+            self._add(at, layer)
+        outputs = self._outputs()
+        if len(outputs) == 1:
+            (outputs,) = outputs.values()
+        inputs = self.inputs[0] if len(self.inputs) == 1 else self.inputs
+        model = CaffeModel(inputs, outputs, name=keras_name(self.net.name or "net"))
+        model.remember(self.places, self._ties)
+        return model
+
+    def _outputs(self) -> dict:
+        outputs = {name: self.blobs[name] for name in self.unread}
+        if not outputs:
+            raise CaffeFormatError(
+                "Expected a blob that no layer reads, for an output; received none",
+                source=self.net.source,
+            )
+        for node, tensors in self._silenced:
+            name, tensor = next(iter(outputs.items()))
+            outputs[name] = CaffeSilence(name=node.name)([tensor, *tensors])
+        return outputs
+
+    def windows(self) -> dict[str, tuple[int, int]]:
+        """Return the height and width of the blobs that inner products flatten.
+
+        Their own outputs are flat stand-ins: no dense layer is made.
+        """
+        self._add_inputs()
+        for at, layer in enumerate(self.net.layers):
+            if layer.type == "InnerProduct" and layer.type not in self.custom:
+                self._stand_in(layer)
+            else:
+                self._add(at, layer)
+        return self._windows
+
+    def _stand_in(self, layer: Layer) -> None:
+        node = self._node(0, layer)
+        self._check_ends(node, ENDS[layer.type])
+        tensor = self._read(node, layer.bottoms[0])
+        units = node.count(node.param.num_output, "inner_product_param.num_output")
+        axis = node.caffe_axis(node.param.axis, len(tensor.shape))
+        if len(tensor.shape) == 4 and axis == 1:
+            self._windows[layer.name] = tuple(tensor.shape[1:3])
+        sizes = (*tensor.shape[1:axis], units) if axis else (units,)
+        self._write(node, layer.tops[0], keras.Input(sizes))
+
+    def _add_inputs(self) -> None:
+        for layer in self.net.layers:
+            if layer.type == "Input" and layer.type not in self.custom:
+                node = self._node(0, layer)
+                self._check_ends(node, ENDS["Input"])
+                for blob in layer.tops:
+                    self._add_input(node, blob)
+        if not self.inputs:
+            raise CaffeFormatError(
+                "Expected a net with data: an Input or data layer, or `input` with "
+                "`input_dim` or `input_shape`; received none",
+                source=self.net.source,
+            )
+
+    def _add_input(self, node: Node, blob: str) -> None:
+        items, *sizes = self.shapes[blob] or (None,)
+        if len(sizes) == 3:
+            sizes = [*sizes[1:], sizes[0]]
+        if self._fixed and items is None:
+            raise node.error(
+                "Expected a known number of items: a layer of the net mixes them; "
+                f"received none for the blob {blob!r}"
+            )
+        name = keras_name(blob)
+        if name in self._used - self._reserved:
+            name = unused(name, self._used)
+        self._used.add(name)
+        batch = items if self._fixed else None
+        tensor = keras.Input(batch_shape=(batch, *sizes), name=name)
+        self.inputs.append(tensor)
+        self._write(node, blob, tensor)
+
+    def _node(self, at: int, layer: Layer) -> Node:
+        return Node(
+            layer,
+            self.net.source,
+            phase=self._phase,
+            fully_convolutional=self.fully_convolutional,
+            windows=self._windows,
+            blobs=None if self._blobs is None else self._blobs.get(at, []),
+            anchor=self.inputs[0] if self.inputs else None,
+            used=self._used,
+            budget=self._budget,
+        )
+
+    def _named(self, node: Node) -> Node:
+        """Give a node a name that no other layer has."""
+        name = node.name
+        taken = name in self._seen or name in {x.name for x in self.inputs}
+        if taken:
+            node.suffix = unused(name, self._used)[len(name) :]
+        self._seen[name] += 1
+        self._used.add(node.name)
+        self._used.add(node.conv_name)
+        return node
+
+    def _add(self, at: int, layer: Layer) -> None:
+        if layer.type == "Input" and layer.type not in self.custom:
+            return
+        node = self._named(self._node(at, layer))
+        custom = layer.type in self.custom
+        if not custom:
+            self._check_ends(node, ENDS[layer.type])
+        bottoms = [self._read(node, blob) for blob in layer.bottoms]
+        handler = self.custom[layer.type] if custom else HANDLERS[layer.type]
+        try:
+            tensors = handler(node, *bottoms)
+        except (CaffeFormatError, NeedsBatch):
+            raise
+        except Exception as error:
+            # Whatever Keras says of a layer's arguments and inputs is said of the file.
+            if custom:
+                raise
+            raise node.error(_said(error)) from error
+        tensors = tensors if isinstance(tensors, (list, tuple)) else [tensors]
+        if len(tensors) != len(layer.tops):
+            raise node.error(
+                f"Expected {len(tensors)} tops; received: {len(layer.tops)}", "top"
+            )
+        for blob, tensor in zip(layer.tops, tensors, strict=True):
+            self._write(node, blob, tensor)
+        if layer.type == "Silence" and not custom:
+            self._silenced.append((node, bottoms))
+        if node.shapes:
+            self._learn(node, tensors[0])
+
+    def _learn(self, node: Node, tensor) -> None:
+        """Note which Keras layer has a node's parameters, and which are shared."""
+        layer = tensor._keras_history.operation
+        if isinstance(layer, keras.layers.Identity):
+            layer = layer.input._keras_history.operation
+        self.nodes.append((node, layer))
+        for i, spec in enumerate(node.layer.message.param):
+            if not spec.name or i >= len(node.shapes):
+                continue
+            owner, index = self._owners.setdefault(spec.name, (layer, i))
+            if owner is not layer or index != i:
+                self._tie(node, layer, i, owner, index, spec.name)
+
+    def _tie(self, node, layer, i, owner, index, name) -> None:
+        ours, theirs = layer.weights[i], owner.weights[index]
+        if tuple(ours.shape) != tuple(theirs.shape) or type(layer) is not type(owner):
+            raise node.error(
+                f"Expected the shape of '{owner.name}' for the shared parameter "
+                f"{name!r}, {tuple(theirs.shape)} in a {type(owner).__name__}; "
+                f"received: {tuple(ours.shape)} in a {type(layer).__name__}",
+                "param",
+            )
+        self._ties.append([layer.name, i, owner.name, index])
+
+    def _check_ends(self, node: Node, ends) -> None:
+        for what, blobs in (("bottom", node.layer.bottoms), ("top", node.layer.tops)):
+            least, most = getattr(ends, f"{what}s")
+            if not least <= len(blobs) <= (len(blobs) if most is None else most):
+                upto = "any number" if most is None else most
+                wanted = least if least == most else f"{least} to {upto}"
+                raise node.error(
+                    f"Expected {wanted} {what}s; received: {len(blobs)}", what
+                )
+
+    def _read(self, node: Node, blob: str):
+        if blob not in self.blobs:
+            raise node.error(
+                "Expected the name of a blob that a layer before it writes; received: "
+                f"{blob!r}",
+                "bottom",
+            )
+        self.unread.pop(blob, None)
+        return self.blobs[blob]
+
+    def _write(self, node: Node, blob: str, tensor) -> None:
+        tops, bottoms = node.layer.tops, node.layer.bottoms
+        at = tops.index(blob)
+        in_place = at < len(bottoms) and bottoms[at] == blob
+        if (blob in self.blobs and not in_place) or tops.count(blob) > 1:
+            raise node.error(
+                f"Expected a top that no other layer writes; received: {blob!r}", "top"
+            )
+        self.blobs[blob] = tensor
+        history = tensor._keras_history
+        self.places[blob] = [history.operation.name, history.tensor_index]
+        self.unread.pop(blob, None)
+        self.unread[blob] = True
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says, without what Keras puts around it."""
+    text = str(error) or type(error).__name__
+    bold = re.search("\x1b\\[1m(.*?)\x1b\\[0m", text, re.S)
+    return " ".join((bold[1] if bold else text).split()).removesuffix(".")

@@ -1,0 +1,106 @@
+"""Batch normalization with Caffe's three blobs of statistics."""
+
+import keras
+from keras import ops
+
+from keras_caffe_zoo.layers._blobs import keras_axis
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeBatchNorm(keras.layers.Layer):
+    """Batch normalization as Caffe's `BatchNorm` layer computes it.
+
+    `(x - mean) / sqrt(variance + epsilon)` per channel, without factor and offset
+    (Caffe's nets have a `Scale` layer for these). Caffe keeps weighted sums of means
+    and variances and the sum of the weights, and divides: with a sum of 0, mean and
+    variance are 0. In training, each batch adds its own mean and its unbiased
+    variance to sums that are first multiplied by `moving_average_fraction`.
+
+    `keras.layers.BatchNormalization` averages the biased variance from a start at 1.
+
+    Args:
+        use_global_stats: Normalize with the kept statistics (`True`), with the
+            batch's (`False`), or with the batch's in training only (`None`).
+        moving_average_fraction: What is kept of the sums at each step.
+        epsilon: Added to the variance.
+        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Input shape:
+        Any; the channels are the last of four axes, else the second.
+
+    Reference:
+        Caffe 1.0's `BatchNorm` layer.
+    """
+
+    def __init__(
+        self,
+        use_global_stats=None,
+        moving_average_fraction=0.999,
+        epsilon=1e-5,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.use_global_stats = use_global_stats
+        self.moving_average_fraction = float(moving_average_fraction)
+        self.epsilon = float(epsilon)
+
+    def build(self, input_shape):
+        axis = self._axis(len(input_shape))
+        channels = 1 if axis is None else input_shape[axis]
+        options = {"initializer": "zeros", "trainable": False}
+        self.mean_sum = self.add_weight((channels,), name="mean_sum", **options)
+        self.variance_sum = self.add_weight((channels,), name="variance_sum", **options)
+        self.weight_sum = self.add_weight((1,), name="weight_sum", **options)
+        self.built = True
+
+    @staticmethod
+    def _axis(rank):
+        return keras_axis(1, rank) if rank > 1 else None
+
+    def call(self, inputs, training=False):
+        batch = self.use_global_stats is False or (
+            training and self.use_global_stats is None
+        )
+        mean, variance = self._batch(inputs) if batch else self._kept()
+        if batch and training:
+            self._keep(inputs, mean, variance)
+        shape = [1] * len(inputs.shape)
+        axis = self._axis(len(shape))
+        if axis is not None:
+            shape[axis] = -1
+        mean = ops.cast(ops.reshape(mean, shape), inputs.dtype)
+        factor = ops.rsqrt(ops.reshape(variance, shape) + self.epsilon)
+        return (inputs - mean) * ops.cast(factor, inputs.dtype)
+
+    def _kept(self):
+        weight = ops.convert_to_tensor(self.weight_sum)
+        none = ops.equal(weight, 0)
+        factor = ops.where(none, 0.0, 1.0 / ops.where(none, 1.0, weight))
+        return self.mean_sum * factor, self.variance_sum * factor
+
+    def _batch(self, inputs):
+        wide = ops.cast(inputs, self.variable_dtype)
+        axis = self._axis(len(inputs.shape))
+        others = [i for i in range(len(inputs.shape)) if i != axis]
+        mean = ops.mean(wide, others, keepdims=True)
+        variance = ops.mean(ops.square(wide - mean), others)
+        return ops.reshape(mean, (-1,)), ops.reshape(variance, (-1,))
+
+    def _keep(self, inputs, mean, variance):
+        count = ops.cast(ops.size(inputs), self.variable_dtype) / mean.shape[0]
+        unbiased = variance * (count / ops.maximum(count - 1, 1))
+        kept = self.moving_average_fraction
+        self.mean_sum.assign(self.mean_sum * kept + mean)
+        self.variance_sum.assign(self.variance_sum * kept + unbiased)
+        self.weight_sum.assign(self.weight_sum * kept + 1.0)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "use_global_stats": self.use_global_stats,
+            "moving_average_fraction": self.moving_average_fraction,
+            "epsilon": self.epsilon,
+        }

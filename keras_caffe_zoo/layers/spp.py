@@ -1,0 +1,96 @@
+"""Spatial pyramid pooling."""
+
+import keras
+from keras import ops
+
+from keras_caffe_zoo.layers._blobs import caffe_order
+from keras_caffe_zoo.layers.pooling import CaffePool2D
+from keras_caffe_zoo.layers.stochastic_pooling import CaffeStochasticPool2D
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeSPP(keras.layers.Layer):
+    """Pool an image into 1, 2 x 2, 4 x 4, … bins, as Caffe's `SPP` layer does.
+
+    Level l has windows of `ceil(size / 2^l)` pixels, as far apart, with padding to
+    centre them. All levels flattened, each in Caffe's order (C, H, W), are joined.
+    A single level is not flattened.
+
+    Args:
+        pyramid_height: Number of levels.
+        pool: `"max"`, `"ave"` or `"stochastic"`.
+        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Input shape:
+        `(N, H, W, C)` of known size.
+
+    Raises:
+        ValueError: If the image is too small for so many levels, as in Caffe.
+
+    Reference:
+        He et al., 2014; Caffe 1.0's `SPP` layer.
+    """
+
+    def __init__(self, pyramid_height, pool="max", **kwargs):
+        super().__init__(**kwargs)
+        self.pyramid_height, self.pool = int(pyramid_height), pool
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+        if self.pyramid_height < 1:
+            raise ValueError(
+                "Expected `pyramid_height` to be positive; received: "
+                f"pyramid_height={pyramid_height}."
+            )
+
+    def _levels(self, input_shape):
+        if None in input_shape[1:3]:
+            raise ValueError(
+                f"Expected an image of known size for layer '{self.name}'; received "
+                f"shape: {tuple(input_shape)}. Give an input_shape."
+            )
+        levels = []
+        for level in range(self.pyramid_height):
+            bins = 2**level
+            kernel = tuple(-(-size // bins) for size in input_shape[1:3])
+            pad = tuple(
+                (k * bins - size + 1) // 2
+                for k, size in zip(kernel, input_shape[1:3], strict=True)
+            )
+            if any(p >= k for p, k in zip(pad, kernel, strict=True)):
+                raise ValueError(
+                    f"Expected an image that {bins} x {bins} bins divide (layer "
+                    f"'{self.name}', level {level}); received shape: "
+                    f"{tuple(input_shape)}."
+                )
+            levels.append(self._pool(kernel, pad))
+        return levels
+
+    def _pool(self, kernel, pad):
+        options = {"strides": kernel, "pad": pad, "data_format": "channels_last"}
+        if self.pool == "stochastic":
+            return CaffeStochasticPool2D(kernel, **options)
+        return CaffePool2D(self.pool, kernel, **options)
+
+    def build(self, input_shape):
+        self.levels = self._levels(input_shape)
+        self.built = True
+
+    def call(self, inputs):
+        pooled = [level(inputs) for level in self.levels]
+        if len(pooled) == 1:
+            return pooled[0]
+        flat = []
+        for blob in map(caffe_order, pooled):
+            count = blob.shape[1] * blob.shape[2] * blob.shape[3]
+            flat.append(ops.reshape(blob, (-1, count)))
+        return ops.concatenate(flat, axis=1)
+
+    def compute_output_shape(self, input_shape):
+        levels = self._levels(input_shape)
+        shapes = [level.compute_output_shape(input_shape) for level in levels]
+        if len(shapes) == 1:
+            return shapes[0]
+        return (input_shape[0], sum(s[1] * s[2] * s[3] for s in shapes))
+
+    def get_config(self):
+        own = {"pyramid_height": self.pyramid_height, "pool": self.pool}
+        return {**super().get_config(), **own}

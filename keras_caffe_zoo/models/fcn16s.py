@@ -1,0 +1,24 @@
+"""FCN-16s, which adds what pool4 sees to FCN-32s."""
+
+from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._fcn import fuse, maps, score, upscore, vgg16
+
+
+@builder(smallest=1, features="fc7", activation=None)
+def fcn16s(plan):
+    """Build FCN-16s for the 21 classes of PASCAL VOC (`fcn16s-heavy-pascal`).
+
+    The output `score` has a map of raw scores for each class, of the image's size; the
+    argmax over the classes is the segmentation. Class 0 is the background.
+
+    The net is fully convolutional by nature.
+    """
+    image = plan.image()
+    _, pool4, x = vgg16(image)
+    if not plan.include_top:
+        return x
+    x = score(plan, x)
+    x = upscore(plan, x, 4, 2, "upscore2")
+    x = fuse(plan, x, pool4, "pool4", offset=5)
+    x = upscore(plan, x, 32, 16, "upscore16")
+    return maps(plan, x, image, offset=27)

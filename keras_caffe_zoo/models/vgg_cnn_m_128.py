@@ -1,0 +1,13 @@
+"""VGG-CNN-M-128, which describes an image in 128 numbers."""
+
+from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._vgg_cnn_m import features
+
+
+@builder(smallest=31)
+def vgg_cnn_m_128(plan):
+    """Build VGG-CNN-M-128 (`VGG_CNN_M_128`): VGG-CNN-M with 128 units in fc7.
+
+    Fully convolutional, its windows have a stride of 32 pixels.
+    """
+    return plan.classifier(features(plan.image()), window=6, fc7_units=128)

@@ -1,0 +1,147 @@
+"""The seal of a converted file: is every byte of it still what was written?
+
+HDF5 does not check itself: a flipped bit may rename a layer, tell another shape, or
+crash the library. So a record of the file's bytes is appended to it, which HDF5 passes
+over, and is read before HDF5 sees the file: a digest of all bytes that say what lies
+where, quick to check each time, and a crc32 of each array, checked when it is read.
+
+    [HDF5 file] [record, JSON] [sha256 of the record] [its length, 8 bytes] [MAGIC]
+"""
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import h5py
+
+from keras_caffe_zoo.weights.verify import CHUNK_BYTES
+
+MAGIC = b"KCZSEAL1"
+_TAIL_BYTES = 32 + 8 + len(MAGIC)
+
+Extent = tuple[str, int, int, int]  # array, offset, length, crc32
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What a whole file is made of.
+
+    Attributes:
+        source_sha256: Digest of the published file that it was made from.
+        size: Bytes before the record.
+        structure_sha256: Digest of all of them but the arrays.
+        arrays: Where each array lies, in order of offset.
+    """
+
+    source_sha256: str
+    size: int
+    structure_sha256: str
+    arrays: list[Extent]
+
+
+def seal(path: Path, source_sha256: str) -> None:
+    """Marks a file as whole; the last thing that is written to it."""
+    size, extents = path.stat().st_size, _extents(path)
+    with open(path, "r+b") as file:
+        arrays = [(*one, _crc32(file, *one[1:])) for one in extents]
+        structure = _structure(file, size, arrays)
+        record = Seal(source_sha256, size, structure, arrays)
+        text = json.dumps(asdict(record)).encode()
+        length = len(text).to_bytes(8, "little")
+        file.seek(size)
+        file.write(text + hashlib.sha256(text).digest() + length + MAGIC)
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether the structure is as written, and the file bears its source's name.
+
+    Quick: reads no array.
+    """
+    try:
+        check_structure(path)
+    except ValueError:
+        return False
+    return True
+
+
+def check_structure(path: Path) -> Seal:
+    """Returns the seal if the file's structure is as written.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    with open(path, "rb") as file:
+        found = _read(file)
+        if found.source_sha256[:16] != path.stem[-16:]:
+            raise ValueError("Expected a file made from the source in its name")
+        if _structure(file, found.size, found.arrays) != found.structure_sha256:
+            raise ValueError("Expected the bytes that were written; received: others")
+    return found
+
+
+def check_sealed(path: Path) -> None:
+    """Reads the whole file and compares it with what was written.
+
+    Raises:
+        ValueError: If anything differs.
+    """
+    found = check_structure(path)
+    with open(path, "rb") as file:
+        for name, offset, length, expected in found.arrays:
+            if _crc32(file, offset, length) != expected:
+                raise ValueError(f"Expected an intact array {name}; received: another")
+
+
+def _extents(path: Path) -> list[tuple[str, int, int]]:
+    """Where the arrays lie; one that HDF5 keeps in pieces is left to the structure."""
+    found = []
+
+    def visit(name: str, item: h5py.HLObject) -> None:
+        if isinstance(item, h5py.Dataset) and item.id.get_offset() is not None:
+            found.append((name, item.id.get_offset(), item.id.get_storage_size()))
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return sorted(found, key=lambda one: one[1])
+
+
+def _read(file: BinaryIO) -> Seal:
+    total = file.seek(0, os.SEEK_END)
+    file.seek(max(0, total - _TAIL_BYTES))
+    tail = file.read()
+    length = int.from_bytes(tail[32:40], "little")
+    if tail[40:] != MAGIC or length > total - _TAIL_BYTES:
+        raise ValueError("Expected a whole converted file; received: one without seal")
+    file.seek(total - _TAIL_BYTES - length)
+    text = file.read(length)
+    if hashlib.sha256(text).digest() != tail[:32]:
+        raise ValueError("Expected a whole converted file; received: a damaged seal")
+    return Seal(**json.loads(text))
+
+
+def _structure(file: BinaryIO, size: int, arrays: list[Extent]) -> str:
+    digest, start = hashlib.sha256(), 0
+    for _, offset, length, _ in [*arrays, ("", size, 0, 0)]:
+        for chunk in _chunks(file, start, offset - start):
+            digest.update(chunk)
+        start = offset + length
+    return digest.hexdigest()
+
+
+def _crc32(file: BinaryIO, offset: int, length: int) -> int:
+    value = 0
+    for chunk in _chunks(file, offset, length):
+        value = zlib.crc32(chunk, value)
+    return value
+
+
+def _chunks(file: BinaryIO, offset: int, length: int) -> Iterator[bytes]:
+    file.seek(offset)
+    while length > 0 and (chunk := file.read(min(length, CHUNK_BYTES))):
+        length -= len(chunk)
+        yield chunk

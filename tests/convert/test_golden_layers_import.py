@@ -1,0 +1,93 @@
+"""Every golden case through `from_caffe`: each stored blob, each stored gradient."""
+
+import keras
+import numpy as np
+import pytest
+from support import GOLDENS, golden, golden_names, nchw, nhwc, relative_error
+
+from keras_caffe_zoo.convert.importer import from_caffe
+from keras_caffe_zoo.convert.model import blob_tensor
+from keras_caffe_zoo.convert.params import codec
+
+OTHER = ("full_", "mean", "preprocess")
+CASES = [
+    name
+    for name in golden_names("")
+    if not name.startswith(OTHER) and "eighth" not in name
+]
+WITH_GRADIENT = [c for c in CASES if any(k.startswith("diff/") for k in golden(c))]
+LOOSE = ("net_", "format_", "lstm", "rnn", "ip_after", "batchnorm_scale", "silence")
+
+
+def imported(case):
+    weights = GOLDENS / f"{case}.caffemodel"
+    return from_caffe(
+        GOLDENS / f"{case}.prototxt", weights if weights.exists() else None
+    )
+
+
+def stored(case):
+    """Return Caffe's blobs by name, without those of inserted Splits."""
+    return {
+        key.removeprefix("blob/"): value
+        for key, value in golden(case).items()
+        if key.startswith("blob/") and "_split_" not in key
+    }
+
+
+def assert_equals_caffe(model, blobs, tolerance):
+    inputs = [nhwc(blobs[x.name]) for x in model.inputs]
+    names = [name for name in blobs if name in model.caffe_blobs]
+    assert len(names) == len(blobs)
+    read = keras.Model(model.inputs, {n: blob_tensor(model, n) for n in names})
+    found = read(inputs, training=False)
+    for name in names:
+        value = nchw(keras.ops.convert_to_numpy(found[name]))
+        assert relative_error(value, blobs[name]) <= tolerance, name
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_blob_equals_caffe(case):
+    tolerance = 1e-5 if case.startswith(LOOSE) else 2e-6
+    assert_equals_caffe(imported(case), stored(case), tolerance)
+
+
+@pytest.mark.parametrize("variant", ["double", "unpacked"])
+def test_other_ways_to_write_the_same_weights(variant):
+    weights = GOLDENS / f"format_v2_{variant}.caffemodel"
+    model = from_caffe(GOLDENS / "format_v2.prototxt", weights)
+    assert_equals_caffe(model, stored("format_v2"), 1e-5)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="GradientTape")
+@pytest.mark.parametrize("case", WITH_GRADIENT)
+def test_every_gradient_equals_caffe(case):
+    import tensorflow as tf
+
+    model, blobs = imported(case), golden(case)
+    (x,) = [tf.constant(nhwc(blobs[f"blob/{x.name}"])) for x in model.inputs]
+    (top_diff,) = [nhwc(v) for k, v in blobs.items() if k.startswith("top_diff/")]
+    layers = [layer for layer in model.layers if layer.trainable_weights]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = model(x, training=False)
+    variables = [[w.value for w in layer.trainable_weights] for layer in layers]
+    at_input, at_weights = tape.gradient(y, [x, variables], tf.constant(top_diff))
+    expected = blobs[f"diff/{model.inputs[0].name}"]
+    assert relative_error(nchw(at_input.numpy()), expected) <= 1e-5
+    for layer, gradients in zip(layers, at_weights, strict=True):
+        arrays = [np.asarray(g) for g in gradients]
+        for i, found in enumerate(codec(layer).encode(layer, arrays)):
+            want = blobs[f"param_diff/{layer.name}/{i}"]
+            assert relative_error(found, want) <= 1e-5, (layer.name, i)
+    assert sum(map(len, at_weights)) == sum(k.startswith("param_diff/") for k in blobs)
+
+
+def test_a_training_definition_predicts():
+    model = from_caffe(GOLDENS / "train_val.prototxt")
+    assert [x.name for x in model.inputs] == ["data"]
+    assert model.input_shape == (None, 8, 8, 3)
+    assert model.output_shape == (None, 5)
+    assert model.layers[-1].name == "loss"
+    y = model.predict(np.ones((2, 8, 8, 3), "float32"), verbose=0)
+    np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-6)

@@ -1,0 +1,84 @@
+"""The commands about Caffe's files, on the small nets that real Caffe ran."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from support import GOLDENS, golden, nchw, nhwc, relative_error
+
+from keras_caffe_zoo import cli
+from keras_caffe_zoo.weights import StoredWeights
+
+NET = [
+    GOLDENS / f"net_googlenet_mini.{suffix}" for suffix in ("prototxt", "caffemodel")
+]
+
+
+def run(*words):
+    return cli.main([str(word) for word in words])
+
+
+def test_convert_prints_a_table_and_writes_a_model_that_loads(tmp_path, capsys):
+    assert run("convert", *NET, "-o", tmp_path / "net.keras") == 0
+    said = capsys.readouterr().out
+    assert "inception_3a/output" in said
+    assert "2,417 parameters" in said
+    assert max(map(len, said.splitlines()[:-1])) <= 80
+    blobs = golden("net_googlenet_mini")
+    answer = keras.models.load_model(tmp_path / "net.keras")(nhwc(blobs["blob/data"]))
+    assert (
+        relative_error(nchw(keras.ops.convert_to_numpy(answer)), blobs["blob/prob"])
+        <= 1e-5
+    )
+
+
+def test_convert_to_h5_writes_the_weights(tmp_path):
+    assert run("convert", *NET, "-o", tmp_path / "net.h5") == 0
+    with StoredWeights(tmp_path / "net.h5") as stored:
+        assert stored.names[0] == "conv1/7x7_s2"
+        assert stored.shapes("classifier") == {"kernel": (68, 10), "bias": (10,)}
+
+
+def test_convert_checks_the_name_before_it_works(tmp_path, capsys):
+    assert run("convert", *NET, "-o", tmp_path / "net.pb") == 2
+    assert "ends in .keras" in capsys.readouterr().err
+
+
+def test_compare_agrees_with_caffe(capsys):
+    assert run("compare", *NET, GOLDENS / "net_googlenet_mini.npz") == 0
+    assert "All 14 blobs agree within 0.0001." in capsys.readouterr().out
+
+
+def test_compare_finds_the_first_departure(tmp_path, capsys):
+    blobs = golden("net_googlenet_mini")
+    blobs["blob/pool5"][0, 0, 0, 0] += 100
+    np.savez(tmp_path / "blobs.npz", **blobs)
+    assert run("compare", *NET, tmp_path / "blobs.npz", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["first_departure"] == "pool5"
+    assert len(found["rows"]) == 14
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("net_googlenet_mini.prototxt", "inception_3a/output"),
+        ("format_v1.caffemodel", "format V1"),
+        ("mean.binaryproto", "mean image"),
+    ],
+)
+def test_inspect_tells_what_is_in_a_file(name, said, capsys):
+    assert run("inspect", GOLDENS / name) == 0
+    text = capsys.readouterr().out
+    assert said in text
+    assert run("inspect", GOLDENS / name, "--json") == 0
+    assert (
+        json.loads(capsys.readouterr().out)["size"] == (GOLDENS / name).stat().st_size
+    )
+
+
+def test_inspect_refuses_what_is_no_caffe_file(tmp_path, capsys):
+    (tmp_path / "x.caffemodel").write_bytes(b"\x00" * 64)
+    assert run("inspect", tmp_path / "x.caffemodel") == 2
+    assert "x.caffemodel" in capsys.readouterr().err
