@@ -1,36 +1,43 @@
 """Pictures: maps of probabilities over the image they are about."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from keras_caffe_zoo import labels
 from keras_caffe_zoo.dense import Grid
 
 # Okabe and Ito's colours and two more: ten that the colour-blind can tell apart.
-_COLOURS = (
-    "#e69f00 #56b4e9 #009e73 #f0e442 #3b7dd8 #d55e00 #cc79a7 #a6761d #7f3fbf #66a61e"
-).split()
+_COLOURS = [
+    *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#3b7dd8"),
+    *("#d55e00", "#cc79a7", "#a6761d", "#7f3fbf", "#66a61e"),
+]
 
 
 def heatmap(
     image: np.ndarray,
     probabilities: np.ndarray,
-    class_index: int,
-    grid: Grid,
+    class_index: int | None = None,
     *,
-    title: str | None = None,
+    grid: Grid | None = None,
+    class_names: Sequence[str] | None = None,
+    top: int = 5,
     output: str | os.PathLike | None = None,
 ) -> Figure:
-    """Draw the map of one class over the image.
+    """Draw the map of one class over the image, with a legend of the likeliest.
 
     Args:
         image: RGB uint8 or grey image, (H, W, 3) or (H, W), as large as the net saw it.
         probabilities: The net's map, (rows, columns, classes).
-        class_index: The class to draw.
-        grid: The geometry of the map's cells, from `output_grid`.
-        title: What to write above; nothing if None.
+        class_index: The class to draw; the one that is surest anywhere if None.
+        grid: The geometry of the map's cells, from `output_grid`; that of the map
+            itself if `predict_dense` made it. Without either, the cells are spread
+            evenly over the image, and the picture says so.
+        class_names: Names of the classes; ImageNet's if there are 1000.
+        top: How many classes the legend lists.
         output: Where to save the picture, if anywhere.
 
     Returns:
@@ -39,15 +46,34 @@ def heatmap(
     Raises:
         ValueError: If there is no such class or the map has not three axes.
     """
-    if probabilities.ndim != 3 or not 0 <= class_index < probabilities.shape[-1]:
+    grid = grid or getattr(probabilities, "grid", None)
+    chances = np.asarray(probabilities)
+    if chances.ndim != 3 or not -1 < (class_index or 0) < chances.shape[-1]:
         raise ValueError(
             "Expected a map (rows, columns, classes) and an index of a class in it; "
-            f"received: shape {probabilities.shape}, class_index={class_index}"
+            f"received: shape {chances.shape}, class_index={class_index}"
         )
-    chances = probabilities[..., class_index]
-    figure = _figure(image.shape, bar=True)
+    best = chances.max((0, 1))
+    index = int(best.argmax()) if class_index is None else int(class_index)
+    names = _names(class_names, len(best))
+    figure = _figure(image.shape)
     axes = figure.subplots()
     axes.imshow(image, cmap="gray")
+    layer = _draw_map(axes, chances[..., index], grid or _even(image, chances))
+    axes.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0), xticks=[], yticks=[])
+    approximate = "" if grid else " (cells spread evenly: no grid was given)"
+    axes.set_title(names[index] + approximate)
+    figure.colorbar(layer, label="probability", fraction=0.04, pad=0.02)
+    handles = [
+        Patch(color="none", label=f"{best[i]:6.1%}  {names[i]}")
+        for i in best.argsort()[::-1][:top]
+    ]
+    figure.legend(handles=handles, loc="outside lower center", frameon=False)
+    return _saved(figure, output)
+
+
+def _draw_map(axes, chances, grid: Grid):
+    """Draw a class's map, and the box where the net is surest of it."""
     layer = axes.imshow(
         chances,
         extent=_extent(chances.shape, grid),
@@ -55,15 +81,27 @@ def heatmap(
         vmin=0,
         vmax=max(float(chances.max()), 1e-3),
         alpha=0.55,
-        interpolation="bilinear",
+        interpolation="nearest",
     )
     row, column = np.unravel_index(chances.argmax(), chances.shape)
     _draw_box(axes, grid.box(row, column), f"{chances.max():.1%}")
-    axes.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0), xticks=[], yticks=[])
-    if title:
-        axes.set_title(title)
-    figure.colorbar(layer, label="probability", fraction=0.04, pad=0.02)
-    return _saved(figure, output)
+    return layer
+
+
+def _names(names, count: int) -> list[str]:
+    if names is None and count == 1000:
+        names = [name for _, name in labels.class_names()]
+    names = [f"class {i}" for i in range(count)] if names is None else list(names)
+    if len(names) != count:
+        raise ValueError(f"Expected {count} `class_names`; received: {len(names)}")
+    return names
+
+
+def _even(image, chances) -> Grid:
+    """Return the geometry of cells that are spread evenly over an image."""
+    shape = chances.shape[:2]
+    stride = tuple(s / n for s, n in zip(image.shape, shape, strict=False))
+    return Grid(shape, stride, stride, (0, 0), stride, (0, 0))
 
 
 def show_digits(page, probabilities, found, output=None) -> Figure:
@@ -77,7 +115,9 @@ def show_digits(page, probabilities, found, output=None) -> Figure:
     """
     from keras_caffe_zoo.demo import STRIDE, WINDOW
 
-    grid = Grid((WINDOW, WINDOW), (STRIDE, STRIDE), (0, 0))
+    window = (WINDOW, WINDOW)
+    shape = probabilities.shape[:2]
+    grid = Grid(shape, window, (STRIDE, STRIDE), (0, 0), window, (0, 0))
     figure = Figure(figsize=(11, 10.6), layout="constrained", facecolor="white")
     above, below = figure.subplots(2, 1)
     height, width = page.shape[:2]
@@ -125,11 +165,11 @@ def _draw_box(axes, box, text: str) -> None:
     axes.text(left + 5, top + 5, text, color="white", va="top", weight="bold")
 
 
-def _figure(shape, bar: bool) -> Figure:
+def _figure(shape) -> Figure:
     height, width = shape[:2]
     across = 9.0
     return Figure(
-        figsize=(across + bar, across * height / width + 0.6),
+        figsize=(across + 1, across * height / width + 1.6),
         layout="constrained",
         facecolor="white",
     )

@@ -129,6 +129,13 @@ def _add_heatmap(commands) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument(
+        "--stitch",
+        type=int,
+        default=1,
+        help="make the map this many times finer, by shift and stitch: a divisor of "
+        "the net's stride, such as 2 (default: %(default)s)",
+    )
+    parser.add_argument(
         "-o",
         "--output",
         type=Path,
@@ -138,7 +145,7 @@ def _add_heatmap(commands) -> None:
 
 
 def _heatmap(arguments) -> dict:
-    from keras_caffe_zoo.dense import output_grid
+    from keras_caffe_zoo.dense import predict_dense
     from keras_caffe_zoo.labels import class_names
     from keras_caffe_zoo.plots import heatmap
     from keras_caffe_zoo.preprocessing import preprocess_input, read_picture, resize
@@ -148,13 +155,13 @@ def _heatmap(arguments) -> dict:
     picture = resize(picture, tuple(round(s * scale) for s in picture.shape[:2]))
     wanted = None if arguments.class_name is None else _find(arguments.class_name)
     model = _build(arguments, fully_convolutional=True)
-    batch = preprocess_input(picture[None], arguments.model, "channels_last")
-    chances = model.predict(batch, verbose=0)[0]
+    image = preprocess_input(picture, arguments.model, "channels_last")
+    chances = predict_dense(
+        model, image, stitch=arguments.stitch, progress=not arguments.json
+    )
     index = int(chances.max((0, 1)).argmax()) if wanted is None else wanted
+    heatmap(picture, chances, index, output=arguments.output)
     identifier, name = class_names()[index]
-    grid = output_grid(model)
-    title = f"{name} ({identifier}), {arguments.model}"
-    heatmap(picture, chances, index, grid, title=title, output=arguments.output)
     best = float(chances[..., index].max())
     if not arguments.json:
         rows, columns = chances.shape[:2]
@@ -163,6 +170,7 @@ def _heatmap(arguments) -> dict:
     return {
         "class": {"index": index, "id": identifier, "name": name},
         "probability": best,
+        "map": list(chances.shape[:2]),
         "output": str(arguments.output),
     }
 

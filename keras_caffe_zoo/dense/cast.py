@@ -92,11 +92,8 @@ class _Cast:
         return args[0] if isinstance(layer, _Gone) else layer(*args, **kwargs)
 
     def _convolution(self, layer):
-        shape = layer.input.shape
-        if len(shape) == 4:  # a Dense over the channels of an image
-            window = (1, 1)
-        else:
-            window = _image_before(layer)[0]
+        on_pixels = len(layer.input.shape) == 4  # over the channels of an image
+        window = (1, 1) if on_pixels else _image_before(layer)[0]
         config = layer.get_config()
         return CaffeConv2D(
             layer.units,

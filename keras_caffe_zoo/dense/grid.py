@@ -1,66 +1,221 @@
-"""Dense inference: what a fully convolutional net's map says about an image."""
+"""Which pixels the cells of a net's map look at."""
 
 from typing import NamedTuple
 
 import keras
+from keras import layers
 
-from keras_caffe_zoo.layers import CaffePool2D
+from keras_caffe_zoo.convert.walk import calls
+from keras_caffe_zoo.layers import (
+    CaffeConv2D,
+    CaffeCrop,
+    CaffeDeconv2D,
+    CaffeLRN,
+    CaffePool2D,
+    CaffeReshape,
+)
+
+Pair = tuple[int, int]
+
+# Layers that keep the cells' places: pixel by pixel, or of several maps alike.
+_IN_PLACE = (
+    layers.Activation,
+    layers.Add,
+    layers.Average,
+    layers.BatchNormalization,
+    layers.Concatenate,
+    layers.Dropout,
+    layers.ELU,
+    layers.Identity,
+    layers.LeakyReLU,
+    layers.Maximum,
+    layers.Multiply,
+    layers.PReLU,
+    layers.ReLU,
+    layers.Rescaling,
+    layers.Softmax,
+    layers.Subtract,
+)
+_NO_MAP = (layers.Flatten, layers.Dense, CaffeReshape, CaffeDeconv2D, CaffeCrop)
+
+
+class _Axis(NamedTuple):
+    """Where cells look along one axis of the image, in pixels.
+
+    A cell's field is what can change it, padding included: from `offset + i * stride`
+    on, `field` long. `before` and `after` of it is only there because layers pad.
+    """
+
+    size: int
+    offset: int = 0
+    stride: int = 1
+    field: int = 1
+    before: int = 0
+    after: int = 0
+
+    def through(self, kernel, stride, dilation, before, after, size) -> "_Axis":
+        """Return the axis behind a layer with a window."""
+        reach = dilation * (kernel - 1) * self.stride
+        return _Axis(
+            size,
+            self.offset - before * self.stride,
+            self.stride * stride,
+            self.field + reach,
+            self.before + before * self.stride,
+            self.after + after * self.stride,
+        )
 
 
 class Grid(NamedTuple):
     """Where the cells of a net's map look.
 
+    A cell's *box* is the part of the image that it answers for: what the classifier
+    would be shown to give one answer, 227 x 227 pixels for CaffeNet. Its *field* is
+    what can change its value at all. The two are the same in a net without padding;
+    where layers pad, the cells of a map look beyond their boxes at pixels for which the
+    classifier, shown the box alone, has zeros.
+
     Attributes:
-        window: Height and width of the image box that one cell sees, in pixels.
+        shape: Rows and columns of the map.
+        window: Height and width of a box.
         stride: Pixels from one cell's box to the next's, down and across.
-        offset: Pixels from the image's top left corner to the first cell's box;
-            negative where it begins in the padding.
+        offset: Pixels from the image's top left corner to the first cell's box.
+        field: Height and width of a field.
+        field_offset: Pixels to the first cell's field; negative where it begins in
+            the padding.
     """
 
-    window: tuple[int, int]
-    stride: tuple[int, int]
-    offset: tuple[int, int]
+    shape: Pair
+    window: Pair
+    stride: Pair
+    offset: Pair
+    field: Pair
+    field_offset: Pair
 
     def box(self, row: int, column: int) -> tuple[int, int, int, int]:
-        """Return the box of a cell as `(top, left, bottom, right)`."""
-        top = self.offset[0] + row * self.stride[0]
-        left = self.offset[1] + column * self.stride[1]
-        return top, left, top + self.window[0], left + self.window[1]
+        """Return a cell's box as `(top, left, bottom, right)`, bottom and right out.
+
+        The last boxes may hang over the image's end, as Caffe's poolings do.
+        """
+        return self._place(row, column, self.offset, self.window)
+
+    def field_box(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """Return a cell's field likewise; it may begin before the image."""
+        return self._place(row, column, self.field_offset, self.field)
+
+    def _place(self, row, column, offset, size):
+        top = offset[0] + row * self.stride[0]
+        left = offset[1] + column * self.stride[1]
+        return top, left, top + size[0], left + size[1]
 
 
-def output_grid(model: keras.Model) -> Grid:
-    """Return the receptive field of the cells of a net's map.
+def output_grid(model: keras.Model, image_shape: tuple[int, ...]) -> Grid:
+    """Return which pixels of an image each cell of a net's map looks at.
 
     Args:
-        model: A chain of layers that ends in a map, such as a fully convolutional net.
+        model: A net of one image input that gives a map: a fully convolutional net, or
+            one without its top.
+        image_shape: Height and width of the image; more is not looked at.
 
     Raises:
-        ValueError: If a layer is not applied cell by cell, or reads several others.
+        ValueError: If the net gives no map, or a layer is not known to keep the places
+            of its cells; names the layer.
     """
-    window, stride, offset = [1, 1], [1, 1], [0, 0]
-    for layer in model.layers[1:]:
-        if isinstance(layer.input, list):
-            raise ValueError(
-                f"Expected a chain of layers; received: layer '{layer.name}' of "
-                f"'{model.name}' reads several."
+    (inputs,), (output,) = model.inputs, model.outputs
+    found = {id(inputs): tuple(_Axis(int(size)) for size in image_shape[:2])}
+    for call in calls(model):
+        if call.inputs:
+            sources = [found[id(tensor)] for tensor in call.inputs]
+            axes = tuple(
+                _look_through(call, [source[axis] for source in sources], axis)
+                for axis in (0, 1)
             )
-        if isinstance(layer, keras.layers.Flatten | keras.layers.Dense) or getattr(
-            layer, "global_pooling", False
-        ):
-            raise ValueError(
-                f"Expected a net that gives a map; received: '{model.name}' with layer "
-                f"'{layer.name}' ({type(layer).__name__}), which sees the whole image. "
-                "Build it with fully_convolutional=True."
-            )
-        if isinstance(layer, keras.layers.Conv2D | CaffePool2D):
-            _look_through(layer, window, stride, offset)
-    return Grid(tuple(window), tuple(stride), tuple(offset))
+            found.update(dict.fromkeys(map(id, call.outputs), axes))
+    height, width = found[id(output)]
+    sides = (height, width)
+    return Grid(
+        tuple(a.size for a in sides),
+        tuple(a.field - a.before - a.after for a in sides),
+        tuple(a.stride for a in sides),
+        tuple(a.offset + a.before for a in sides),
+        tuple(a.field for a in sides),
+        tuple(a.offset for a in sides),
+    )
 
 
-def _look_through(layer, window, stride, offset):
-    dilation = getattr(layer, "dilation_rate", (1, 1))
-    for axis in (0, 1):
-        reach = dilation[axis] * (layer.kernel_size[axis] - 1)
-        window[axis] += reach * stride[axis]
-        offset[axis] -= layer.pad[axis] * stride[axis]
-        stride[axis] *= layer.strides[axis]
+def _look_through(call, sources: list[_Axis], axis: int) -> _Axis:
+    """Return one axis behind a layer."""
+    layer, first = call.layer, sources[0]
+    if isinstance(layer, _NO_MAP) or getattr(layer, "global_pooling", False):
+        raise ValueError(
+            "Expected a net that gives a map, such as one built with "
+            f"fully_convolutional=True; received: layer '{layer.name}' "
+            f"({type(layer).__name__}), which does not keep the places of the cells."
+        )
+    window = _window(layer, first.size, axis)
+    if window is not None:
+        return first.through(*window)
+    same_class = type(layer).__module__.startswith("keras_caffe_zoo.layers")
+    if not isinstance(layer, _IN_PLACE) and not same_class:
+        raise ValueError(
+            "Expected layers whose windows are known; received: layer "
+            f"'{layer.name}' ({type(layer).__name__})."
+        )
+    return _union(layer, sources)
+
+
+def _union(layer, sources) -> _Axis:
+    """Return what cells see that are made of cells of several maps at their place."""
+    first = sources[0]
+    if any((s.size, s.stride) != (first.size, first.stride) for s in sources):
+        raise ValueError(
+            f"Expected maps of the same size and stride for layer '{layer.name}'; "
+            f"received: {[(s.size, s.stride) for s in sources]}."
+        )
+    start = min(s.offset for s in sources)
+    end = max(s.offset + s.field for s in sources)
+    box_start = min(s.offset + s.before for s in sources)
+    box_end = max(s.offset + s.field - s.after for s in sources)
+    before, after = box_start - start, end - box_end
+    return _Axis(first.size, start, first.stride, end - start, before, after)
+
+
+def _window(layer, size: int, axis: int):
+    """Return kernel, stride, dilation, padding before and after, and the new size."""
+    if isinstance(layer, CaffePool2D):
+        kernel, stride = layer.kernel_size[axis], layer.strides[axis]
+        pad = layer.pad[axis]
+        windows = _new_size(layer, size, axis)
+        return kernel, stride, 1, pad, pad, windows
+    if isinstance(layer, CaffeConv2D):
+        pad, dilation = layer.pad[axis], layer.dilation_rate[axis]
+        kernel, stride = layer.kernel_size[axis], layer.strides[axis]
+        return kernel, stride, dilation, pad, pad, _new_size(layer, size, axis)
+    if isinstance(layer, CaffeLRN) and layer.norm_region == "within_channel":
+        half = layer.local_size // 2
+        return layer.local_size, 1, 1, half, half, size
+    if isinstance(layer, layers.ZeroPadding2D):
+        before, after = layer.padding[axis]
+        return 1, 1, 1, before, after, size + before + after
+    return _keras_window(layer, size, axis)
+
+
+def _keras_window(layer, size: int, axis: int):
+    kinds = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
+    if isinstance(layer, kinds):
+        kernel, dilation = layer.kernel_size[axis], layer.dilation_rate[axis]
+    elif isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D):
+        kernel, dilation = layer.pool_size[axis], 1
+    else:
+        return None
+    stride, windows = layer.strides[axis], _new_size(layer, size, axis)
+    reach = dilation * (kernel - 1) + 1
+    missing = max((windows - 1) * stride + reach - size, 0)
+    before = missing // 2 if layer.padding == "same" else 0
+    return kernel, stride, dilation, before, missing - before, windows
+
+
+def _new_size(layer, size: int, axis: int) -> int:
+    channels = layer.input.shape[-1]
+    shape = layer.compute_output_shape((1, size, size, channels))
+    return shape[1 + axis]

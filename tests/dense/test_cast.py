@@ -1,0 +1,149 @@
+"""Classifiers of many kinds, cast to fully convolutional."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from support import GOLDENS, golden, nchw, nhwc, pattern, relative_error
+
+from keras_caffe_zoo import demo
+from keras_caffe_zoo.convert import from_caffe
+from keras_caffe_zoo.dense import to_fully_convolutional
+from keras_caffe_zoo.features import feature_extractor
+
+
+def sequential(*head):
+    return keras.Sequential(
+        [
+            layers.Input((20, 24, 3)),
+            layers.Conv2D(5, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            *head,
+        ]
+    )
+
+
+HEADS = {
+    "flatten": lambda: [layers.Flatten(), layers.Dense(7), layers.Dense(4)],
+    "caffe's order": lambda: [
+        layers.Permute((3, 1, 2)),
+        layers.Flatten(),
+        layers.Dense(4),
+    ],
+    "reshape": lambda: [layers.Reshape((-1,)), layers.Dense(4)],
+    "dropout and norm": lambda: [
+        layers.Flatten(),
+        layers.Dropout(0.5),
+        layers.Dense(6, use_bias=False),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.Dense(4, activation="softmax"),
+    ],
+    "global average": lambda: [
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(4),
+        layers.Softmax(),
+    ],
+    "dense on pixels": lambda: [layers.Dense(4), layers.Flatten(), layers.Dense(2)],
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_answer_at_the_training_size_is_the_same(head):
+    keras.utils.set_random_seed(0)
+    model = sequential(*HEADS[head]())
+    rng = np.random.default_rng(0)
+    model.set_weights([abs(rng.normal(size=w.shape)) for w in model.get_weights()])
+    cast = to_fully_convolutional(model)
+    x = rng.normal(size=(2, 20, 24, 3)).astype("float32")
+    expected = model.predict(x, verbose=0)
+    found = cast.predict(x, verbose=0)
+    assert found.shape == (2, 1, 1, expected.shape[1])
+    assert relative_error(found[:, 0, 0], expected) <= 1e-5
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_map_of_a_padless_net_is_the_classifier_slid_over_the_image(head):
+    """With a stride of 2 pixels, the first pooling's."""
+    keras.utils.set_random_seed(1)
+    model = sequential(*HEADS[head]())
+    image = np.random.default_rng(1).normal(size=(30, 32, 3)).astype("float32")
+    found = to_fully_convolutional(model).predict(image[None], verbose=0)[0]
+    boxes = [
+        image[2 * r : 2 * r + 20, 2 * c : 2 * c + 24]
+        for r, c in np.ndindex(*found.shape[:2])
+    ]
+    assert found.shape[:2] == (6, 5)
+    expected = model.predict(np.stack(boxes), verbose=0).reshape(found.shape)
+    assert relative_error(found, expected) <= 1e-5
+
+
+@pytest.mark.parametrize("name", ["net_caffenet_eighth", "net_vgg_cnn_s_eighth"])
+def test_imported_net_becomes_caffes_twin(name):
+    model = from_caffe(GOLDENS / f"{name}.prototxt", GOLDENS / f"{name}.caffemodel")
+    cast = to_fully_convolutional(model)
+    blobs = golden(f"{name}_full_conv")
+    *shape, seed, scale = blobs["pattern/data"]
+    x = nhwc(pattern([int(n) for n in shape], int(seed), scale))
+    layer = cast.get_layer("fc8-conv")
+    read = keras.Model(cast.inputs, layer.output)
+    assert (
+        relative_error(nchw(read.predict(x, verbose=0)), blobs["blob/fc8-conv"]) <= 1e-5
+    )
+
+
+def test_keras_own_vgg16_is_cast():
+    keras.utils.set_random_seed(0)
+    model = keras.applications.VGG16(
+        weights=None, input_shape=(64, 64, 3), classes=5, include_top=True
+    )
+    cast = to_fully_convolutional(model)
+    assert cast.get_layer("fc1-conv").kernel_size == (2, 2)
+    x = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype("float32")
+    expected = model.predict(x, verbose=0)
+    assert relative_error(cast.predict(x, verbose=0)[:, 0, 0], expected) <= 1e-5
+    assert cast.predict(np.zeros((1, 96, 128, 3)), verbose=0).shape == (1, 2, 3, 5)
+
+
+def test_model_inside_a_model_is_cast():
+    keras.utils.set_random_seed(0)
+    base = keras.Sequential([layers.Input((16, 16, 3)), layers.Conv2D(4, 3)])
+    model = keras.Sequential([base, layers.Flatten(), layers.Dense(3)])
+    x = np.random.default_rng(0).normal(size=(1, 16, 16, 3)).astype("float32")
+    expected = model.predict(x, verbose=0)
+    cast = to_fully_convolutional(model)
+    assert relative_error(cast.predict(x, verbose=0)[:, 0, 0], expected) <= 1e-5
+
+
+def test_weights_are_copies():
+    model = demo.load()
+    cast = to_fully_convolutional(model)
+    before = keras.ops.convert_to_numpy(cast.get_layer("conv1").kernel)
+    model.get_layer("conv1").kernel.assign(model.get_layer("conv1").kernel * 0)
+    np.testing.assert_array_equal(before, cast.get_layer("conv1").kernel)
+
+
+def test_features_of_a_cast_net_are_maps():
+    cast = to_fully_convolutional(demo.load())
+    page = np.zeros((1, 64, 96, 1), "float32")
+    maps = feature_extractor(cast, "fc4").predict(page, verbose=0)
+    assert maps.shape == (1, 5, 9, 64)
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        ([layers.Flatten(), layers.LayerNormalization(name="odd")], "odd"),
+        ([layers.GlobalMaxPooling2D(name="odd"), layers.Dense(2)], "odd"),
+        ([layers.Permute((2, 1, 3), name="odd"), layers.Flatten()], "odd"),
+        ([layers.Reshape((5, -1), name="odd"), layers.Flatten()], "odd"),
+    ],
+)
+def test_what_cannot_be_cast_is_named(head, name):
+    with pytest.raises(ValueError, match=f"layer '{name}'.* cannot be cast, since"):
+        to_fully_convolutional(sequential(*head))
+
+
+def test_models_of_other_inputs_are_refused():
+    with pytest.raises(ValueError, match="Expected a model of one image"):
+        to_fully_convolutional(keras.Sequential([layers.Input((5,)), layers.Dense(2)]))
