@@ -147,12 +147,13 @@ class _Plan(NamedTuple):
 
     def _grid(self, shape) -> Grid:
         window = output_grid(self.model, (_LARGE, _LARGE)).window
-        if any(side < least for side, least in zip(shape, window, strict=False)):
+        try:
+            return output_grid(self.model, shape)
+        except ValueError as error:
             raise ValueError(
-                f"Expected an image of at least {window[0]} x {window[1]} pixels for "
-                f"'{self.model.name}'; received: {shape[0]} x {shape[1]}"
-            )
-        return output_grid(self.model, shape)
+                f"Expected an image of about {window[0]} x {window[1]} pixels or more "
+                f"for '{self.model.name}'; received: {shape[0]} x {shape[1]} ({error})"
+            ) from error
 
     def map(self, image) -> np.ndarray:
         """Return the map of one image, tile by tile."""
