@@ -238,13 +238,26 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     if image.shape[:2] == tuple(size):
         return image
+    return np.rint(resize_float(image, size)).astype("uint8")
+
+
+def resize_float(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image like `resize`, without rounding.
+
+    Args:
+        image: Array `(H, W, C)` of any numeric type.
+        size: New height and width.
+
+    Returns:
+        Float32 array of the new size.
+    """
     resized = image.astype("float32")
     for axis in (0, 1):
         before, after, weight = _bilinear(image.shape[axis], size[axis])
         weight = np.expand_dims(weight, tuple(i for i in range(3) if i != axis))
         low, high = resized.take(before, axis), resized.take(after, axis)
         resized = low + (high - low) * weight
-    return np.rint(resized).astype("uint8")
+    return resized
 
 
 def _bilinear(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,8 +8,8 @@ from support import golden
 
 from keras_caffe_zoo import load_image, preprocess_input
 from keras_caffe_zoo.caffe import write_mean
-from keras_caffe_zoo.preprocessing import read_picture, resize
-from keras_caffe_zoo.weights import install, model_entry
+from keras_caffe_zoo.preprocessing import read_picture, resize, ten_crops
+from keras_caffe_zoo.weights import install, model_entry, model_names
 
 CASE = golden("preprocess")
 MEAN = model_entry("caffenet").mean.channels
@@ -90,8 +90,11 @@ def test_missing_mean_image_is_said_once(capsys, monkeypatch):
     for _ in range(2):
         preprocess_input(np.zeros((4, 4, 3)), "vgg_cnn_s")
     said = capsys.readouterr().out
-    assert said.count("VGG_mean.binaryproto") == 2  # the name, and the command
     assert said.count("not in the cache") == 1
+    assert "another net's channel means (103.939, 116.779, 123.68)" in said
+    assert "run `keras-caffe-zoo download vgg_cnn_s`" in said
+    preprocess_input(np.zeros((4, 4, 3)), "resnet50")
+    assert "ResNet_mean.binaryproto, fetch it by hand" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -147,6 +150,105 @@ def test_load_image_follows_the_nets_rule(tmp_path, height, width):
     np.testing.assert_array_equal(
         kept, resize(gradient, sides)[top : top + 224, left : left + 224]
     )
+
+
+def test_ten_crops_are_caffes_oversample():
+    image = CASE["image"][:256, :256]
+    crops = ten_crops(image.astype("float32") / np.float32(255), (227, 227))
+    np.testing.assert_array_equal(crops[:, :4, :4], CASE["oversample_corner"])
+    np.testing.assert_allclose(
+        crops.sum((1, 2, 3), "float64"), CASE["oversample_sum"], rtol=1e-5
+    )
+    of_bytes = ten_crops(image, (227, 227))
+    assert of_bytes.dtype == np.uint8
+    np.testing.assert_allclose(crops, of_bytes / 255, atol=1e-6)
+
+
+def test_ten_crops_need_not_be_square_nor_leave_anything_over():
+    image = np.arange(5 * 8 * 3).reshape(5, 8, 3)
+    crops = ten_crops(image, (4, 5))
+    assert crops.shape == (10, 4, 5, 3)
+    np.testing.assert_array_equal(crops[3], image[1:, 3:])
+    np.testing.assert_array_equal(crops[4], image[0:4, 1:6])
+    np.testing.assert_array_equal(crops[8], image[1:, 3:][:, ::-1])
+    whole = ten_crops(image, (5, 8))
+    for crop in whole[:5]:
+        np.testing.assert_array_equal(crop, image)
+
+
+@pytest.mark.parametrize("shape", [(226, 300, 3), (300, 226, 3), (300, 300)])
+def test_an_image_smaller_than_a_crop_is_refused(shape):
+    with pytest.raises(ValueError, match="at least 227 x 227 pixels; received: shape"):
+        ten_crops(np.zeros(shape), (227, 227))
+
+
+@pytest.fixture
+def picture(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), "uint8")
+    path = tmp_path / "x.png"
+    Image.fromarray(pixels).resize((400, 300)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("model", model_names())
+def test_every_nets_rule_gives_what_the_net_takes(picture, model):
+    entry = model_entry(model)
+    image, size = load_image(picture, model), entry.input_size
+    whole = read_picture(picture)
+    if size is None:
+        np.testing.assert_array_equal(image, whole)
+        with pytest.raises(ValueError, match="which crops none; received: crops=10"):
+            load_image(picture, model, crops=10)
+        return
+    sides = (256, 341) if size == 224 else (256, 256)  # VGG's and ResNet's are 224
+    if model in ("googlenet", "nin"):
+        sides = (256, 256)
+    if model == "rcnn_ilsvrc13":
+        sides = (227, 227)
+    wanted = ten_crops(resize(whole, sides), (size, size))
+    np.testing.assert_array_equal(image, wanted[4])
+    np.testing.assert_array_equal(load_image(picture, model, crops=10), wanted)
+
+
+@pytest.mark.parametrize("crops", [0, 5, "10", None])
+def test_other_numbers_of_crops_are_refused(picture, crops):
+    with pytest.raises(ValueError, match="Expected crops to be 1 or 10; received"):
+        load_image(picture, "caffenet", crops=crops)
+
+
+@pytest.mark.parametrize("model", model_names())
+def test_every_nets_mean_is_subtracted_or_asked_for(model):
+    """Without any mean image at hand."""
+    entry = model_entry(model)
+    size = entry.input_size or 64
+    zeros = np.zeros((1, size, size, 3), "uint8")
+    if model in ("nin", "places205_alexnet", "hybrid_cnn"):
+        with pytest.raises(ValueError, match="or pass `mean=…`|Expected `mean=…`"):
+            preprocess_input(zeros, model)
+        return
+    wanted = entry.mean.channels or entry.mean.stand_in
+    np.testing.assert_allclose(-preprocess_input(zeros, model)[0, 0, 0], wanted)
+
+
+@pytest.mark.parametrize(
+    ("model", "how"),
+    [
+        ("nin", "kaffe"),
+        ("hybrid_cnn", "keras-caffe-zoo download hybrid_cnn"),
+    ],
+)
+def test_where_no_mean_is_known_the_error_leads_on(model, how):
+    with pytest.raises(ValueError, match=how):
+        preprocess_input(np.zeros((4, 4, 3)), model)
+
+
+def test_ten_crops_and_the_pixel_mean_of_resnet(picture, tmp_path):
+    mean = np.random.default_rng(0).uniform(90, 130, (3, 224, 224)).astype("float32")
+    write_mean(tmp_path / "ResNet_mean.binaryproto", mean)
+    install("resnet50", tmp_path / "ResNet_mean.binaryproto")
+    crops = load_image(picture, "resnet50", crops=10)
+    inputs = preprocess_input(crops, "resnet50")
+    np.testing.assert_allclose(inputs[7], crops[7, ..., ::-1] - mean.transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "1"])

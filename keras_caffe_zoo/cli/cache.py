@@ -44,25 +44,24 @@ def _entries(names):
 
 
 def _download_one(entry) -> None:
-    from keras_caffe_zoo.weights import cached_mean, converted_weights
+    from keras_caffe_zoo.weights import converted_weights
 
     print(f"{entry.name}: {_sized(converted_weights(entry.name, verify=True))}")
     if entry.mean and entry.mean.file:
-        missing = _fetch_mean(entry)
-        print(f"  Note: {missing}" if missing else f"  mean: {cached_mean(entry.name)}")
+        print(f"  {_fetch_mean(entry)}")
 
 
-def _fetch_mean(entry) -> str | None:
-    """Return why there is no mean image, and what is subtracted instead."""
-    from keras_caffe_zoo.weights import WeightsDownloadError, mean_image
+def _fetch_mean(entry) -> str:
+    """Return where the mean image is, or what is subtracted without it."""
+    from keras_caffe_zoo.weights import WeightsDownloadError, cached_mean, mean_image
 
     try:
         mean_image(entry.name, download=True)
-        return None
+        return f"mean: {cached_mean(entry.name)}"
     except WeightsDownloadError as error:
         means = entry.mean.channels or entry.mean.stand_in
-        instead = f"Until then {means} are subtracted." if means else ""
-        return f"the net is ready, its mean image is missing. {error} {instead}".strip()
+        instead = f"; until then {means} are subtracted" if means else ""
+        return f"Note: the net is ready, its mean image is missing{instead}. {error}"
 
 
 def _add_install(commands) -> None:
@@ -107,7 +106,7 @@ def _verify(arguments) -> tuple[None, int]:
         if file.damage:
             print(f"         {file.damage}")
         count, damaged = count + 1, damaged + bool(file.damage)
-    print(f"{count} files in {cache_dir()}, {damaged} damaged.")
+    print(f"{count} file{'s' * (count != 1)} in {cache_dir()}, {damaged} damaged.")
     return None, int(damaged > 0)
 
 

@@ -2,7 +2,7 @@
 
 from keras_caffe_zoo.cli._command import add_command, add_json
 
-HEADER = f"{'NAME':<17}  {'MB':>3}  {'ACCURACY':<9}  {'CACHED':<7}   LICENCE"
+HEADER = f"{'NAME':<17}  {'MB':>3}  {'ACCURACY':<9}  {'CACHED':<7}    LICENCE"
 LEGEND = """
 MB        the download, in millions of bytes
 ACCURACY  top-1/top-5 in percent for one centre crop, or mean IU: the first

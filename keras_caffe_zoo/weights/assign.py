@@ -75,8 +75,8 @@ def load_published(
     path = converted_weights(name)
     try:
         load_weights(model, path, may_differ=may_differ)
-    except DamagedFileError as error:
-        say(f"{error} Replacing it.")
+    except DamagedFileError:
+        say(f"{path} is damaged; replacing it")
         path.unlink(missing_ok=True)
         load_weights(model, converted_weights(name), may_differ=may_differ)
 

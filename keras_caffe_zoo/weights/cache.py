@@ -153,12 +153,15 @@ def _verify(path: Path, entry: ModelEntry) -> None:
 
 
 def _convert(entry: ModelEntry, source: Path, folder: Path, progress: bool) -> Path:
-    from keras_caffe_zoo.weights.store import dump_caffe_weights  # imports Keras
+    from keras_caffe_zoo.weights.store import dump_caffe_weights
 
     sha = sha256_of(source)
     target = cache_dir() / f"{entry.name}-{sha[:16]}.h5"
     converted = folder / target.name
-    dump_caffe_weights(source, converted, mean=None, progress=progress)
+    try:
+        dump_caffe_weights(source, converted, mean=None, progress=progress)
+    except RuntimeError as error:  # HDF5 closes a file that the disk has no room for
+        raise OSError(str(error)) from error
     seal(converted, sha)
     move(converted, target)
     return target

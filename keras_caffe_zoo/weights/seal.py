@@ -3,7 +3,8 @@
 HDF5 does not check itself: a flipped bit may rename a layer, tell another shape, or
 crash the library. So a record of the file's bytes is appended to it, which HDF5 passes
 over, and is read before HDF5 sees the file: a digest of all bytes that say what lies
-where, quick to check each time, and a crc32 of each array, checked when it is read.
+where, quick to check each time, and a crc32 of each array that has one of its own in
+the file, with which it is checked when it is read.
 
     [HDF5 file] [record, JSON] [sha256 of the record] [its length, 8 bytes] [MAGIC]
 """
@@ -64,7 +65,7 @@ def is_sealed(path: Path) -> bool:
     """
     try:
         check_structure(path)
-    except ValueError:
+    except (ValueError, OSError):
         return False
     return True
 
@@ -78,7 +79,10 @@ def check_structure(path: Path) -> Seal:
     with open(path, "rb") as file:
         found = _read(file)
         if found.source_sha256[:16] != path.stem[-16:]:
-            raise ValueError("Expected a file made from the source in its name")
+            raise ValueError(
+                "Expected a file made from the source that its name tells; received: "
+                f"one made from {found.source_sha256}"
+            )
         if _structure(file, found.size, found.arrays) != found.structure_sha256:
             raise ValueError("Expected the bytes that were written; received: others")
     return found
@@ -98,11 +102,11 @@ def check_sealed(path: Path) -> None:
 
 
 def _extents(path: Path) -> list[tuple[str, int, int]]:
-    """Where the arrays lie; one that HDF5 keeps in pieces is left to the structure."""
+    """Where the arrays lie; text, and what HDF5 keeps in pieces, is structure."""
     found = []
 
     def visit(name: str, item: h5py.HLObject) -> None:
-        if isinstance(item, h5py.Dataset) and item.id.get_offset() is not None:
+        if "crc32" in item.attrs and item.id.get_offset() is not None:
             found.append((name, item.id.get_offset(), item.id.get_storage_size()))
 
     with h5py.File(path, "r") as file:

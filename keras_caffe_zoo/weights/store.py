@@ -18,7 +18,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import h5py
-import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
@@ -101,7 +100,7 @@ def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
     layers = {layer.name: layer for layer in net.layers if layer.blobs}
     channels = flattened_channels(net)
     total = sum(blob.nbytes for layer in layers.values() for blob in layer.blobs)
-    bar = keras.utils.Progbar(total, unit_name="byte") if progress else None
+    bar = _progress_bar(total) if progress else None
     for index, (name, layer) in enumerate(layers.items()):
         group = file.require_group(name)  # there already if "a/b" came before "a"
         group.attrs.update({"caffe_type": layer.type, "index": index})
@@ -112,6 +111,12 @@ def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
             _write(group, key, array)
             if bar:
                 bar.add(array.nbytes)
+
+
+def _progress_bar(total: int):
+    from keras.utils import Progbar  # here, since it takes seconds
+
+    return Progbar(total, unit_name="byte")
 
 
 def _keras_arrays(layer, channels: int) -> dict[str, np.ndarray]:

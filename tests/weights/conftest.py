@@ -9,6 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tiny_net import NAME, entry
+
+from keras_caffe_zoo.weights import cache, manifest
+from keras_caffe_zoo.weights.manifest import WeightFile
 
 PACKAGE = Path(__file__).parents[2] / "keras_caffe_zoo"
 
@@ -16,9 +20,10 @@ PACKAGE = Path(__file__).parents[2] / "keras_caffe_zoo"
 # cores would spend minutes on that.
 LIGHT_IMPORTS = f"""
 import sys, types
-for name, folder in (("keras_caffe_zoo", ""), ("keras_caffe_zoo.weights", "weights")):
+for folder in ("", "/weights", "/convert"):
+    name = "keras_caffe_zoo" + folder.replace("/", ".")
     module = sys.modules[name] = types.ModuleType(name)
-    module.__path__ = [{str(PACKAGE)!r} + "/" + folder]
+    module.__path__ = [{str(PACKAGE)!r} + folder]
 """
 
 
@@ -77,6 +82,22 @@ class ModelHost:
         return ModelHost.body(b"", code=302, Location=location)
 
     @staticmethod
+    def drip(data, pieces=20):
+        """Sends a little at a time."""
+
+        def answer(request, host):
+            request.send_response(200)
+            request.send_header("Content-Length", str(len(data)))
+            request.end_headers()
+            step = -(-len(data) // pieces)
+            for start in range(0, len(data), step):
+                request.wfile.write(data[start : start + step])
+                request.wfile.flush()
+                time.sleep(0.005)
+
+        return answer
+
+    @staticmethod
     def hold(data):
         """Sends nothing until the test sets `host.release`."""
 
@@ -133,14 +154,30 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def publish(monkeypatch):
+    """Makes a net the manifest's only one."""
+
+    def publish(*urls, mean=None, non_commercial=False, others=(), **facts):
+        one = entry(WeightFile(NAME, urls, **facts), mean, non_commercial)
+        nets = {net.name: net for net in (one, *others)}
+        monkeypatch.setattr(manifest, "load_manifest", lambda: nets)
+        return one
+
+    monkeypatch.setattr(cache, "_told", set())
+    return publish
+
+
+@pytest.fixture
 def start_worker():
-    """Starts a light Python process; whatever still runs is killed at the end."""
+    """Starts a Python process; whatever still runs is killed at the end."""
     started = []
 
     def start(code):
         command = [sys.executable, "-c", LIGHT_IMPORTS + code]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        started.append(subprocess.Popen(command, env=dict(os.environ), **pipes))
+        paths = os.pathsep.join([str(PACKAGE.parent), str(Path(__file__).parents[1])])
+        settings = {**os.environ, "PYTHONPATH": paths}
+        started.append(subprocess.Popen(command, env=settings, **pipes))
         return started[-1]
 
     yield start

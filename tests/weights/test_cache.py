@@ -2,70 +2,19 @@ import errno
 import hashlib
 import os
 import sys
-import tarfile
 import types
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from tiny_net import NAME, archive, caffemodel, kept, params
 
-from keras_caffe_zoo.caffe import write_caffemodel, write_mean
-from keras_caffe_zoo.weights import cache, home, manifest, seal
+from keras_caffe_zoo.caffe import write_caffemodel
+from keras_caffe_zoo.weights import home, seal
 from keras_caffe_zoo.weights.cache import cached_path, converted_weights, install
 from keras_caffe_zoo.weights.download import WeightsDownloadError
-from keras_caffe_zoo.weights.manifest import Licence, MeanSpec, ModelEntry, WeightFile
 from keras_caffe_zoo.weights.means import cached_mean, mean_image
-
-NAME = "tiny.caffemodel"
-BLOBS = {"conv1": ((4, 3, 2, 2), (4,)), "fc8": ((5, 16), (5,))}
-MEAN = np.arange(3 * 4 * 6, dtype="float32").reshape(3, 4, 6)
-
-
-def params(**changes):
-    rng = np.random.default_rng(0)
-    arrays = {
-        layer: [rng.standard_normal(shape, "float32") for shape in shapes]
-        for layer, shapes in BLOBS.items()
-    }
-    return {k: v for k, v in {**arrays, **changes}.items() if v is not None}
-
-
-def caffemodel(folder, **changes):
-    path = folder / NAME
-    write_caffemodel(path, params(**changes))
-    return path
-
-
-def entry(file, mean=None, non_commercial=False, name="tiny"):
-    return ModelEntry(
-        name=name,
-        title="Tiny Net",
-        paper=None,
-        licence=Licence("some licence", non_commercial),
-        file=file,
-        mean=mean,
-        input_size=8,
-        resize=None,
-        class_labels="digits",
-        classes=5,
-        accuracy=(),
-        format="V2",
-        notes=None,
-        blobs=BLOBS,
-    )
-
-
-@pytest.fixture
-def publish(monkeypatch):
-    """Makes a net the manifest's only one."""
-
-    def publish(*urls, mean=None, non_commercial=False, **facts):
-        one = entry(WeightFile(NAME, urls, **facts), mean, non_commercial)
-        monkeypatch.setattr(manifest, "load_manifest", lambda: {"tiny": one})
-
-    monkeypatch.setattr(cache, "_told", set())
-    return publish
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +25,7 @@ def dump(monkeypatch):
         dump.calls += 1
         with h5py.File(output, "w") as file:
             file["source"] = np.frombuffer(Path(caffemodel).read_bytes(), "uint8")
+            file["source"].attrs["crc32"] = 0
             if dump.fails:
                 raise dump.fails
 
@@ -97,11 +47,6 @@ def hosted(host, publish, tmp_path):
 def stored(path):
     with h5py.File(path) as file:
         return file["source"][()].tobytes()
-
-
-def kept(home):
-    paths = (p for p in home.rglob("*") if p.is_file() and p.suffix != ".lock")
-    return sorted(str(p.relative_to(home)) for p in paths)
 
 
 @pytest.mark.parametrize(
@@ -151,20 +96,28 @@ def truncate(path):
 
 
 def overwrite(path):
-    path.write_bytes(b"not HDF5")
+    path.write_bytes(b"<html>not HDF5</html>" * 100)
 
 
-def forget_the_mark(path):
-    with h5py.File(path, "r+") as file:
-        del file.attrs[seal.SOURCE]
+def empty(path):
+    path.write_bytes(b"")
 
 
-def mark_another(path):
-    with h5py.File(path, "r+") as file:
-        file.attrs[seal.SOURCE] = "0" * 64
+def forget_the_seal(path):
+    path.write_bytes(path.read_bytes()[: -len(seal.MAGIC)])
 
 
-@pytest.mark.parametrize("damage", [truncate, overwrite, forget_the_mark, mark_another])
+def seal_for_another(path):
+    data = path.read_bytes()
+    with h5py.File(path, "w") as file:
+        file["source"] = np.frombuffer(data, "uint8")
+    seal.seal(path, "0" * 64)
+
+
+DAMAGES = [truncate, overwrite, empty, forget_the_seal, seal_for_another]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_cache_is_named_and_replaced(hosted, own_cache, capsys, damage):
     path = converted_weights("tiny", progress=False)
     damage(path)
@@ -173,6 +126,36 @@ def test_a_damaged_cache_is_named_and_replaced(hosted, own_cache, capsys, damage
     assert f"{path} is damaged; replacing it" in capsys.readouterr().out
     assert stored(path) == hosted
     assert kept(own_cache) == [path.name]
+
+
+def test_damage_in_an_array_is_found_if_asked_for(host, hosted, own_cache):
+    path = converted_weights("tiny", progress=False)
+    _, offset, length, _ = seal.check_structure(path).arrays[0]
+    data = bytearray(path.read_bytes())
+    data[offset + length // 2] ^= 4
+    path.write_bytes(data)
+    assert converted_weights("tiny", progress=False) == path
+    assert stored(path) != hosted
+    assert converted_weights("tiny", verify=True, progress=False) == path
+    assert stored(path) == hosted
+    assert len(host.requests) == 2
+
+
+def test_where_the_new_file_is_another_the_damaged_one_goes(
+    host, publish, tmp_path, own_cache
+):
+    """Without a checksum nobody can tell which of two right files it will be."""
+    one, two = (
+        caffemodel(
+            tmp_path, fc8=[np.full((5, 16), i, "float32"), np.zeros(5)]
+        ).read_bytes()
+        for i in (1, 2)
+    )
+    publish(host.serve(NAME, host.body(one), host.body(two)))
+    first = converted_weights("tiny", progress=False)
+    truncate(first)
+    second = converted_weights("tiny", progress=False)
+    assert kept(own_cache) == [second.name] != [first.name]
 
 
 def test_a_net_whose_name_starts_alike_is_not_mistaken(hosted, own_cache):
@@ -269,13 +252,6 @@ def test_install_refuses_another_file(publish, tmp_path, own_cache):
     assert kept(own_cache) == []
 
 
-def archive(folder, *paths):
-    with tarfile.open(folder / "nets.tar.gz", "w:gz") as tar:
-        for path in paths:
-            tar.add(path, f"nets/{path.name}")
-    return folder / "nets.tar.gz"
-
-
 def test_install_takes_the_archive_too(publish, tmp_path, own_cache):
     path = caffemodel(tmp_path)
     publish(archive="nets.tar.gz", member=NAME)
@@ -290,8 +266,40 @@ def test_a_full_disk_while_converting_is_said(host, hosted, dump, own_cache):
         converted_weights("tiny", progress=False)
     assert kept(own_cache) == [f"downloads/{NAME}"]
     dump.fails = None
-    assert stored(converted_weights("tiny", progress=False)) == hosted
+    path = converted_weights("tiny", progress=False)
+    assert stored(path) == hosted
     assert len(host.requests) == 1
+    assert kept(own_cache) == [path.name]
+
+
+def test_what_a_failed_run_left_is_verified_before_it_is_used(
+    host, hosted, dump, own_cache, capsys
+):
+    dump.fails = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(WeightsDownloadError):
+        converted_weights("tiny", progress=False)
+    dump.fails = None
+    truncate(own_cache / "downloads" / NAME)
+    path = converted_weights("tiny", progress=False)
+    assert "is not the published file" in capsys.readouterr().out
+    assert stored(path) == hosted
+    assert len(host.requests) == 2
+    assert kept(own_cache) == [path.name]
+
+
+def test_a_file_put_there_after_a_failed_run_is_not_taken_for_ours(
+    host, hosted, dump, own_cache
+):
+    dump.fails = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(WeightsDownloadError):
+        converted_weights("tiny", progress=False)
+    dump.fails = None
+    (own_cache / "downloads" / NAME).unlink()
+    path = converted_weights("tiny", progress=False)
+    path.unlink()
+    (own_cache / "downloads" / NAME).write_bytes(hosted)
+    converted_weights("tiny", progress=False)
+    assert kept(own_cache) == [f"downloads/{NAME}", path.name]
 
 
 def test_a_failed_conversion_leaves_nothing_partial(hosted, dump, own_cache):
@@ -306,115 +314,3 @@ def test_a_cache_that_cannot_be_made_is_said(hosted, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_CAFFE_ZOO_HOME", str(tmp_path / "file" / "home"))
     with pytest.raises(WeightsDownloadError, match="KERAS_CAFFE_ZOO_HOME"):
         converted_weights("tiny", progress=False)
-
-
-MEAN_FILE = WeightFile(
-    "mean.binaryproto", archive="nets.tar.gz", member="m.binaryproto"
-)
-SPEC = MeanSpec(
-    "m", "image", tuple(MEAN.mean((1, 2))), shape=(4, 6), file=MEAN_FILE
-)
-
-
-def test_the_mean_image_is_fetched_on_demand(publish, tmp_path, monkeypatch):
-    write_mean(tmp_path / "m.binaryproto", MEAN)
-    monkeypatch.setenv("KERAS_CAFFE_ZOO_MIRROR", str(tmp_path))
-    archive(tmp_path, tmp_path / "m.binaryproto")
-    publish(mean=SPEC)
-    assert mean_image("tiny") is None and cached_mean("tiny") is None
-    image = mean_image("tiny", download=True, progress=False)
-    np.testing.assert_array_equal(image, np.moveaxis(MEAN, 0, 2))
-    np.testing.assert_array_equal(mean_image("tiny"), image)
-    cached_mean("tiny").write_bytes(b"damaged")
-    with pytest.raises(ValueError, match=r"mean\.binaryproto"):
-        mean_image("tiny")
-    np.testing.assert_array_equal(mean_image("tiny", download=True), image)
-
-
-def test_a_net_without_a_mean_file_has_no_mean_image(publish, tmp_path):
-    for mean in (None, MeanSpec("c", "channels", (1.0, 2.0, 3.0))):
-        publish(mean=mean)
-        assert mean_image("tiny", download=True) is None
-        (tmp_path / "m.binaryproto").touch()
-        with pytest.raises(ValueError, match="Expected no mean file"):
-            install("tiny", tmp_path / "m.binaryproto")
-
-
-def test_install_takes_the_mean_too(publish, tmp_path, own_cache):
-    publish(mean=SPEC)
-    write_mean(tmp_path / "by_hand.binaryproto", MEAN)
-    path = install("tiny", tmp_path / "by_hand.binaryproto")
-    assert path == cached_mean("tiny")
-    np.testing.assert_array_equal(mean_image("tiny"), np.moveaxis(MEAN, 0, 2))
-    assert kept(own_cache) == ["means/mean.binaryproto"]
-
-
-@pytest.mark.parametrize("wrong", [MEAN + 1, MEAN[::-1], MEAN[:, :3], MEAN[:2]])
-def test_another_mean_image_is_refused(publish, tmp_path, own_cache, wrong):
-    publish(mean=SPEC)
-    write_mean(tmp_path / "m.binaryproto", np.ascontiguousarray(wrong))
-    with pytest.raises(ValueError, match="Expected"):
-        install("tiny", tmp_path / "m.binaryproto")
-    assert kept(own_cache) == []
-
-
-# One process's `converted_weights` with a converter that leaves a trace.
-WORKER = """
-import time, types
-import h5py, numpy
-store = sys.modules["keras_caffe_zoo.weights.store"] = types.ModuleType("store")
-def dump_caffe_weights(source, output, **options):
-    with open({trace!r}, "a") as trace:
-        trace.write("converted ")
-    with h5py.File(output, "w") as file:
-        file["source"] = numpy.fromfile(source, "uint8")
-        file.flush()
-        if {hang}:
-            print("half-way", flush=True)
-            time.sleep(600)
-store.dump_caffe_weights = dump_caffe_weights
-from keras_caffe_zoo.weights import cache, home, manifest, seal
-file = manifest.WeightFile({name!r}, ({url!r},), sha256={sha!r})
-licence = manifest.Licence(None, None)
-entry = manifest.ModelEntry("tiny", "Tiny", None, licence, file, None, 8, None, "",
-                            5, (), None, None, {{}})
-manifest.load_manifest = lambda: {{"tiny": entry}}
-print("ready", flush=True)
-print(cache.converted_weights("tiny", progress=False))
-"""
-
-
-def worker_code(host, data, trace, hang=False):
-    sha = hashlib.sha256(data).hexdigest()
-    url = host.url(NAME)
-    return WORKER.format(name=NAME, url=url, sha=sha, trace=str(trace), hang=hang)
-
-
-@pytest.mark.parametrize("count", [2, 8])
-def test_processes_at_once_share_one_conversion(
-    host, hosted, tmp_path, own_cache, start_worker, count
-):
-    trace = tmp_path / "trace"
-    host.serve(NAME, host.hold(hosted))
-    code = worker_code(host, hosted, trace)
-    workers = [start_worker(code) for _ in range(count)]
-    host.answer_when_all_wait(workers)
-    outputs = [worker.communicate(timeout=60) for worker in workers]
-    assert [err for _, err in outputs] == [""] * count
-    assert {out.split()[-1] for out, _ in outputs} == {str(cached_path("tiny"))}
-    assert (len(host.requests), trace.read_text().split()) == (1, ["converted"])
-    assert stored(cached_path("tiny")) == hosted
-
-
-def test_a_killed_conversion_blocks_nothing_and_is_cleaned_up(
-    host, hosted, tmp_path, own_cache, start_worker
-):
-    worker = start_worker(worker_code(host, hosted, tmp_path / "trace", hang=True))
-    assert [worker.stdout.readline() for _ in "12"] == ["ready\n", "half-way\n"]
-    worker.kill()
-    worker.wait()
-    assert cached_path("tiny") is None
-    path = converted_weights("tiny", progress=False)
-    assert stored(path) == hosted
-    assert set(kept(own_cache)) <= {path.name, f"downloads/{NAME}"}
-    assert not (own_cache / ".tiny.part").exists()

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 import re
@@ -5,6 +6,7 @@ from math import prod
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import jsonschema
 import pytest
 
 from keras_caffe_zoo.weights import manifest
@@ -25,6 +27,112 @@ def test_the_packaged_manifest_is_the_top_level_one():
     packaged = ROOT / "keras_caffe_zoo" / "weights_manifest.json"
     assert packaged.read_bytes() == (ROOT / "weights_manifest.json").read_bytes()
     assert json.loads(packaged.read_text())["models"].keys() == set(model_names())
+
+
+@pytest.fixture(scope="module")
+def written():
+    return json.loads((ROOT / "weights_manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def schema():
+    schema = json.loads((ROOT / "weights_manifest.schema.json").read_text())
+    validator = jsonschema.Draft202012Validator
+    validator.check_schema(schema)
+    return validator(schema)
+
+
+def test_the_manifest_is_of_its_schema(written, schema):
+    schema.validate(written)
+
+
+REMOVED = object()
+CAFFENET, MEAN = ("models", "caffenet"), ("means", "vgg_cnn")
+CHANNELS = ("means", "bvlc_integers")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("version",), 2),
+        (("extra",), {}),
+        ((*CAFFENET, "extra"), None),
+        ((*CAFFENET, "input_size"), "227"),
+        ((*CAFFENET, "input_size"), 0),
+        ((*CAFFENET, "resize", "rule"), "squeeze"),
+        ((*CAFFENET, "format"), "V3"),
+        ((*CAFFENET, "classes"), 1000.5),
+        ((*CAFFENET, "licence", "non_commercial"), "no"),
+        ((*CAFFENET, "licence", "text"), "long " * 20),
+        ((*CAFFENET, "file", "sha256"), "A" * 64),
+        ((*CAFFENET, "file", "sha1"), "0" * 64),
+        ((*CAFFENET, "file", "size"), "243862418"),
+        ((*CAFFENET, "file", "urls"), ["ftp://example.org/net"]),
+        ((*CAFFENET, "file", "urls"), "http://example.org/net"),
+        ((*CAFFENET, "file", "name"), "../net.caffemodel"),
+        ((*CAFFENET, "file", "archive"), "nets.tar.gz"),
+        ((*CAFFENET, "file", "member"), "net.caffemodel"),
+        ((*CAFFENET, "blobs", "conv1"), []),
+        ((*CAFFENET, "blobs", "conv1"), [[96, 3, -11, 11]]),
+        ((*CAFFENET, "accuracy", 0, "top1"), 157.4),
+        ((*CAFFENET, "accuracy", 0, "source"), None),
+        ((*CAFFENET, "accuracy", 0, "protocol"), "some crops"),
+        ((*CAFFENET, "accuracy", 0), {"source": "somebody"}),
+        (("models", "Bad Name"), None),
+        (("papers", "vgg", "arxiv"), "arXiv:1409.1556"),
+        ((*MEAN, "kind"), "colours"),
+        ((*MEAN, "file"), None),
+        ((*MEAN, "shape"), [224]),
+        ((*MEAN, "stand_in"), [103.9, 116.8]),
+        ((*MEAN, "stand_in"), [0.4, 0.5, 300]),
+        ((*MEAN, "notes"), None),  # must say whose the stand-in is
+        ((*CHANNELS, "channels"), None),
+        ((*CAFFENET, "mean"), REMOVED),
+        ((*CAFFENET, "file", "sha384"), REMOVED),
+        ((*MEAN, "stand_in"), REMOVED),
+    ],
+)
+def test_the_schema_refuses_mistakes(written, schema, place, value):
+    changed = copy.deepcopy(written)
+    *path, last = place
+    at = changed
+    for key in path:
+        at = at[key]
+    if value is REMOVED:
+        del at[last]
+    else:
+        at[last] = value
+    assert not schema.is_valid(changed)
+
+
+@pytest.mark.parametrize("kind", ["papers", "means", "models"])
+def test_every_key_is_required(written, schema, kind):
+    """So that an unknown fact is a null that somebody wrote, not an oversight."""
+    name, facts = next(iter(written[kind].items()))
+    for key in facts:
+        less = {k: v for k, v in facts.items() if k != key}
+        changed = {**written, kind: {**written[kind], name: less}}
+        assert not schema.is_valid(changed), key
+
+
+def test_papers_and_means_are_all_there_and_all_used(written):
+    nets = written["models"].values()
+    assert {net["paper"] for net in nets} - {None} == written["papers"].keys()
+    assert {net["mean"] for net in nets} - {None} == written["means"].keys()
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_entry_is_given_to_programs_whole(entry, written):
+    facts = json.loads(json.dumps(entry.as_dict()))
+    original = written["models"][entry.name]
+    for key in original.keys() - {"paper", "mean"}:
+        assert facts[key] == original[key], key
+    if entry.mean:
+        mean = facts["mean"]
+        assert mean.pop("name") == original["mean"]
+        assert mean == written["means"][original["mean"]]
+    assert 4 * entry.parameters == entry.file.payload_bytes
+    assert entry.size == (entry.file.size or entry.file.payload_bytes)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -87,8 +195,9 @@ def test_means_are_plausible_and_of_a_known_kind(entry):
         return
     assert entry.mean.kind in ("image", "pixel", "channels")
     assert (entry.mean.file is None) == (entry.mean.kind == "channels")
-    blue, green, red = entry.mean.channels or (100, 110, 120)
-    assert 95 < blue < green < red < 130
+    for means in (entry.mean.channels, entry.mean.stand_in):
+        blue, green, red = means or (100, 110, 120)
+        assert 95 < blue < green < red < 130
     if entry.mean.kind == "pixel":
         assert entry.mean.shape == (entry.input_size, entry.input_size)
 
