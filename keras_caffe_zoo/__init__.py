@@ -1,15 +1,31 @@
 """Caffe's networks in Keras 3, computing what Caffe computed."""
 
+from keras_caffe_zoo import models, plots
 from keras_caffe_zoo.caffe import (
     CaffeFormatError,
     read_caffemodel,
     read_mean,
     write_caffemodel,
 )
+from keras_caffe_zoo.convert import (
+    caffe_params,
+    compare,
+    from_caffe,
+    inspect_file,
+    set_caffe_params,
+    supported_layers,
+    to_caffe,
+)
+from keras_caffe_zoo.dense import (
+    output_grid,
+    predict_dense,
+    to_fully_convolutional,
+    top_boxes,
+)
 from keras_caffe_zoo.features import feature_extractor
 from keras_caffe_zoo.labels import decode_predictions
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
-from keras_caffe_zoo.models import caffenet, vgg_cnn_s
+from keras_caffe_zoo.models import *  # noqa: F403  the builders, listed in models
 from keras_caffe_zoo.preprocessing import load_image, preprocess_input
 from keras_caffe_zoo.weights import WeightsDownloadError, dump_caffe_weights
 
@@ -19,14 +35,25 @@ __all__ = [
     "CaffeLRN",
     "CaffePool2D",
     "WeightsDownloadError",
-    "caffenet",
+    "caffe_params",
+    "compare",
     "decode_predictions",
     "dump_caffe_weights",
     "feature_extractor",
+    "from_caffe",
+    "inspect_file",
     "load_image",
+    "output_grid",
+    "plots",
+    "predict_dense",
     "preprocess_input",
     "read_caffemodel",
     "read_mean",
-    "vgg_cnn_s",
+    "set_caffe_params",
+    "supported_layers",
+    "to_caffe",
+    "to_fully_convolutional",
+    "top_boxes",
     "write_caffemodel",
+    *models.__all__,
 ]
