@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Convert a .caffemodel into one HDF5 file in Keras layout, as `keras-caffe-zoo dump`.
 
-    python tools/dump_caffe_weights.py NET.caffemodel [--mean MEAN.binaryproto] \\
-        -o OUT.h5
+python tools/dump_caffe_weights.py NET.caffemodel [--mean MEAN.binaryproto] -o OUT.h5
 """
 
 import sys

@@ -40,7 +40,8 @@ def _add_net(parser) -> None:
     parser.add_argument(
         "--model",
         required=True,
-        help="the net's name: caffenet or vgg_cnn_s",
+        metavar="NAME",
+        help="the net's name, such as caffenet; `keras-caffe-zoo list` shows all",
     )
     parser.add_argument(
         "--weights",
@@ -54,13 +55,13 @@ def _add_net(parser) -> None:
 def _build(arguments, **options):
     from keras_caffe_zoo import models
 
-    builder = getattr(models, arguments.model, None)
-    if arguments.model not in models.__all__:
+    entry = models.model_info(arguments.model)
+    if entry.class_labels != "ilsvrc12":
         raise ValueError(
-            f"Expected --model to be one of {', '.join(models.__all__)}; received: "
-            f"{arguments.model}"
+            "Expected a net of ImageNet's 1000 classes, whose names are known here; "
+            f"received: {arguments.model}, with those of {entry.class_labels}"
         )
-    return builder(weights=arguments.weights, **options)
+    return getattr(models, arguments.model)(weights=arguments.weights, **options)
 
 
 def _add_classify(commands) -> None:

@@ -39,7 +39,10 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
     def _whole(x):
         sizes = ops.shape(x)
         flat = ops.reshape(x, (sizes[0], 1, -1, x.shape[-1]))
-        return ops.argmax(flat, axis=2, keepdims=True)
+        places = ops.reshape(ops.arange(ops.shape(flat)[2], dtype="int32"), (-1, 1))
+        largest = ops.max(flat, axis=2, keepdims=True)
+        places = ops.where(flat == largest, places, ops.shape(flat)[2])
+        return ops.min(places, axis=2, keepdims=True)
 
     def _windows(self, x):
         """Walk through the places of a window, keeping the best so far of each."""

@@ -68,7 +68,9 @@ class _Recurrent(BlobLayer):
         else:
             start = [ops.zeros((batch, self.units), steps.dtype)] * self.states
         cont = ops.cast(ops.expand_dims(cont, -1), steps.dtype)
-        last, hidden = ops.scan(self._step, start, (steps, cont))
+        # As one tensor: of several, Keras cannot scan an unknown number of steps.
+        steps = ops.concatenate([steps, cont], axis=-1)
+        last, hidden = ops.scan(self._step, start, steps)
         top = self._top(hidden)
         if not self.expose_hidden:
             return top
@@ -129,7 +131,7 @@ class CaffeLSTM(_Recurrent):
         self.built = True
 
     def _step(self, states, inputs):
-        (hidden, cell), (step, cont) = states, inputs
+        (hidden, cell), step, cont = states, inputs[:, :-1], inputs[:, -1:]
         gates = step + self._project(hidden * cont, self.w_h)
         i, f, o, g = ops.split(gates, 4, axis=-1)
         cell = cont * ops.sigmoid(f) * cell + ops.sigmoid(i) * ops.tanh(g)
@@ -166,7 +168,7 @@ class CaffeRNN(_Recurrent):
         self.built = True
 
     def _step(self, states, inputs):
-        (hidden,), (step, cont) = states, inputs
+        (hidden,), step, cont = states, inputs[:, :-1], inputs[:, -1:]
         hidden = ops.tanh(step + self._project(hidden * cont, self.w_h))
         return [hidden], [hidden]
 

@@ -88,14 +88,16 @@ class CaffeArgMax(BlobLayer):
 
     def _search(self, values):
         """Return indices, as floats, and values of the last axis' largest."""
+        if self.top_k == 1:
+            largest = ops.max(values, -1, keepdims=True)
+            numbers = ops.arange(ops.shape(values)[-1], dtype="int32")
+            places = ops.where(values == largest, numbers, -1)
+            places = ops.max(places, -1, keepdims=True)
+            return ops.cast(places, values.dtype), largest
         # The first of equals is then Caffe's; and 0 and -0 are equal, which not every
         # backend holds.
         flipped = ops.flip(ops.where(values == 0, 0.0, values), -1)
-        if self.top_k == 1:
-            places = ops.argmax(flipped, -1, keepdims=True)
-        else:
-            places = ops.argsort(-flipped, -1)[..., : self.top_k]
-        places = ops.cast(places, "int32")
+        places = ops.cast(ops.argsort(-flipped, -1)[..., : self.top_k], "int32")
         largest = ops.take_along_axis(flipped, places, -1)
         last = ops.shape(values)[-1] - 1
         return ops.cast(last - places, values.dtype), largest

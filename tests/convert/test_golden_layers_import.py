@@ -52,6 +52,19 @@ def test_every_blob_equals_caffe(case):
     assert_equals_caffe(imported(case), stored(case), tolerance)
 
 
+FEW = ["lstm", "rnn", "reduction_sum", "argmax_topk", "spp", "scale_two_bottoms"]
+
+
+@pytest.mark.parametrize("case", [*FEW, "im2col", "crop", "mvn", "shared_params"])
+def test_predict_equals_caffe(case):
+    model, blobs = imported(case), stored(case)
+    x = [nhwc(blobs[x.name]) for x in model.inputs]
+    found = model.predict(x if len(x) > 1 else x[0], verbose=0)
+    found = found if isinstance(found, dict) else {"y": found}
+    for name, value in found.items():
+        assert relative_error(nchw(value), blobs[name]) <= 1e-5
+
+
 @pytest.mark.parametrize("variant", ["double", "unpacked"])
 def test_other_ways_to_write_the_same_weights(variant):
     weights = GOLDENS / f"format_v2_{variant}.caffemodel"

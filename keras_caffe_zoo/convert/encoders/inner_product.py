@@ -25,8 +25,7 @@ def inner_product(call):
         "num_output": layer.units,
         "bias_term": layer.use_bias,
         "axis": layer.axis,
-        "transpose": layer.transpose,
-    }
+    }  # no transpose: `caffe_params` gives (outputs, inputs) in any case
     call.add("InnerProduct", inner_product_param=param)
 
 

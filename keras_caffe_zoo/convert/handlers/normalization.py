@@ -82,6 +82,8 @@ def _along_axes(node, kind, x, second, blobs):
     if axis == 0 and size and blobs:
         node.whole_batch(x)
     own = shape[axis:end] if second is None else caffe_shape(second)
+    if blobs and second is not None and None in own:
+        node.whole_batch(second)
     if blobs and None in own:
         raise node.error(f"Expected known sizes; received shape: {shape}")
     if blobs:

@@ -1,0 +1,116 @@
+"""What holds for every layer class: its config makes its twin, its shapes are true."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_caffe_zoo import layers
+
+LAST = {"data_format": "channels_last"}
+IMAGE = (2, 7, 6, 4)
+# Class: (a layer, shapes of its inputs)
+CASES = {
+    "CaffeAbs": (layers.CaffeAbs(), [IMAGE]),
+    "CaffeArgMax": (layers.CaffeArgMax(True, 2, 1), [IMAGE]),
+    "CaffeBatchNorm": (layers.CaffeBatchNorm(None, 0.9, 0.1), [IMAGE]),
+    "CaffeBatchReindex": (layers.CaffeBatchReindex(), [IMAGE, (3,)]),
+    "CaffeBias": (layers.CaffeBias(1), [IMAGE]),
+    "CaffeClip": (layers.CaffeClip(-0.5, 0.5), [IMAGE]),
+    "CaffeConstant": (layers.CaffeConstant((1, 2, 3, 4), 0.5), [IMAGE]),
+    "CaffeConv2D": (layers.CaffeConv2D(6, 3, 2, 1, groups=2, **LAST), [IMAGE]),
+    "CaffeConvND": (layers.CaffeConvND(6, [3], [2], [1], [2], 2), [(2, 4, 9)]),
+    "CaffeCrop": (layers.CaffeCrop(2, (1, 2)), [IMAGE, (2, 3, 4, 4)]),
+    "CaffeDeconv2D": (layers.CaffeDeconv2D(6, 3, 2, 1, 2, 2, **LAST), [IMAGE]),
+    "CaffeEmbed": (layers.CaffeEmbed(5, 3), [(2, 3)]),
+    "CaffeExp": (layers.CaffeExp(2, 0.5, 1), [IMAGE]),
+    "CaffeFlatten": (layers.CaffeFlatten(1, 2), [IMAGE]),
+    "CaffeIm2col": (layers.CaffeIm2col((3, 2), 2, 1, 1), [IMAGE]),
+    "CaffeInnerProduct": (layers.CaffeInnerProduct(3, 2, True, True), [IMAGE]),
+    "CaffeLRN": (layers.CaffeLRN(3, 1, 0.5, 2, **LAST), [IMAGE]),
+    "CaffeLSTM": (layers.CaffeLSTM(3, True), [(5, 2, 4), (5, 2), (2, 3)]),
+    "CaffeLeakyReLU": (layers.CaffeLeakyReLU(-0.5), [IMAGE]),
+    "CaffeLog": (layers.CaffeLog(2, 0.1, 9), [IMAGE]),
+    "CaffeMVN": (layers.CaffeMVN(True, True, 0.1), [IMAGE]),
+    "CaffeMaxPool2DWithMask": (
+        layers.CaffeMaxPool2DWithMask(3, strides=2, pad=1, **LAST),
+        [IMAGE],
+    ),
+    "CaffeParameter": (layers.CaffeParameter((1, 2, 3, 4)), [IMAGE]),
+    "CaffePool2D": (
+        layers.CaffePool2D("ave", 3, 2, 1, round_mode="floor", **LAST),
+        [IMAGE],
+    ),
+    "CaffePower": (layers.CaffePower(2, 0.5, 1), [IMAGE]),
+    "CaffeRNN": (layers.CaffeRNN(3), [(5, 2, 4), (5, 2)]),
+    "CaffeReduction": (layers.CaffeReduction("mean", 2, 0.5), [IMAGE]),
+    "CaffeReshape": (layers.CaffeReshape((0, 2, -1, 0), 0), [(2, 6, 4, 6)]),
+    "CaffeSPP": (layers.CaffeSPP(2, "ave"), [IMAGE]),
+    "CaffeScale": (layers.CaffeScale(1, 1, True), [IMAGE]),
+    "CaffeSilence": (layers.CaffeSilence(), [IMAGE, (2, 3)]),
+    "CaffeSlice": (layers.CaffeSlice((1, 3), -1), [IMAGE]),
+    "CaffeStochasticPool2D": (
+        layers.CaffeStochasticPool2D(3, strides=2, **LAST),
+        [IMAGE],
+    ),
+    "CaffeSwish": (layers.CaffeSwish(1.5), [IMAGE]),
+    "CaffeThreshold": (layers.CaffeThreshold(0.3), [IMAGE]),
+    "CaffeTile": (layers.CaffeTile(3, -1), [IMAGE]),
+    "CaffeWeightedSum": (layers.CaffeWeightedSum((1, -0.5)), [IMAGE, IMAGE]),
+}
+# Those that slide over rows and columns of any number.
+ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
+    CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
+    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile""".split()  # noqa: SIM905
+
+
+def fresh(layer):
+    return type(layer).from_config(layer.get_config())
+
+
+def numpy(outputs):
+    return [keras.ops.convert_to_numpy(y) for y in keras.tree.flatten(outputs)]
+
+
+def inputs_of(shapes):
+    rng = np.random.default_rng(0)
+    arrays = [rng.uniform(0, 2, shape).astype("float32") for shape in shapes]
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def test_no_class_is_forgotten():
+    assert set(CASES) == set(layers.__all__)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_config_makes_a_layer_that_computes_the_same(name):
+    layer, shapes = CASES[name]
+    layer, twin, x = fresh(layer), fresh(layer), inputs_of(shapes)
+    y = numpy(layer(x))
+    twin(x)
+    twin.set_weights(layer.get_weights())
+    assert twin.get_config() == layer.get_config()
+    for a, b in zip(numpy(twin(x)), y, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("unknown", [(), (0,), (0, 1, 2)])
+def test_shapes_are_told_before_values_are_known(name, unknown):
+    layer, shapes = CASES[name]
+    if 1 in unknown and name not in ANY_SIZE:
+        pytest.skip("needs sizes")
+    symbols = [
+        keras.Input(batch_shape=[None if i in unknown else n for i, n in enumerate(s)])
+        for s in shapes
+    ]
+    given = symbols if len(symbols) > 1 else symbols[0]
+    outputs = fresh(layer)(given)
+    model = keras.Model(symbols, outputs)
+    x = inputs_of(shapes)
+    found = numpy(model(x if isinstance(x, list) else [x]))
+    for symbol, y in zip(keras.tree.flatten(outputs), found, strict=True):
+        assert len(symbol.shape) == y.ndim
+        for told, size in zip(symbol.shape, y.shape, strict=True):
+            assert told in (None, size)
+        if not unknown:
+            assert None not in symbol.shape
