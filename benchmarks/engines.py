@@ -112,21 +112,32 @@ def _onnx_node(layer, fully_convolutional: bool) -> tuple[str, dict]:
     return {"ReLU": ("Relu", {}), "Softmax": ("Softmax", {"axis": 1})}[layer.type]
 
 
-def opencv(name: str, params: dict):
+def opencv(name: str, params: dict, fully_convolutional: bool = False):
     """Return OpenCV's DNN module on a prototxt and a caffemodel. It ignores LRN's k."""
     import cv2
-
-    from keras_caffe_zoo.caffe import write_caffemodel
 
     cv2.setNumThreads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
         text, weights = Path(folder, "net.prototxt"), Path(folder, "net.caffemodel")
-        text.write_text(nets.prototxt(name))
-        write_caffemodel(weights, params, nets.net(name))
+        _write_caffe_files(name, params, fully_convolutional, text, weights)
         net = cv2.dnn.readNetFromCaffe(str(text), str(weights))
 
     def run(x):
         net.setInput(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
-        return net.forward()
+        return np.moveaxis(net.forward(), 1, -1)
 
     return run
+
+
+def _write_caffe_files(name, params, fully_convolutional, text, weights) -> None:
+    from keras_caffe_zoo import models, to_caffe
+    from keras_caffe_zoo.caffe import write_caffemodel
+    from keras_caffe_zoo.convert import set_caffe_params
+
+    if not fully_convolutional:
+        text.write_text(nets.prototxt(name))
+        write_caffemodel(weights, params, nets.net(name))
+        return
+    model = getattr(models, name)(weights=None, fully_convolutional=True)
+    set_caffe_params(model, params)
+    to_caffe(model, text, weights, input_shape=(nets.MAP_SIZE, nets.MAP_SIZE, 3))

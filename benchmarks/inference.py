@@ -1,6 +1,7 @@
 """Time CaffeNet and VGG-CNN-S against ONNX Runtime and OpenCV on the same weights."""
 
 import argparse
+import contextlib
 import gc
 import json
 
@@ -53,6 +54,8 @@ def dense_map(name: str, params: dict, rounds: int) -> dict:
     """Return ms per map of 451 x 451, and per map's worth of crops."""
     calls = engines.ours(name, params, fully_convolutional=True)
     calls[BASE] = engines.onnx_runtime(name, params, fully_convolutional=True)
+    with contextlib.suppress(ImportError):
+        calls["OpenCV"] = engines.opencv(name, params, fully_convolutional=True)
     found = compare(calls, nets.images(1, nets.MAP_SIZE), rounds, 1)
     del calls
     gc.collect()
