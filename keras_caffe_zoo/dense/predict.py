@@ -1,7 +1,7 @@
 """Maps over images larger than memory: by tiles, at several scales, on finer grids."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import keras
@@ -163,9 +163,10 @@ class _Plan(NamedTuple):
         tiles = list(itertools.product(rows, columns))
         show = self.progress and len(tiles) > 1
         bar = keras.utils.Progbar(len(tiles), unit_name="tile") if show else None
+        run = _runner(self.model)
         for batch in _alike(tiles, self.batch_size):
             pixels = np.stack([image[r.pixels, c.pixels] for r, c in batch])
-            maps = self.model.predict_on_batch(pixels.astype("float32", copy=False))
+            maps = run(pixels.astype("float32", copy=False))
             for (r, c), answer in zip(batch, maps, strict=True):
                 result[r.first : r.last, c.first : c.last] = answer[r.cells, c.cells]
             if bar:
@@ -191,6 +192,21 @@ class _Plan(NamedTuple):
             end = size if last == grid.shape[axis] else end
             spans.append(_Span(first, last, start, end, stride))
         return spans
+
+
+def _runner(model: keras.Model) -> Callable:
+    """Return the model as a function of arrays, compiled once for all sizes."""
+    if keras.config.backend() != "tensorflow":
+        return model.predict_on_batch
+    if "_dense_function" not in vars(model):
+        import tensorflow as tf
+
+        spec = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype)
+        vars(model)["_dense_function"] = tf.function(
+            lambda x: model(x, training=False), input_signature=[spec]
+        )
+    function = vars(model)["_dense_function"]
+    return lambda pixels: function(pixels).numpy()
 
 
 def _alike(tiles, most: int) -> Iterator[list]:

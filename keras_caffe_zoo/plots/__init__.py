@@ -1,0 +1,6 @@
+"""Pictures: what a net sees where in an image, and what is inside a net."""
+
+from keras_caffe_zoo.plots.maps import heatmap, show_digits
+from keras_caffe_zoo.plots.nets import show_activations, show_filters
+
+__all__ = ["heatmap", "show_activations", "show_digits", "show_filters"]
