@@ -80,11 +80,11 @@ def check_structure(net: Net, model) -> None:
     """
     layers = {caffe_name(layer.name): layer for layer in model.layers}
     problems = []
-    for layer, maker in zip(net.layers, _producers(net), strict=True):
+    for layer, makers in zip(net.layers, _producers(net), strict=True):
         ours = layers.get(layer.name) or layers.get(twin_name(layer.name))
         if ours is not None:
             problems += _differences(layer, ours)
-            problems += _reads_another(layer, ours, maker, layers)
+            problems += _reads_another(layer, ours, makers, layers)
     if problems:
         raise ValueError(
             f"Expected the weights of a net like '{model.name}'; received those of "
@@ -107,14 +107,14 @@ def _agree(ours, theirs) -> bool:
     return ours == theirs
 
 
-def _reads_another(layer: Layer, ours, maker: str | None, layers: dict) -> list[str]:
+def _reads_another(layer: Layer, ours, makers: list, layers: dict) -> list[str]:
     """Compare the order of pooling and LRN, which no shape of weights shows."""
-    if layer.type not in ("Pooling", "LRN") or maker is None:
+    if layer.type not in ("Pooling", "LRN") or not makers:
         return []
     here = caffe_name(ours.input._keras_history.operation.name)
-    if here == maker or not {here, maker} <= layers.keys():
+    if here in makers or not {here, makers[0]} <= layers.keys():
         return []
-    return [f"layer '{layer.name}' reads '{maker}' in the file, '{here}' here"]
+    return [f"layer '{layer.name}' reads '{makers[0]}' in the file, '{here}' here"]
 
 
 def _convolution_facts(layer: Layer) -> dict:
@@ -178,13 +178,13 @@ def window(param, field: str, default: int | None) -> tuple[int, int]:
     return (values[0], values[-1])
 
 
-def _producers(net: Net) -> list[str | None]:
-    """Return, layer by layer, the layer that made its first bottom, not in place."""
-    makers: dict[str, str] = {}
+def _producers(net: Net) -> list[list[str]]:
+    """Return, layer by layer, what made its first bottom: a layer, those in place."""
+    makers: dict[str, list[str]] = {}
     found = []
     for layer in net.layers:
-        found.append(makers.get(layer.bottoms[0]) if layer.bottoms else None)
+        found.append(list(makers.get(layer.bottoms[0], ())) if layer.bottoms else [])
         for top in layer.tops:
-            if top not in layer.bottoms:
-                makers[top] = layer.name
+            earlier = makers.get(top, []) if top in layer.bottoms else []
+            makers[top] = [*earlier, layer.name]
     return found

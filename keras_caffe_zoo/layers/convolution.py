@@ -75,6 +75,7 @@ class CaffeConv2D(keras.layers.Conv2D):
         self.pad = pair(pad, "pad", minimum=0)
 
     def call(self, inputs):
+        self.compute_output_shape(tuple(inputs.shape))  # raises if it is too small
         inputs, padding = self._pad(inputs)
         # A lower-precision layer computes in its own type throughout.
         kernel, bias = self.kernel, self.bias
@@ -148,7 +149,6 @@ class CaffeConv2D(keras.layers.Conv2D):
 
         On CPU it takes half of the time that TensorFlow's convolution takes on fc6.
         """
-        self.compute_output_shape(inputs.shape)  # raises if smaller than the kernel
         height, width = self.kernel_size
         parts = [
             inputs[:, i : i - height + 1 or None, j : j - width + 1 or None]

@@ -109,6 +109,8 @@ class CaffePool2D(keras.layers.Layer):
         return zip(self.kernel_size, self.strides, self.pad, *rules, strict=True)
 
     def call(self, inputs):
+        # Raises on an image below one window, which TensorFlow may die of.
+        self.compute_output_shape(tuple(inputs.shape))
         if self.global_pooling:
             reduce = ops.max if self.pool == "max" else ops.mean
             return reduce(inputs, axis=self._spatial, keepdims=True)

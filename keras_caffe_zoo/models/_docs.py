@@ -6,14 +6,14 @@ _ARGUMENTS = """
 A layer has the name and the values of Caffe's blob: `fc7` is taken after its ReLU.
 
 Args:
-    include_top: Whether to have the classifier; else the model ends with `{features}`
-        and takes images of any size from {smallest} pixels.
+    include_top: Whether to have the classifier; else the model takes images of any size
+        from {smallest} x {smallest} pixels and ends with `{features}`.
     weights: `"caffe"` for the published weights, `None` for random ones, or the path of
         a `.caffemodel`, an `.h5` of `keras-caffe-zoo dump`, or a Keras `.weights.h5`.
     input_tensor: Keras tensor to use as the image.
     input_shape: {input_shape}
-    pooling: `None`, `"avg"` or `"max"` over `{features}`, without the top.
-    classes: Number of classes. With weights for another number, the last layer is new
+    pooling: `None`, `"avg"` or `"max"` over all of that, without the top.
+    classes: Number of classes. With weights for another number, what scores them is new
         and the rest is loaded, which a message says.
     classifier_activation: Activation of the last layer; `None` for its raw values.
     name: The model's name.
@@ -31,7 +31,7 @@ Raises:
 _ONE_SIZE = """\
 `(H, W, 3)`; with the top it can only be `({size}, {size}, 3)`, or with
         `fully_convolutional` anything from there, `None` included."""
-_ANY_SIZE = "`(H, W, 3)`, each from {smallest} pixels; `None` for any."
+_ANY_SIZE = "`(H, W, 3)`, anything, `None` included."
 
 _MAP = """\
         The model then takes images of any size from {size} pixels and gives a map of
@@ -40,7 +40,7 @@ _DENSE = """\
 Turn the inner products into convolutions with the same weights
         (`{name}` into `{name}-conv`).
 """
-_POOLED = "Slide the last pooling over the map instead of taking all of it.\n"
+_POOLED = "Slide the last pooling over the map instead of taking it all.\n"
 _ALREADY = "Makes no difference: the net is fully convolutional as it is."
 
 

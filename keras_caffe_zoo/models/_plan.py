@@ -32,6 +32,7 @@ class Plan:
         fully_convolutional: Whether the dense layers become convolutions.
         blobs: Caffe's blobs that are not the outputs of the layers of their names, as
             `CaffeModel.caffe_blobs` has them.
+        inputs: The model's inputs, once `image` was asked for.
 
     Raises:
         ValueError: On arguments that do not go together.
@@ -49,6 +50,7 @@ class Plan:
     name: str
     fully_convolutional: bool
     blobs: dict = field(default_factory=dict, init=False)
+    inputs: list = field(default_factory=list, init=False)
 
     def __post_init__(self):
         self._check_weights()
@@ -96,14 +98,17 @@ class Plan:
 
     def image(self):
         """Return the net's input tensor."""
-        if self.input_tensor is None:
-            return keras.Input(self._image_shape(), name="data")
+        tensor = self.input_tensor
+        if tensor is None:
+            tensor = keras.Input(self._image_shape(), name="data")
+            self.inputs.append(tensor)  # a search from the end takes 2 ** blocks steps
+            return tensor
         if self.input_shape is not None:
             self._image_shape()
-        tensor = self.input_tensor
         if not keras.backend.is_keras_tensor(tensor):
             tensor = keras.Input(tensor=tensor, name="data")
         self._check_shape(tuple(tensor.shape[1:]))
+        self.inputs.extend(keras.utils.get_source_inputs(tensor))
         return tensor
 
     @property
@@ -152,19 +157,13 @@ class Plan:
         elif not self.include_top and self.pooling == "max":
             pool = keras.layers.GlobalMaxPooling2D(name="max_pool", **CHANNELS_LAST)
             outputs = pool(outputs)
+        inputs = self.inputs[0] if len(self.inputs) == 1 else self.inputs
         kind = CaffeModel if self.blobs else keras.Model
-        model = kind(self._source(outputs), outputs, name=self.name)
+        model = kind(inputs, outputs, name=self.name)
         if self.blobs:
             model.caffe_blobs = self.blobs
         self._load(model)
         return model
-
-    def _source(self, outputs):
-        start = keras.tree.flatten(outputs)[0]
-        if self.input_tensor is not None:
-            start = self.input_tensor
-        inputs = keras.utils.get_source_inputs(start)
-        return inputs[0] if len(inputs) == 1 else inputs
 
     def classifier(self, x, window: int, fc7_units: int | None = None, head="fc8"):
         """Apply fc6, fc7, the head and prob, if the net is to have its top.

@@ -11,7 +11,7 @@ from keras_caffe_zoo.models._blocks import (
 from keras_caffe_zoo.models._builder import builder
 
 
-@builder(smallest=17, features="inception_5b/output")
+@builder(smallest=31, features="inception_5b/output")
 def googlenet(plan, *, auxiliary_heads=False):
     """Build GoogLeNet (`bvlc_googlenet`).
 

@@ -4,7 +4,7 @@ from keras_caffe_zoo.models._builder import builder
 from keras_caffe_zoo.models._resnet import classifier, numbered, stage, stem
 
 
-@builder(smallest=1, features="res5c_relu")
+@builder(smallest=3, features="res5c_relu")
 def resnet152(plan):
     """Build ResNet-152 (`ResNet-152-model`).
 

@@ -4,9 +4,9 @@ from keras_caffe_zoo.models._builder import builder
 from keras_caffe_zoo.models._resnet import classifier, stage, stem
 
 
-@builder(smallest=1, features="res5c_relu")
+@builder(smallest=3, features="res5c_relu")
 def resnet50(plan):
-    """Build ResNet-50 (`ResNet-50-model`); unlike the deeper ones' its conv1 has a bias.
+    """Build ResNet-50 (`ResNet-50-model`), whose conv1 has a bias, unlike the others'.
 
     BatchNorm, Scale and ReLU are layers of their own. Caffe took them in place, so that
     its blob `res2a_branch1` is the output of the layer `scale2a_branch1`, and `res2a`

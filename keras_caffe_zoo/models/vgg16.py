@@ -4,7 +4,7 @@ from keras_caffe_zoo.models._builder import builder
 from keras_caffe_zoo.models._vgg import stage
 
 
-@builder(smallest=17)
+@builder(smallest=1)
 def vgg16(plan):
     """Build VGG-16 (`VGG_ILSVRC_16_layers`).
 

@@ -4,7 +4,7 @@ from keras_caffe_zoo.models._builder import builder
 from keras_caffe_zoo.models._vgg_cnn_m import features
 
 
-@builder(smallest=31)
+@builder(smallest=41)
 def vgg_cnn_m_1024(plan):
     """Build VGG-CNN-M-1024 (`VGG_CNN_M_1024`): VGG-CNN-M with 1024 units in fc7.
 

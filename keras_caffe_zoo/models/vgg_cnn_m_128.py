@@ -4,7 +4,7 @@ from keras_caffe_zoo.models._builder import builder
 from keras_caffe_zoo.models._vgg_cnn_m import features
 
 
-@builder(smallest=31)
+@builder(smallest=41)
 def vgg_cnn_m_128(plan):
     """Build VGG-CNN-M-128 (`VGG_CNN_M_128`): VGG-CNN-M with 128 units in fc7.
 

@@ -4,7 +4,7 @@ from keras_caffe_zoo.models._builder import builder
 from keras_caffe_zoo.models._vgg_cnn_m import features
 
 
-@builder(smallest=31)
+@builder(smallest=41)
 def vgg_cnn_m_2048(plan):
     """Build VGG-CNN-M-2048 (`VGG_CNN_M_2048`): VGG-CNN-M with 2048 units in fc7.
 

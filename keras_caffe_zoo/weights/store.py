@@ -27,7 +27,8 @@ from keras_caffe_zoo.weights.files import replacing
 
 FORMAT = "keras_caffe_zoo weights"
 FORMAT_VERSION = 1
-_KERNEL_TYPES = ("Convolution", "InnerProduct", "")  # "": a file without structure
+# "": a file without structure
+_KERNEL_TYPES = ("Convolution", "Deconvolution", "InnerProduct", "")
 
 
 def dump_caffe_weights(

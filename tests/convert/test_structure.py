@@ -40,6 +40,14 @@ def test_the_same_net_passes():
     check_structure(parse_prototxt(NET), model())
 
 
+def test_a_relu_that_is_a_layer_of_its_own_is_the_one_in_place():
+    inputs, last = keras.Input((9, 9, 4), name="data"), {"data_format": "channels_last"}
+    x = CaffeConv2D(6, 3, 2, 1, groups=2, name="conv", **last)(inputs)
+    x = keras.layers.ReLU(name="relu")(x)
+    x = CaffePool2D("max", 3, 2, name="pool", **last)(x)
+    check_structure(parse_prototxt(NET), keras.Model(inputs, x))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

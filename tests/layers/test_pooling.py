@@ -218,3 +218,11 @@ def test_refuses_an_input_smaller_than_its_window():
         layer(keras.Input((3, 9, 1)))
     with pytest.raises(ValueError, match="expected ndim=4, found ndim=3"):
         layer(np.zeros((9, 9, 1), "float32"))
+
+
+@pytest.mark.parametrize("pool", ["max", "ave"])
+def test_an_image_below_one_window_is_refused_when_called_too(pool):
+    layer = CaffePool2D(pool, 5, 2, data_format="channels_last")
+    model = keras.Sequential([keras.Input((None, None, 1)), layer])
+    with pytest.raises(ValueError, match="Expected an input height"):
+        model(np.zeros((1, 2, 9, 1), "float32"))
