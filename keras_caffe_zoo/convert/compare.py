@@ -136,10 +136,16 @@ def compare(
             f"Expected blobs of '{model.name}'; received only: {sorted(given)}"
         )
     computed = keras.Model(model.inputs, wanted)(inputs)
-    order = {layer.name: i for i, layer in enumerate(model.layers)}
-    rows = [_row(n, wanted[n], computed[n], given[n]) for n in wanted]
-    rows.sort(key=lambda row: order.get(row.layer, -1))
+    rows = [_row(n, wanted[n], computed[n], given[n]) for n in _in_order(model, wanted)]
     return Comparison(tuple(rows), tolerance, tuple(skipped))
+
+
+def _in_order(model, names) -> list[str]:
+    """Return names of blobs in the order in which the net writes them."""
+    blobs = list(getattr(model, "caffe_blobs", ()))
+    layers = [caffe_name(layer.name) for layer in model.layers]
+    place = {name: i for i, name in enumerate([*layers, *blobs])}
+    return sorted(names, key=lambda name: place.get(name, -1))
 
 
 def _arrays(blobs) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from support import GOLDENS, golden
 
 from keras_caffe_zoo.convert import compare, from_caffe
 
+ROWS = GOLDENS / "net_resnet_mini.npz"
 NETS = ["net_googlenet_mini", "net_resnet_mini", "net_fcn_mini"]
 
 
@@ -38,6 +39,16 @@ def test_rows_come_in_execution_order(googlenet, blobs):
     names = [row.blob for row in compare(googlenet, blobs).rows]
     order = ["conv1/7x7_s2", "pool1/norm1", "inception_3a/output", "pool5", "prob"]
     assert [name for name in names if name in order] == order
+
+
+def test_rows_of_branches_come_in_the_order_of_the_definition():
+    names = [row.blob for row in compare(load("net_resnet_mini"), ROWS).rows]
+    assert names[2:6] == [
+        "res2a_branch1",
+        "res2a_branch2a",
+        "res2a_branch2b",
+        "res2a_branch2c",
+    ]
 
 
 def test_first_layer_that_departs_is_marked(googlenet, blobs):
