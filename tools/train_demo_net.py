@@ -26,6 +26,7 @@ DATA = pathlib.Path(demo.__file__).parent / "data" / "demo"
 HELD_OUT = 400  # digits
 COLUMNS = 20  # of the sheet of held-out digits
 EPOCHS, BATCHES, BATCH = 24, 150, 128
+SCALE = 64  # pixels of 0 to 255 would kill most ReLUs in the first steps
 
 
 def split():
@@ -62,20 +63,19 @@ def batches(images, labels, rng):
         x = np.stack([page[r : r + size, c : c + size] for r, c in corners])
         x *= rng.uniform(0.7, 1.0, (len(x), 1, 1, 1)).astype("float32")
         order = rng.permutation(len(x))[:BATCH]
-        yield x[order], np.array(answers)[order]
+        yield x[order] / SCALE, np.array(answers)[order]
 
 
 def train(images, labels):
     """Return the trained model."""
     keras.utils.set_random_seed(0)
     model = from_caffe(DATA / "digits.prototxt")
-    # Pixels go up to 255, which random weights would carry into the loss.
-    first = model.get_layer("conv1")
-    first.kernel.assign(first.kernel / 64)
     schedule = keras.optimizers.schedules.CosineDecay(2e-3, EPOCHS * BATCHES)
     model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy")
     data = batches(images, labels, np.random.default_rng(0))
     model.fit(data, steps_per_epoch=BATCHES, epochs=EPOCHS, verbose=2)
+    first = model.get_layer("conv1")
+    first.kernel.assign(first.kernel / SCALE)  # from here on pixels are 0 to 255
     return model
 
 
