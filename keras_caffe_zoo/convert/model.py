@@ -78,6 +78,12 @@ def blob_tensor(model: keras.Model, name: str):
     from keras_caffe_zoo.convert.names import keras_name, twin_name
 
     blobs = getattr(model, "caffe_blobs", {})
+    if isinstance(model, CaffeModel) and not blobs:
+        raise ValueError(
+            f"Expected a model that knows Caffe's blobs; received: '{model.name}', "
+            "which keras.models.clone_model made without them. Use "
+            "CaffeModel.from_config(model.get_config()) and set_weights."
+        )
     for candidate in (name, twin_name(name)):
         if candidate in blobs:
             layer, index = blobs[candidate]

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_caffe_zoo.convert.model import CaffeModel
 from keras_caffe_zoo.convert.names import conv_name
-from keras_caffe_zoo.layers import CaffeConv2D
+from keras_caffe_zoo.layers import CaffeConv2D, CaffeFlatten, CaffeReshape
 
 # Layers that look at one pixel at a time, so that a map goes through them as a vector
 # did. (Others are taken over as they are while the blob is still an image.)
@@ -59,7 +60,7 @@ def to_fully_convolutional(model: keras.Model) -> keras.Model:
     )
     for layer, source in cast.sources:
         _copy_weights(layer, source)
-    return result
+    return cast.remembering(model, result)
 
 
 class _Gone(layers.Layer):
@@ -90,6 +91,22 @@ class _Cast:
     def call(self, layer, *args, **kwargs):
         """Apply a new layer; a Flatten vanishes."""
         return args[0] if isinstance(layer, _Gone) else layer(*args, **kwargs)
+
+    def remembering(self, model, result) -> keras.Model:
+        """Return the cast net, knowing Caffe's blobs if the model knew them."""
+        places = getattr(model, "caffe_blobs", {})
+        if not places:
+            return result
+        names = {old.name: new.name for new, old in self.sources}
+        outputs = result.outputs[0] if len(result.outputs) == 1 else result.outputs
+        result = CaffeModel(result.inputs[0], outputs, name=result.name)
+        kept = {layer.name for layer in result.layers}
+        result.caffe_blobs = {
+            blob: [names.get(layer, layer), index]
+            for blob, (layer, index) in places.items()
+            if names.get(layer, layer) in kept
+        }
+        return result
 
     def _convolution(self, layer):
         on_pixels = len(layer.input.shape) == 4  # over the channels of an image
@@ -133,10 +150,10 @@ def _reorders(layer) -> bool:
         if tuple(layer.dims) == (3, 1, 2):
             return True
         raise _refusal(layer, f"its order of axes is {layer.dims}")
-    if isinstance(layer, layers.Reshape):
+    if isinstance(layer, layers.Reshape | CaffeReshape | CaffeFlatten):
         if len(layer.output.shape) == 2:
             return True
-        raise _refusal(layer, f"its target shape is {layer.target_shape}")
+        raise _refusal(layer, f"its output has the shape {layer.output.shape}")
     return False
 
 
@@ -158,6 +175,8 @@ def _image_before(layer) -> tuple[tuple[int, int], bool]:
         source = tensor._keras_history.operation
         if isinstance(source, layers.Flatten | layers.Reshape):
             return _flattened(source)
+        if isinstance(source, CaffeReshape | CaffeFlatten):
+            return _flattened(source)[0], True
         if isinstance(source, layers.Dense | layers.GlobalAveragePooling2D):
             return (1, 1), False
         if not isinstance(source, _POINTWISE):

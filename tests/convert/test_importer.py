@@ -578,3 +578,10 @@ def test_a_net_of_a_hundred_and_fifty_layers_is_built(load):
     model = load(resnet152())
     assert sum(isinstance(x, keras.layers.Conv2D) for x in model.layers) == 155
     assert model.output_shape == (None, 1000)
+
+
+def test_clones_that_forgot_caffes_blobs_say_so():
+    path = GOLDENS / "net_resnet_mini.prototxt"
+    clone = keras.models.clone_model(from_caffe(path))
+    with pytest.raises(ValueError, match="clone_model made without them"):
+        blob_tensor(clone, "res2a")

@@ -123,11 +123,34 @@ def test_weights_are_copies():
     np.testing.assert_array_equal(before, cast.get_layer("conv1").kernel)
 
 
-def test_features_of_a_cast_net_are_maps():
-    cast = to_fully_convolutional(demo.load())
+@pytest.mark.parametrize("name", ["fc4", "fc4-conv"])
+def test_features_of_a_cast_net_are_maps_after_the_relu(name):
+    model = demo.load()
+    cast = to_fully_convolutional(model)
     page = np.zeros((1, 64, 96, 1), "float32")
-    maps = feature_extractor(cast, "fc4").predict(page, verbose=0)
+    page[0, 16:48, 32:64] = demo.windows(demo.held_out_digits()[0][:1])[0]
+    maps = feature_extractor(cast, name).predict(page, verbose=0)
     assert maps.shape == (1, 5, 9, 64)
+    assert maps.min() == 0 < maps.max()
+    window = page[:, :32, :32]
+    one = feature_extractor(cast, name).predict(window, verbose=0)[:, 0, 0]
+    expected = feature_extractor(model, "fc4").predict(window, verbose=0)
+    assert relative_error(one, expected) <= 1e-5
+
+
+def test_flatten_of_caffe_is_understood(tmp_path):
+    text = """name: "n"
+    input: "data" input_shape { dim: 1 dim: 2 dim: 9 dim: 7 }
+    layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+            convolution_param { num_output: 3 kernel_size: 3 } }
+    layer { name: "f" type: "Flatten" bottom: "c" top: "f" }
+    layer { name: "y" type: "InnerProduct" bottom: "f" top: "y"
+            inner_product_param { num_output: 4 } }"""
+    (tmp_path / "n.prototxt").write_text(text)
+    model = from_caffe(tmp_path / "n.prototxt")
+    x = np.random.default_rng(0).normal(size=(2, 9, 7, 2)).astype("float32")
+    found = to_fully_convolutional(model).predict(x, verbose=0)
+    assert relative_error(found[:, 0, 0], model.predict(x, verbose=0)) <= 1e-5
 
 
 @pytest.mark.parametrize(
