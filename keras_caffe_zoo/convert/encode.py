@@ -17,11 +17,9 @@ import keras
 
 from keras_caffe_zoo.caffe import Layer, schema
 from keras_caffe_zoo.convert.names import caffe_name
+from keras_caffe_zoo.layers import _blobs
 
 ENCODERS: dict[type, Callable] = {}
-
-# A channels-last tensor's axes in Caffe's order N, C, H, W.
-_CAFFE_AXES = {0: 0, 3: 1, 1: 2, 2: 3}
 
 
 def encodes(*classes: type):
@@ -92,8 +90,7 @@ class Target:
     def axis(self, axis: int) -> int:
         """Return Caffe's axis for an axis of the (first) input."""
         rank = len(self.inputs[0].shape)
-        axis %= rank
-        return _CAFFE_AXES[axis] if rank == 4 else axis
+        return _blobs.caffe_axis(axis % rank, rank)
 
     def error(self, why: str) -> ValueError:
         """Return an error that names the layer and says why Caffe cannot have it."""

@@ -11,11 +11,10 @@ from keras import ops
 from keras_caffe_zoo.caffe import Layer, Net, schema, write_caffemodel, write_prototxt
 from keras_caffe_zoo.convert import encoders  # noqa: F401  fills the table
 from keras_caffe_zoo.convert.encode import Target, encoder_of
-from keras_caffe_zoo.convert.graph import caffe_shape
 from keras_caffe_zoo.convert.names import caffe_name
 from keras_caffe_zoo.convert.params import codec
 from keras_caffe_zoo.convert.walk import calls
-from keras_caffe_zoo.layers import CaffeBatchNorm, CaffeSilence
+from keras_caffe_zoo.layers import CaffeBatchNorm, CaffeSilence, _blobs
 
 PathLike = str | os.PathLike
 
@@ -186,7 +185,7 @@ class _Writer:
                 f"Expected the size of input '{tensor.name}', which Caffe's files must "
                 f"tell; received shape {shape}. Pass input_shape=…"
             )
-        blob = {"shape": [{"dim": caffe_shape(keras.KerasTensor(sizes))}]}
+        blob = {"shape": [{"dim": _blobs.caffe_shape(sizes)}]}
         message = schema.LayerParameter(input_param=blob)
         layer = Layer(self.blobs[id(tensor)], "Input", [], [], message)
         layer.tops = [self.blobs[id(tensor)]]

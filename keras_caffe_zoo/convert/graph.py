@@ -20,14 +20,12 @@ from typing import Any, NamedTuple
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer
 from keras_caffe_zoo.convert.names import conv_name, keras_name
+from keras_caffe_zoo.layers import _blobs
 
 MAX_PARAM_BYTES = 2 << 30  # of a net; protobuf cannot hold more either
 
 HANDLERS: dict[str, Callable] = {}
 ENDS: dict[str, "Ends"] = {}
-
-# Caffe's axes N, C, H, W in a channels-last tensor.
-_CHANNELS_LAST = {0: 0, 1: 3, 2: 1, 3: 2}
 
 # Layers whose parameters are not in a message of their own name.
 _PARAM_FIELDS = {
@@ -154,8 +152,7 @@ class Node:
         Raises:
             CaffeFormatError: If the blob has no such axis.
         """
-        axis = self.caffe_axis(axis, rank, name)
-        return _CHANNELS_LAST[axis] if rank == 4 else axis
+        return _blobs.keras_axis(self.caffe_axis(axis, rank, name), rank)
 
     def caffe_axis(self, axis: int, rank: int, name: str = "axis") -> int:
         """Return an axis of a blob with `rank` axes counted from 0, in Caffe's order.
@@ -246,5 +243,4 @@ def unused(name: str, used) -> str:
 
 def caffe_shape(tensor) -> tuple[int | None, ...]:
     """Return a tensor's shape in Caffe's order of axes."""
-    shape = tuple(tensor.shape)
-    return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
+    return _blobs.caffe_shape(tensor.shape)

@@ -146,10 +146,11 @@ class _Plan(NamedTuple):
         return result
 
     def _grid(self, shape) -> Grid:
-        window = output_grid(self.model, (_LARGE, _LARGE)).window
         try:
             return output_grid(self.model, shape)
         except ValueError as error:
+            # Raises by itself if the net gives no map of any image.
+            window = output_grid(self.model, (_LARGE, _LARGE)).window
             raise ValueError(
                 f"Expected an image of about {window[0]} x {window[1]} pixels or more "
                 f"for '{self.model.name}'; received: {shape[0]} x {shape[1]} ({error})"

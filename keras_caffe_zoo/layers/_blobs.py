@@ -31,7 +31,12 @@ def keras_shape(shape) -> tuple:
 
 def keras_axis(axis: int, rank: int) -> int:
     """Return the axis of a tensor that is `axis` (from 0) of a Caffe blob."""
-    return (0, 3, 1, 2)[axis] if rank == 4 else axis
+    return _TO_CAFFE[axis] if rank == 4 else axis
+
+
+def caffe_axis(axis: int, rank: int) -> int:
+    """Return the axis of a Caffe blob that is `axis` (from 0) of a tensor."""
+    return _TO_KERAS[axis] if rank == 4 else axis
 
 
 def known_axis(axis: int, rank: int, layer: str) -> int:

@@ -93,8 +93,19 @@ class CaffePower(_Elementwise):
         return value if isinstance(value, float) else math.nan
 
 
+class _OfBase(_Elementwise):
+    """What Exp and Log share: a base, and an affine function of the input."""
+
+    _settings = ("base", "scale", "shift")
+
+    def __init__(self, base=-1.0, scale=1.0, shift=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.base, self.scale = _base(base), float(scale)
+        self.shift = float(shift)
+
+
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
-class CaffeExp(_Elementwise):
+class CaffeExp(_OfBase):
     """`base ** (shift + scale * x)`, Caffe's `Exp` layer.
 
     Args:
@@ -107,20 +118,13 @@ class CaffeExp(_Elementwise):
         ValueError: If `base` is another number.
     """
 
-    _settings = ("base", "scale", "shift")
-
-    def __init__(self, base=-1.0, scale=1.0, shift=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.base, self.scale = _base(base), float(scale)
-        self.shift = float(shift)
-
     def call(self, inputs):
         log_base = 1.0 if self.base == -1 else math.log(self.base)
         return ops.exp(inputs * (log_base * self.scale) + log_base * self.shift)
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
-class CaffeLog(_Elementwise):
+class CaffeLog(_OfBase):
     """The logarithm of `shift + scale * x`, Caffe's `Log` layer.
 
     Args:
@@ -133,12 +137,8 @@ class CaffeLog(_Elementwise):
         ValueError: If `base` is another number.
     """
 
-    _settings = ("base", "scale", "shift")
-
     def __init__(self, base=-1.0, scale=1.0, shift=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.base, self.scale = _base(base), float(scale)
-        self.shift = float(shift)
+        super().__init__(base, scale, shift, **kwargs)
         if self.base == 1:
             raise ValueError("Expected `base` to be other than 1; received: base=1.")
 

@@ -19,8 +19,13 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp{path.suffix}")
     try:
         yield beside
-        with open(beside, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        settle(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def settle(path: Path, target: Path) -> None:
+    """Put a finished file into its place, whole even if the power fails."""
+    with open(path, "r+b") as file:
+        os.fsync(file.fileno())
+    os.replace(path, target)

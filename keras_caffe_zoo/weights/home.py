@@ -20,6 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from keras_caffe_zoo.weights.download import fetch, storage_error
+from keras_caffe_zoo.weights.files import settle
 from keras_caffe_zoo.weights.manifest import WeightFile
 from keras_caffe_zoo.weights.transfer import say
 
@@ -83,9 +84,7 @@ def _lock(name: str) -> Iterator[None]:
 def move(path: Path, target: Path) -> None:
     """Puts a file of the workspace into its place, whole even if the power fails."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "r+b") as handle:
-        os.fsync(handle.fileno())
-    os.replace(path, target)
+    settle(path, target)
 
 
 @contextlib.contextmanager
