@@ -1,6 +1,6 @@
 """Caffe's networks in Keras 3, computing what Caffe computed."""
 
-from keras_caffe_zoo import models, plots
+from keras_caffe_zoo import models, plots, training
 from keras_caffe_zoo.caffe import (
     CaffeFormatError,
     read_caffemodel,
@@ -27,6 +27,7 @@ from keras_caffe_zoo.labels import decode_predictions
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
 from keras_caffe_zoo.models import *  # noqa: F403  the builders, listed in models
 from keras_caffe_zoo.preprocessing import load_image, preprocess_input
+from keras_caffe_zoo.training import CaffeSnapshot, finetune
 from keras_caffe_zoo.weights import WeightsDownloadError, dump_caffe_weights
 
 __all__ = [
@@ -34,12 +35,14 @@ __all__ = [
     "CaffeFormatError",
     "CaffeLRN",
     "CaffePool2D",
+    "CaffeSnapshot",
     "WeightsDownloadError",
     "caffe_params",
     "compare",
     "decode_predictions",
     "dump_caffe_weights",
     "feature_extractor",
+    "finetune",
     "from_caffe",
     "inspect_file",
     "load_image",
@@ -54,6 +57,7 @@ __all__ = [
     "to_caffe",
     "to_fully_convolutional",
     "top_boxes",
+    "training",
     "write_caffemodel",
     *models.__all__,
 ]

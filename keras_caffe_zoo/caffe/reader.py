@@ -200,6 +200,21 @@ def _in_file(source: str, function, *args) -> Any:
         raise CaffeFormatError(place.pop("problem"), **place) from None
 
 
+def net_of_message(message: Any, source: str) -> Net:
+    """Returns the net that a `NetParameter` message holds, without parameters.
+
+    Args:
+        message: The message, of any version; it is not changed.
+        source: Name for error messages.
+
+    Raises:
+        CaffeFormatError: If it is not a net's definition.
+    """
+    copy = schema.NetParameter()
+    copy.CopyFrom(message)
+    return _build_net(copy, [], source)
+
+
 def _build_net(
     message: Any,
     unknown: list[str],

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 
@@ -64,18 +64,34 @@ class Builder:
         self._used = set(self._reserved)
         self._seen = Counter()
 
-    def model(self) -> keras.Model:
-        """Return the Keras model of the whole net."""
+    def model(self, ends: Sequence[str] | None = None) -> keras.Model:
+        """Return the Keras model of the whole net.
+
+        Args:
+            ends: The blobs to end with; those that no layer reads if not given.
+        """
         self._add_inputs()
         for at, layer in enumerate(self.net.layers):
             self._add(at, layer)
-        outputs = self._outputs()
+        outputs = self._outputs() if ends is None else self._ends(ends)
         if len(outputs) == 1:
             (outputs,) = outputs.values()
         inputs = self.inputs[0] if len(self.inputs) == 1 else self.inputs
         model = CaffeModel(inputs, outputs, name=keras_name(self.net.name or "net"))
-        model.remember(self.places, self._ties)
+        kept = {layer.name for layer in model.layers}
+        places = {k: place for k, place in self.places.items() if place[0] in kept}
+        model.remember(places, [t for t in self._ties if {t[0], t[2]} <= kept])
         return model
+
+    def _ends(self, blobs: Sequence[str]) -> dict:
+        missing = [blob for blob in blobs if blob not in self.blobs]
+        if missing:
+            raise CaffeFormatError(
+                "Expected losses of blobs that layers write; received losses of: "
+                f"{missing}",
+                source=self.net.source,
+            )
+        return {blob: self.blobs[blob] for blob in blobs}
 
     def _outputs(self) -> dict:
         outputs = {name: self.blobs[name] for name in self.unread}

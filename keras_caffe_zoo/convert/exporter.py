@@ -52,9 +52,24 @@ def to_caffe(
             and says why. Then no file is written.
         OSError: If a file cannot be written.
     """
-    net, params = _Writer(model, input_shape).net()
+    net, params = caffe_net(model, input_shape=input_shape)
     write_caffemodel(caffemodel, params, net=net)
     write_prototxt(prototxt, net)
+
+
+def caffe_net(
+    model: keras.Model, *, input_shape: tuple | Mapping[str, tuple] | None = None
+) -> tuple[Net, dict[str, list[np.ndarray]]]:
+    """Return a Keras model in Caffe's terms: the net, and its parameters by layer.
+
+    Args:
+        model: As in `to_caffe`, like `input_shape`.
+        input_shape: As in `to_caffe`.
+
+    Raises:
+        ValueError: As `to_caffe`.
+    """
+    return _Writer(model, input_shape).net()
 
 
 class _Writer:

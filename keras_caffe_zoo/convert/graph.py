@@ -4,7 +4,7 @@ A handler is one small function for one type of Caffe layer:
 
     @handles("Dropout")
     def dropout(node, x):
-        return keras.layers.Dropout(node.param.dropout_ratio, name=node.name)(x)
+        return CaffeDropout(node.param.dropout_ratio, name=node.name)(x)
 
 It gets a `Node` and one tensor for each bottom, and returns one for each top. Tensors
 of 4-D blobs are channels last, all others in Caffe's order of axes. The Keras layer

@@ -1,15 +1,17 @@
 """From a prototxt and a caffemodel to a Keras model."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import keras
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
 from keras_caffe_zoo.convert.builder import Builder
+from keras_caffe_zoo.convert.fillers import fill
 from keras_caffe_zoo.convert.graph import HANDLERS, NeedsBatch
 from keras_caffe_zoo.convert.loading import blobs_by_position, load
-from keras_caffe_zoo.convert.training import Prediction, predicting
+from keras_caffe_zoo.convert.prediction import Prediction, predicting
 from keras_caffe_zoo.convert.unknown import check_unknown_fields
 
 PathLike = str | os.PathLike
@@ -37,7 +39,9 @@ def from_caffe(
 
     Args:
         prototxt: The net's definition, of any version.
-        caffemodel: Its weights; without them they are random.
+        caffemodel: Its weights; without them they are what the prototxt's fillers say
+            (random, with the seed of `keras.utils.set_random_seed`). Weights without a
+            filler start as Keras' own: Caffe would make them 0.
         phase: `"TEST"` or `"TRAIN"`: which of the layers with include and exclude
             rules are built. A TRAIN net's BatchNorm takes the batch's statistics.
         input_shape: Shape of one item of the data blob in Keras layout, `(H, W, C)`
@@ -59,7 +63,7 @@ def from_caffe(
         CaffeFormatError: If a file is damaged; if a layer is of an unknown type, is
             malformed or does not fit its bottoms; if the file has fields of a fork of
             Caffe that may change what is computed; or if the weights do not fit or
-            are not all there. Names the layer.
+            are not all there, or a filler is none of Caffe's. Names the layer.
         ValueError: If `phase`, `input_shape` or `custom_layers` is not as above.
         OSError: If a file cannot be read.
     """
@@ -67,18 +71,60 @@ def from_caffe(
     net = read_prototxt(prototxt).fold_splits().filter(phase)
     trained = None if caffemodel is None else read_net(caffemodel)
     part = predicting(net, trained, custom)
-    _check_types(part.net, custom)
     check_unknown_fields(net, part.changed, custom)
-    _check_inputs(part, net.source)
     blobs = None if trained is None else blobs_by_position(part.net, trained)
-    options = (fully_convolutional, custom, blobs, phase)
-    builder, model = _build(part, _with_given(part, input_shape), *options)
-    if trained is not None:
+    builder, model = build_net(
+        part,
+        input_shape,
+        fully_convolutional=fully_convolutional,
+        custom=custom,
+        blobs=blobs,
+        phase=phase,
+    )
+    if trained is None:
+        fill(builder.nodes)
+    else:
         load(builder.nodes, trained.source)
     return model
 
 
-def _build(part, shapes, fully_convolutional, custom, blobs, phase):
+def build_net(
+    part: Prediction,
+    input_shape=None,
+    *,
+    fully_convolutional=False,
+    custom: Mapping[str, Callable] = MappingProxyType({}),
+    blobs: Mapping[int, list] | None = None,
+    phase: str = "TEST",
+    outputs: Sequence[str] | None = None,
+) -> tuple[Builder, keras.Model]:
+    """Build a Keras model of a net that predicts.
+
+    Args:
+        part: The net.
+        input_shape: As in `from_caffe`.
+        fully_convolutional: As in `from_caffe`.
+        custom: The caller's own handlers by type.
+        blobs: Parameters of each layer by its position, for their shapes.
+        phase: `"TEST"` or `"TRAIN"`.
+        outputs: The blobs that the model ends with; those that no layer reads if not
+            given.
+
+    Returns:
+        What built the model, and the model. No parameters are loaded.
+
+    Raises:
+        CaffeFormatError: As `from_caffe`.
+        ValueError: If `input_shape` is none.
+    """
+    _check_types(part.net, custom)
+    _check_inputs(part, part.net.source)
+    shapes = _with_given(part, input_shape)
+    options = (fully_convolutional, custom, blobs, phase, outputs)
+    return _build(part, shapes, *options)
+
+
+def _build(part, shapes, fully_convolutional, custom, blobs, phase, outputs):
     """Build with any number of items, or with the prototxt's if that is needed."""
     for fixed in (False, True):
         try:
@@ -87,7 +133,7 @@ def _build(part, shapes, fully_convolutional, custom, blobs, phase):
                 options = {"fixed": fixed, "phase": phase}
                 windows = Builder(part.net, part.inputs, custom, **options).windows()
             builder = Builder(part.net, shapes, custom, windows, blobs, fixed, phase)
-            return builder, builder.model()
+            return builder, builder.model(outputs)
         except NeedsBatch:
             if fixed:
                 raise CaffeFormatError(

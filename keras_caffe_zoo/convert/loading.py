@@ -43,12 +43,13 @@ def _untransposed(layer, blobs):
     return learned_blobs(stored)
 
 
-def load(nodes, source: str) -> None:
+def load(nodes, source: str, partial: bool = False) -> None:
     """Put parameters into the layers of a model.
 
     Args:
         nodes: The nodes of layers with parameters, and the Keras layers.
         source: The caffemodel's name, for errors.
+        partial: Whether layers may have none in the file: they keep their own.
 
     Raises:
         CaffeFormatError: If a layer has none in the file and shares none; names all.
@@ -59,7 +60,7 @@ def load(nodes, source: str) -> None:
         for node, layer in nodes
         if not node.blobs and any(id(w) not in loaded for w in layer.weights)
     ]
-    if missing:
+    if missing and not partial:
         raise CaffeFormatError(
             f"Expected parameters for every layer; received none for: "
             f"{', '.join(missing)}",

@@ -20,30 +20,38 @@ _WHERE_DATA_IS = """transform_param data_param image_data_param hdf5_data_param
     input_dim input_shape"""
 _FOR_PEOPLE = """debug debug_info debug_param verbose comment comments description
     author display"""
-_HARMLESS = frozenset(
-    f"{_HOW_TO_COMPUTE} {_FOR_TRAINING} {_WHERE_DATA_IS} {_FOR_PEOPLE}".split()
+_HARMLESS_TO_TRAINING = frozenset(
+    f"{_HOW_TO_COMPUTE} {_WHERE_DATA_IS} {_FOR_PEOPLE}".split()
 )
+_HARMLESS = _HARMLESS_TO_TRAINING.union(_FOR_TRAINING.split())
 _NOTE = re.compile(r"(?:layer (?P<layer>.*)|net): field (?P<field>'.*'|\".*\")", re.S)
 
 
-def check_unknown_fields(net: Net, replaced=(), hooked=()) -> None:
+def check_unknown_fields(net: Net, replaced=(), hooked=(), training=False) -> None:
     """Warn of a net's unknown fields, or refuse them.
 
     Args:
         net: The net, as filtered for its phase.
         replaced: Names of layers that are left out or become inputs or predictions.
         hooked: Types of layers that the caller imports.
+        training: Whether the net is to be trained: then its multipliers, fillers and
+            losses count too.
 
     Raises:
         CaffeFormatError: If a field may change what the net computes; names all such.
     """
     harmless, others = [], []
     types = {layer.name: layer.type for layer in net.layers}
+    known = _HARMLESS_TO_TRAINING if training else _HARMLESS
     for note in net.unknown_fields:
         layer, field = _parse(note)
         if layer is not None and layer not in types and not layer.startswith("#"):
             continue  # of another phase
-        fine = layer in replaced or types.get(layer) in hooked or _is_harmless(field)
+        fine = (
+            layer in replaced
+            or types.get(layer) in hooked
+            or not known.isdisjoint(field.split("."))
+        )
         (harmless if fine else others).append(note)
     if others:
         raise CaffeFormatError(
@@ -65,7 +73,3 @@ def _parse(note: str) -> tuple[str | None, str]:
         return None, note
     layer = match["layer"]
     return (None if layer is None else layer[1:-1]), match["field"][1:-1]
-
-
-def _is_harmless(field: str) -> bool:
-    return any(part in _HARMLESS for part in field.split("."))

@@ -10,6 +10,7 @@ from keras_caffe_zoo.layers.constant import (
 from keras_caffe_zoo.layers.convolution import CaffeConv2D
 from keras_caffe_zoo.layers.convolution_nd import CaffeConvND
 from keras_caffe_zoo.layers.deconvolution import CaffeDeconv2D
+from keras_caffe_zoo.layers.dropout import CaffeDropout
 from keras_caffe_zoo.layers.elementwise import (
     CaffeAbs,
     CaffeClip,
@@ -53,6 +54,7 @@ __all__ = [
     "CaffeConvND",
     "CaffeCrop",
     "CaffeDeconv2D",
+    "CaffeDropout",
     "CaffeEmbed",
     "CaffeExp",
     "CaffeFlatten",

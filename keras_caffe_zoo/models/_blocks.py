@@ -3,7 +3,7 @@
 import keras
 
 from keras_caffe_zoo.convert.names import keras_name
-from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
+from keras_caffe_zoo.layers import CaffeConv2D, CaffeDropout, CaffeLRN, CaffePool2D
 
 CHANNELS_LAST = {"data_format": "channels_last"}  # whatever Keras' setting is
 
@@ -60,4 +60,4 @@ def concat(tensors: list, name: str):
 
 def dropout(x, name: str, rate: float = 0.5):
     """Apply dropout, which does nothing but in training."""
-    return keras.layers.Dropout(rate, name=keras_name(name))(x)
+    return CaffeDropout(rate, name=keras_name(name))(x)

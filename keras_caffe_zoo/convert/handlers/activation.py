@@ -6,6 +6,7 @@ from keras_caffe_zoo.convert.graph import caffe_shape, handles
 from keras_caffe_zoo.layers import (
     CaffeAbs,
     CaffeClip,
+    CaffeDropout,
     CaffeExp,
     CaffeLeakyReLU,
     CaffeLog,
@@ -105,7 +106,7 @@ def dropout(node, x):
             f"Expected a ratio between 0 and 1; received: {ratio:g}",
             "dropout_param.dropout_ratio",
         )
-    return keras.layers.Dropout(ratio, name=node.name)(x)
+    return CaffeDropout(ratio, name=node.name)(x)
 
 
 @handles("Softmax")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
 
-_DATA = {
+DATA_LAYERS = {
     "Data": "data_param",
     "DummyData": "dummy_data_param",
     "HDF5Data": "hdf5_data_param",
@@ -49,13 +49,17 @@ class Prediction:
     changed: set[str] = field(default_factory=set)
 
 
-def predicting(net: Net, trained: Net | None = None, hooked=()) -> Prediction:
+def predicting(
+    net: Net, trained: Net | None = None, hooked=(), answers: bool = True
+) -> Prediction:
     """Return the part of a net that predicts, with inputs for data.
 
     Args:
         net: The net, filtered for its phase.
         trained: The caffemodel, whose first convolution tells the data's channels.
         hooked: Types of layers to leave as they are: the caller imports them.
+        answers: Whether a loss leaves its prediction in its place. Without, the net
+            ends with the blobs that its losses read.
 
     Raises:
         CaffeFormatError: If a data layer's fields contradict each other.
@@ -68,15 +72,16 @@ def predicting(net: Net, trained: Net | None = None, hooked=()) -> Prediction:
         if layer.type in hooked:
             layers.append(layer)
         elif layer.type == "Input":
-            layers.append(_declared(layer, result, net, unneeded))
-        elif layer.type in _DATA and at not in constants:
+            declared = _declared(layer, result, net, unneeded)
+            layers += [declared] if declared.tops or not layer.tops else []
+        elif layer.type in DATA_LAYERS and at not in constants:
             tops = [top for i, top in enumerate(layer.tops) if (at, i) not in unneeded]
             for top in tops:
                 result.inputs[top] = _data_shape(net, layer, top, trained)
             layers += [Layer(layer.name, "Input", [], tops)] if tops else []
             result.changed.add(layer.name)
         elif layer.type in _LABELS_FROM:
-            layers += _prediction(layer)
+            layers += _prediction(layer, answers)
             result.changed.add(layer.name)
         elif layer.tops and all((at, i) in unneeded for i in range(len(layer.tops))):
             result.changed.add(layer.name)
@@ -99,12 +104,16 @@ def _declared(layer: Layer, result: Prediction, net: Net, unneeded) -> Layer:
     return replace(layer, tops=tops)
 
 
-def _prediction(layer: Layer) -> list[Layer]:
+def _prediction(layer: Layer, answers: bool) -> list[Layer]:
     """Return the layers that stand for a loss: none, or what it is taken of."""
     kind = _PREDICTIONS.get(layer.type)
     if kind is None or not layer.bottoms:
         return []
-    tops = layer.tops or [layer.name]  # Caffe names a loss itself if nobody does
+    tops = loss_tops(layer)
+    if not answers:  # but the second top of SoftmaxWithLoss, which others may read
+        tops = tops[1:]
+        if not tops:
+            return []
     message = None
     if kind == "Softmax":
         message = Layer(layer.name, kind).message
@@ -115,23 +124,28 @@ def _prediction(layer: Layer) -> list[Layer]:
     return made
 
 
+def loss_tops(layer: Layer) -> list[str]:
+    """Return the tops of a loss, which Caffe names by itself if nobody does."""
+    return layer.tops or [layer.name]
+
+
 def _silence(layer: Layer, at: int, layers, unneeded) -> list[Layer]:
     """Return a layer; a Silence without the blobs that are gone."""
     if layer.type != "Silence":
         return [layer]
-    makers = _makers(layers)[at]
-    kept = [b for b, m in zip(layer.bottoms, makers, strict=True) if m not in unneeded]
+    sources = makers(layers)[at]
+    kept = [b for b, m in zip(layer.bottoms, sources, strict=True) if m not in unneeded]
     return [replace(layer, bottoms=kept)] if kept else []
 
 
-def _makers(layers) -> list[list[tuple[int, int] | None]]:
+def makers(layers) -> list[list[tuple[int, int] | None]]:
     """Return which (layer, top) wrote each bottom of each layer."""
     last: dict[str, tuple[int, int]] = {}
-    makers = []
+    found = []
     for at, layer in enumerate(layers):
-        makers.append([last.get(bottom) for bottom in layer.bottoms])
+        found.append([last.get(bottom) for bottom in layer.bottoms])
         last.update({top: (at, i) for i, top in enumerate(layer.tops)})
-    return makers
+    return found
 
 
 def _unneeded(layers, hooked) -> set[tuple[int, int]]:
@@ -139,9 +153,9 @@ def _unneeded(layers, hooked) -> set[tuple[int, int]]:
 
     Tops that nobody reads are outputs, but for those of data layers after the first.
     """
-    makers = _makers(layers)
+    sources_of = makers(layers)
     readers: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for at, sources in enumerate(makers):
+    for at, sources in enumerate(sources_of):
         for i, source in enumerate(sources):
             readers.setdefault(source, []).append((at, i))
     unneeded: set[tuple[int, int]] = set()
@@ -159,7 +173,7 @@ def _unneeded(layers, hooked) -> set[tuple[int, int]]:
         )
 
     for at in reversed(range(len(layers))):
-        data = layers[at].type in _DATA and layers[at].type not in hooked
+        data = layers[at].type in DATA_LAYERS and layers[at].type not in hooked
         for i in range(len(layers[at].tops)):
             uses = readers.get((at, i), [])
             labels = [only_label(*use) for use in uses]
@@ -174,7 +188,7 @@ def _unneeded(layers, hooked) -> set[tuple[int, int]]:
 def _constants(net: Net, hooked) -> set[int]:
     """Return the DummyData layers that hold constants: others are the net's data."""
     others = any(
-        layer.type in {"Input", *_DATA} - {"DummyData"} for layer in net.layers
+        layer.type in {"Input", *DATA_LAYERS} - {"DummyData"} for layer in net.layers
     )
     return {
         at
@@ -190,7 +204,7 @@ def _constants(net: Net, hooked) -> set[int]:
 
 
 def _data_shape(net: Net, layer: Layer, top: str, trained: Net | None) -> Shape | None:
-    param = getattr(layer.message, _DATA[layer.type])
+    param = getattr(layer.message, DATA_LAYERS[layer.type])
     if layer.type == "DummyData":
         return _dummy_shape(net, layer, top)
     first = layer.tops and layer.tops[0] == top

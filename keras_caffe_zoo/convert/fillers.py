@@ -1,0 +1,144 @@
+"""A prototxt's fillers: how a net starts that is built without weights."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_caffe_zoo.convert import layout
+from keras_caffe_zoo.convert.params import codec, fitted
+from keras_caffe_zoo.layers import initializers
+
+_WEIGHT_AND_BIAS = ("weight_filler", "bias_filler")
+# Fields with the fillers of each type's parameters, in their order.
+_FIELDS = {
+    "Bias": ("filler",),
+    "Convolution": _WEIGHT_AND_BIAS,
+    "Deconvolution": _WEIGHT_AND_BIAS,
+    "Embed": _WEIGHT_AND_BIAS,
+    "InnerProduct": _WEIGHT_AND_BIAS,
+    "PReLU": ("filler",),
+    "Scale": ("filler", "bias_filler"),
+}
+_RECURRENT = ("LSTM", "RNN")
+
+
+def fill(nodes, seed: int | None = None) -> None:
+    """Fill parameters as the prototxt says.
+
+    A parameter without a filler keeps what its Keras layer started it with. For
+    biases, PReLU, Scale, Bias, BatchNorm and Parameter that is Caffe's own default;
+    weights are random, where Caffe would make them 0 and learn nothing. A parameter
+    that layers share is filled by the first of them. Layers that took theirs from a
+    caffemodel keep them.
+
+    Args:
+        nodes: The nodes of all layers with parameters, and the Keras layers.
+        seed: Makes the random numbers the same each time; without it they follow
+            `keras.utils.set_random_seed`.
+
+    Raises:
+        CaffeFormatError: If a filler is of an unknown type, or its numbers or the
+            parameter's shape do not suit it. Names the layer and the field.
+    """
+    seeds = keras.random.SeedGenerator(seed)
+    done = {name for node, _ in nodes if node.blobs for name in _shared_names(node)}
+    done.discard("")
+    for node, layer in nodes:
+        if node.blobs:
+            continue
+        blobs, names = [None] * len(node.shapes), _shared_names(node)
+        for i, field in enumerate(_filler_fields(node)):
+            if names[i] not in done and node.param.HasField(field):
+                blobs[i] = _filled(node, i, field, seeds)
+        _assign(layer, node.shapes, blobs)
+        done |= set(names) - {""}
+
+
+def _filler_fields(node) -> list[str]:
+    """Return the field with the filler of each of a layer's parameters."""
+    kind = node.layer.type
+    if kind in _RECURRENT:
+        return [_WEIGHT_AND_BIAS[len(shape) == 1] for shape in node.shapes]
+    fields = _FIELDS.get(kind, ())
+    if kind == "Scale" and len(node.layer.bottoms) > 1:
+        fields = fields[1:]  # the factors are the second bottom
+    return list(fields[: len(node.shapes)])
+
+
+def _shared_names(node) -> list[str]:
+    """Return the name of each of a layer's parameters; empty if it has none."""
+    names = [spec.name for spec in node.layer.message.param][: len(node.shapes)]
+    return names + [""] * (len(node.shapes) - len(names))
+
+
+def _filled(node, index: int, field: str, seeds) -> np.ndarray:
+    """Return a parameter in Caffe's layout, filled."""
+    shape = node.shapes[index]
+    matrix = node.layer.type == "InnerProduct" and index == 0
+    if matrix:  # which has two axes in Caffe, also where it became a convolution
+        shape = (shape[0], math.prod(shape[1:]))
+    transposed = matrix and node.param.transpose
+    if transposed:
+        shape = shape[::-1]
+    kernel_shape = (*shape[2:], *shape[1::-1])
+    try:
+        kernel = _initializer(getattr(node.param, field), seeds)(kernel_shape)
+    except ValueError as error:
+        problem = str(error).removesuffix(".")
+        raise node.error(problem, _place(node, field)) from error
+    blob = ops.convert_to_numpy(kernel)
+    blob = layout.conv_weight(blob) if blob.ndim > 1 else blob
+    return (blob.T if transposed else blob).reshape(node.shapes[index])
+
+
+def _place(node, field: str) -> str:
+    """Return the path of a field, such as `convolution_param.weight_filler`."""
+    wanted = node.param.DESCRIPTOR
+    fields = [found for found, _ in node.layer.message.ListFields()]
+    name = next(found.name for found in fields if found.message_type == wanted)
+    return f"{name}.{field}"
+
+
+def _assign(layer: keras.Layer, shapes, blobs) -> None:
+    """Assign the parameters that are filled; the others are `None`."""
+    if all(blob is None for blob in blobs):
+        return
+    whole = [
+        np.zeros(shape, "float32") if blob is None else blob
+        for shape, blob in zip(shapes, blobs, strict=True)
+    ]
+    arrays = fitted(layer, codec(layer).decode(layer, whole), shapes)
+    for variable, array, blob in zip(layer.weights, arrays, blobs, strict=True):
+        if blob is not None:
+            variable.assign(array)
+
+
+def _initializer(filler, seeds) -> keras.initializers.Initializer:
+    norm = initializers.VARIANCE_NORMS[filler.variance_norm]
+    makers = {
+        "constant": lambda: keras.initializers.Constant(filler.value),
+        "uniform": lambda: _uniform(filler.min, filler.max, seeds),
+        "gaussian": lambda: initializers.Gaussian(
+            filler.mean, filler.std, filler.sparse, seeds
+        ),
+        "positive_unitball": lambda: initializers.PositiveUnitball(seeds),
+        "xavier": lambda: initializers.Xavier(norm, seeds),
+        "msra": lambda: initializers.MSRA(norm, seeds),
+        "bilinear": initializers.Bilinear,
+    }
+    if filler.type not in makers:
+        raise ValueError(
+            f"Expected a filler of the types {sorted(makers)}; received: "
+            f"{filler.type!r}"
+        )
+    if filler.sparse != -1 and filler.type != "gaussian":
+        raise ValueError(f"Expected sparse of gaussian only; received: {filler.type}")
+    return makers[filler.type]()
+
+
+def _uniform(low: float, high: float, seeds):
+    if not low <= high:
+        raise ValueError(f"Expected min of at most max; received: {low} and {high}")
+    return keras.initializers.RandomUniform(low, high, seeds)

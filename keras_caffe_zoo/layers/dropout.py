@@ -1,0 +1,29 @@
+"""Dropout that goes on after an interruption as if there had been none."""
+
+import keras
+from keras import ops
+
+_STATE = "seed_state"
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeDropout(keras.layers.Dropout):
+    """Dropout as Keras and Caffe compute it, whose random state is kept.
+
+    Keras saves a model without the state of its random numbers: a training that is
+    resumed would draw other masks than one that was never interrupted. This layer's
+    state is saved with the model's weights, and restored where it is in a file.
+
+    Args:
+        rate: Fraction that becomes 0 in training; the rest is divided by 1 - rate.
+        **kwargs: Everything else that `keras.layers.Dropout` takes.
+    """
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        if self.rate > 0:
+            store[_STATE] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store):
+        if self.rate > 0 and _STATE in store:
+            self.seed_generator.state.assign(store[_STATE][()])

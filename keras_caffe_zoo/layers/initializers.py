@@ -1,0 +1,169 @@
+"""Caffe's weight fillers as Keras initializers.
+
+Shapes are Keras': a kernel is (*window, inputs / groups, outputs), a transposed
+convolution's (*window, outputs / groups, inputs), a dense layer's (inputs, outputs).
+That is Caffe's shape from behind: the last axis is Caffe's first, the one before it
+Caffe's second. Caffe's `constant` and `uniform` are `keras.initializers.Constant` and
+`RandomUniform`.
+
+Seeds are as of Keras' own: an integer gives the same values at each call, a
+`keras.random.SeedGenerator` others.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_caffe_zoo.layers._bilinear import bilinear_window
+
+_MODES = {"fan_in": "fan_in", "fan_out": "fan_out", "average": "fan_avg"}
+VARIANCE_NORMS = tuple(_MODES)  # as Caffe numbers them
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class Gaussian(keras.initializers.RandomNormal):
+    """Draw from a normal distribution, not truncated, Caffe's `gaussian` filler.
+
+    Args:
+        mean: Mean.
+        std: Standard deviation.
+        sparse: Keep each value with the probability `sparse / outputs` and make the
+            others 0; -1 keeps all. Outputs are the kernel's last axis.
+        seed: See above.
+
+    Raises:
+        ValueError: If `std` is negative, or `sparse` below -1 or above the outputs.
+    """
+
+    def __init__(self, mean=0.0, std=1.0, sparse=-1, seed=None):
+        if not std >= 0 or sparse < -1:
+            raise ValueError(
+                "Expected `std` of at least 0 and `sparse` of at least -1; received: "
+                f"{std} and {sparse}."
+            )
+        super().__init__(mean, std, seed)
+        self.std, self.sparse = std, sparse
+
+    def __call__(self, shape, dtype=None):
+        values = super().__call__(shape, dtype)
+        if self.sparse == -1:
+            return values
+        outputs = shape[-1] if len(shape) else 1
+        if self.sparse > outputs:
+            raise ValueError(
+                f"Expected `sparse` of at most {outputs} outputs, as the shape "
+                f"{tuple(shape)} has; received: {self.sparse}."
+            )
+        # With the same integer, what is kept would depend on what was drawn.
+        seed = self.seed + 1 if isinstance(self.seed, int) else self.seed
+        kept = keras.random.uniform(shape, seed=seed) < self.sparse / outputs
+        return values * ops.cast(kept, values.dtype)
+
+    def get_config(self):
+        seed = super().get_config()["seed"]
+        own = {"mean": self.mean, "std": self.std, "sparse": self.sparse}
+        return {**own, "seed": seed}
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class PositiveUnitball(keras.initializers.RandomUniform):
+    """Draw from 0 to 1 and divide so that each output's weights sum to 1.
+
+    Caffe's `positive_unitball` filler.
+
+    Args:
+        seed: See above.
+    """
+
+    def __init__(self, seed=None):
+        super().__init__(0.0, 1.0, seed)
+
+    def __call__(self, shape, dtype=None):
+        if len(shape) < 2:  # one weight each
+            return ops.ones(shape, dtype)
+        values = super().__call__(shape, dtype)
+        axes = tuple(range(len(shape) - 1))
+        return values / ops.sum(values, axis=axes, keepdims=True)
+
+    def get_config(self):
+        return {"seed": super().get_config()["seed"]}
+
+
+class _ByFan(keras.initializers.VarianceScaling):
+    """Draw with a variance that the numbers of inputs and outputs decide."""
+
+    scale_of_variance = 1.0
+    shape_of_distribution = "uniform"
+
+    def __init__(self, variance_norm="fan_in", seed=None):
+        if variance_norm not in _MODES:
+            raise ValueError(
+                f"Expected `variance_norm` of {VARIANCE_NORMS}; received: "
+                f"{variance_norm!r}."
+            )
+        scale, distribution = self.scale_of_variance, self.shape_of_distribution
+        super().__init__(scale, _MODES[variance_norm], distribution, seed=seed)
+        self.variance_norm = variance_norm
+
+    def __call__(self, shape, dtype=None):
+        # To Caffe, a vector's values are outputs of one input each.
+        kernel = (1,) * (2 - len(shape)) + tuple(shape)
+        return ops.reshape(super().__call__(kernel, dtype), shape)
+
+    def get_config(self):
+        seed = super().get_config()["seed"]
+        return {"variance_norm": self.variance_norm, "seed": seed}
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class Xavier(_ByFan):
+    """Draw uniformly from `-sqrt(3 / n)` to `sqrt(3 / n)`, Caffe's `xavier` filler.
+
+    Args:
+        variance_norm: What n is: `"fan_in"`, the number of weights of an output;
+            `"fan_out"`, of an input; `"average"`, of both on average.
+        seed: See above.
+
+    Reference:
+        Glorot and Bengio, 2010, whose own is `"average"`.
+    """
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class MSRA(_ByFan):
+    """Draw from a normal distribution of the variance `2 / n`, Caffe's `msra` filler.
+
+    Args:
+        variance_norm: What n is, as of `Xavier`.
+        seed: See above.
+
+    Reference:
+        He et al., 2015.
+    """
+
+    scale_of_variance = 2.0
+    shape_of_distribution = "untruncated_normal"
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class Bilinear(keras.initializers.Initializer):
+    """Make a transposed convolution interpolate, Caffe's `bilinear` filler.
+
+    From each channel of a group to each: for a layer with as many groups as channels,
+    and a kernel of twice the stride.
+
+    Raises:
+        ValueError: If the kernel is not of four axes, or its window not square.
+    """
+
+    def __call__(self, shape, dtype=None):
+        if len(shape) != 4 or shape[0] != shape[1]:
+            raise ValueError(
+                "Expected a kernel of four axes with a square window; received (Keras "
+                f"layout): {tuple(shape)}."
+            )
+        window = bilinear_window(*shape[:2])[:, :, None, None]
+        return ops.convert_to_tensor(np.broadcast_to(window, shape), dtype)
+
+    def get_config(self):
+        return {}

@@ -1,0 +1,61 @@
+"""Training the Caffe way, with Keras' `fit`."""
+
+from keras_caffe_zoo.layers.initializers import (
+    MSRA,
+    Bilinear,
+    Gaussian,
+    PositiveUnitball,
+    Xavier,
+)
+from keras_caffe_zoo.training.finetuning import finetune
+from keras_caffe_zoo.training.losses import (
+    ContrastiveLoss,
+    EuclideanLoss,
+    HingeLoss,
+    InfogainLoss,
+    MultinomialLogisticLoss,
+    SigmoidCrossEntropyLoss,
+    SoftmaxWithLoss,
+)
+from keras_caffe_zoo.training.metrics import Accuracy
+from keras_caffe_zoo.training.model import CaffeTrainingModel
+from keras_caffe_zoo.training.optimizers import (
+    CaffeAdaDelta,
+    CaffeAdaGrad,
+    CaffeAdam,
+    CaffeRMSProp,
+    CaffeSGD,
+    Multipliers,
+)
+from keras_caffe_zoo.training.policies import LearningRatePolicy
+from keras_caffe_zoo.training.run import Training
+from keras_caffe_zoo.training.snapshots import CaffeSnapshot
+from keras_caffe_zoo.training.solver import from_solver
+
+__all__ = [
+    "MSRA",
+    "Accuracy",
+    "Bilinear",
+    "CaffeAdaDelta",
+    "CaffeAdaGrad",
+    "CaffeAdam",
+    "CaffeRMSProp",
+    "CaffeSGD",
+    "CaffeSnapshot",
+    "CaffeTrainingModel",
+    "ContrastiveLoss",
+    "EuclideanLoss",
+    "Gaussian",
+    "HingeLoss",
+    "InfogainLoss",
+    "LearningRatePolicy",
+    "MultinomialLogisticLoss",
+    "Multipliers",
+    "PositiveUnitball",
+    "SigmoidCrossEntropyLoss",
+    "SoftmaxWithLoss",
+    "Training",
+    "Xavier",
+    "finetune",
+    "from_solver",
+]

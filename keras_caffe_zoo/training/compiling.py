@@ -1,0 +1,131 @@
+"""Training nets as Keras models, and what they are compiled with."""
+
+import os
+import warnings
+from collections.abc import Mapping
+
+import keras
+
+from keras_caffe_zoo.caffe import Net, read_net
+from keras_caffe_zoo.convert.fillers import fill
+from keras_caffe_zoo.convert.importer import build_net
+from keras_caffe_zoo.convert.loading import blobs_by_position, load
+from keras_caffe_zoo.convert.names import caffe_name
+from keras_caffe_zoo.convert.prediction import predicting
+from keras_caffe_zoo.convert.unknown import check_unknown_fields
+from keras_caffe_zoo.training.heads import ends_with_softmax
+from keras_caffe_zoo.training.losses import loss_of
+from keras_caffe_zoo.training.metrics import accuracy_of
+from keras_caffe_zoo.training.model import CaffeTrainingModel
+from keras_caffe_zoo.training.objectives import Objective, accuracies, losses
+
+
+def training_model(
+    definition: Net,
+    weights: str | os.PathLike | None = None,
+    input_shape: tuple | Mapping[str, tuple] | None = None,
+    seed: int = -1,
+) -> tuple[keras.Model, list[str]]:
+    """Return the model of a training net, which ends where its losses begin.
+
+    Args:
+        definition: The net, not yet filtered.
+        weights: A caffemodel to start from; layers that it does not have start from
+            their fillers.
+        input_shape: As in `from_caffe`.
+        seed: Makes the fillers' numbers the same every time, from 0 on.
+
+    Returns:
+        The model, and the Caffe names of the layers that took parameters from the file.
+    """
+    net = definition.filter("TRAIN")
+    objectives = losses(net)
+    trained = None if weights is None else read_net(weights)
+    part = predicting(net, trained, answers=False)
+    asked = {objective.layer.name for objective in objectives}
+    check_unknown_fields(net, part.changed - asked, training=True)
+    blobs = None if trained is None else blobs_by_position(part.net, trained)
+    ends = dict.fromkeys(blob for o in objectives for blob in o.blobs)
+    builder, model = build_net(part, input_shape, blobs=blobs, outputs=list(ends))
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    outputs = {o.name: _prediction(o, builder.blobs) for o in objectives}
+    labels = {o.name: o.label for o in objectives}
+    if len(outputs) == 1:
+        (outputs,) = outputs.values()
+    whole = CaffeTrainingModel(inputs, outputs, name=model.name)
+    whole.remember(model.caffe_blobs, model.shared_params)
+    whole.labels = labels
+    if trained is not None:
+        load(builder.nodes, trained.source, partial=True)
+    fill(builder.nodes, seed=None if seed < 0 else seed)
+    return whole, [node.layer.name for node, _ in builder.nodes if node.blobs]
+
+
+def _prediction(objective: Objective, blobs: Mapping):
+    """Return what a loss is taken of: a blob, or the difference of two."""
+    tensors = [blobs[blob] for blob in objective.blobs]
+    return tensors[0] if len(tensors) == 1 else keras.layers.Subtract()(tensors)
+
+
+def compile_for(
+    model: keras.Model, optimizer, definition: Net | None, infogain=None
+) -> None:
+    """Compile a model with an optimizer and with the losses of a net.
+
+    Args:
+        model: A model of `training_model`, or another with one output.
+        optimizer: The optimizer.
+        definition: The net, not yet filtered. Without it the model keeps the loss that
+            it is compiled with; if it is not, its labels are numbers of classes.
+        infogain: The matrix of an InfogainLoss.
+    """
+    if definition is None:
+        loss = getattr(model, "loss", None) or "sparse_categorical_crossentropy"
+        model.compile(optimizer, loss, metrics=["accuracy"])
+        return
+    objectives = losses(definition.filter("TRAIN"))
+    given = not isinstance(model, CaffeTrainingModel)
+    if given:
+        objectives = [_only_objective(model, objectives)]
+    scores = not (given and ends_with_softmax(model))
+    loss = {o.name: loss_of(o.layer, infogain, from_logits=scores) for o in objectives}
+    weights = {o.name: o.weight for o in objectives}
+    metrics = _metrics(definition, objectives)
+    if len(objectives) == 1:
+        (loss,), (weight,), (metrics,) = map(dict.values, (loss, weights, metrics))
+        weights = None if weight == 1 else [weight]
+    model.compile(optimizer, loss, loss_weights=weights, metrics=metrics)
+
+
+def _only_objective(model: keras.Model, objectives: list[Objective]) -> Objective:
+    if len(model.outputs) != 1:
+        raise ValueError(
+            "Expected a model with one output, or none for the solver's own net; "
+            f"received: '{model.name}' with {len(model.outputs)}"
+        )
+    *others, objective = objectives
+    if others:
+        warnings.warn(
+            f"'{model.name}' has one output, which gets the loss '{objective.name}' of "
+            f"the solver's net; left out: {[o.name for o in others]}.",
+            stacklevel=4,
+        )
+    return objective
+
+
+def _metrics(definition: Net, objectives: list[Objective]) -> dict[str, list]:
+    """Return the metrics of each loss: accuracies of the blob that it reads."""
+    found = {objective.name: [] for objective in objectives}
+    by_blob = {o.blobs[0]: o.name for o in reversed(objectives)}
+    for accuracy in accuracies(definition.filter("TEST")):
+        (blob,) = accuracy.blobs
+        if blob in by_blob:
+            found[by_blob[blob]].append(accuracy_of(accuracy.layer))
+        else:
+            warnings.warn(
+                f"{definition.source}: left out the metric "
+                f"'{caffe_name(accuracy.name)}' of the blob {blob!r}, which no loss "
+                "reads.",
+                stacklevel=4,
+            )
+    return found

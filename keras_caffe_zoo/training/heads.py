@@ -1,0 +1,126 @@
+"""The last layers of a net, which have one output for each class, and new ones."""
+
+import keras
+
+from keras_caffe_zoo.convert.walk import calls
+from keras_caffe_zoo.layers import CaffeCrop, CaffeDeconv2D
+
+_ENLARGES = (CaffeDeconv2D, keras.layers.Conv2DTranspose)
+_REPLACED = (keras.layers.Dense, keras.layers.Conv2D, *_ENLARGES)
+
+
+def find_heads(model: keras.Model) -> list[str]:
+    """Return the names of the layers that have one output for each class.
+
+    That is the last layer with weights before the output. Deconvolutions that enlarge a
+    map of scores count with the layers that make the map.
+
+    Raises:
+        ValueError: If the model has several outputs, or such a layer is none that has
+            units or filters, or it seems that the model ends with features.
+    """
+    if not hasattr(model, "_nodes_by_depth") and not isinstance(
+        model, keras.Sequential
+    ):
+        raise ValueError(
+            "Expected a functional or sequential model; received: "
+            f"'{model.name}' ({type(model).__name__})"
+        )
+    if len(model.outputs) != 1:
+        raise ValueError(
+            f"Expected a model with one output; received: '{model.name}' with "
+            f"{len(model.outputs)}"
+        )
+    makers = {id(t): call for call in calls(_graph(model)) for t in call.outputs}
+    classes = model.outputs[0].shape[-1]
+    heads, seen = {}, set()
+    waiting = [makers[id(model.outputs[0])]]
+    relu = False
+    while waiting:
+        call = waiting.pop()
+        if id(call.outputs[0]) in seen or isinstance(
+            call.layer, keras.layers.InputLayer
+        ):
+            continue
+        seen.add(id(call.outputs[0]))
+        relu |= _is_relu(call.layer)
+        if call.layer.weights and not _is_dropout(call.layer):
+            _check_head(model, call.layer, call.outputs[0].shape[-1], classes)
+            heads[call.layer.name] = call.layer
+            if not isinstance(call.layer, _ENLARGES):
+                continue
+        # The second input of a crop only tells a size.
+        several = not isinstance(call.layer, CaffeCrop)
+        sources = call.inputs if several else call.inputs[:1]
+        waiting += [makers[id(tensor)] for tensor in sources]
+    if not heads or (relu and not ends_with_softmax(model)):
+        raise ValueError(
+            "Expected a model that ends with scores or probabilities of classes; "
+            f"received: '{model.name}', which seems to end with features. Put a "
+            "classifier on top of it"
+        )
+    return list(heads)
+
+
+def _graph(model: keras.Model) -> keras.Model:
+    if isinstance(model, keras.Sequential):
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+    return model
+
+
+def _is_dropout(layer) -> bool:
+    return all(weight.dtype == "uint32" for weight in layer.weights)
+
+
+def _is_relu(layer) -> bool:
+    activation = getattr(layer, "activation", None)
+    return isinstance(layer, keras.layers.ReLU) or activation is keras.activations.relu
+
+
+def _check_head(model, layer, channels, classes) -> None:
+    if not isinstance(layer, _REPLACED) or channels != classes:
+        raise ValueError(
+            f"Expected the last layer with weights of '{model.name}' to be a dense "
+            f"layer or a convolution with {classes} outputs; received: '{layer.name}' "
+            f"({type(layer).__name__}) with {channels}"
+        )
+
+
+def ends_with_softmax(model: keras.Model) -> bool:
+    """Tell whether a model's one output is probabilities, by a softmax."""
+    last = model.outputs[0]._keras_history.operation
+    activation = getattr(last, "activation", None)
+    return isinstance(last, keras.layers.Softmax) or (
+        activation is keras.activations.softmax
+    )
+
+
+def with_heads(model: keras.Model, heads: list[str], classes: int) -> keras.Model:
+    """Return a copy of a model in which some layers have other numbers of outputs.
+
+    Args:
+        model: The model; it is not changed.
+        heads: Names of the layers.
+        classes: Their new number of units or filters. Weights are drawn anew: from a
+            normal distribution of standard deviation 0.01, or as a deconvolution's own
+            `kernel_initializer` says. All other layers have the model's weights.
+    """
+    graph = _graph(model)
+    before = graph.outputs[0].shape[-1]
+    config = graph.get_config()
+    normal = keras.initializers.serialize(keras.initializers.RandomNormal(stddev=0.01))
+    for entry in config["layers"]:
+        entry.pop("build_config", None)  # the channels that it had
+        if entry["config"]["name"] not in heads:
+            continue
+        own = entry["config"]
+        own["units" if "units" in own else "filters"] = classes
+        if own.get("groups", 1) == before and before > 1:  # one group for each class
+            own["groups"] = classes
+        if not isinstance(graph.get_layer(own["name"]), _ENLARGES):
+            own["kernel_initializer"] = normal
+    copy = type(graph).from_config(config)
+    for layer in graph.layers:
+        if layer.name not in heads and layer.weights:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    return copy

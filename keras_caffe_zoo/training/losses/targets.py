@@ -1,0 +1,81 @@
+"""Losses of targets that have the predictions' own shape."""
+
+import keras
+from keras import ops
+
+from keras_caffe_zoo.training._labels import like_predictions
+from keras_caffe_zoo.training.losses._base import (
+    CaffeLoss,
+    checked_normalization,
+    divisor,
+    items,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class SigmoidCrossEntropyLoss(CaffeLoss):
+    """The cross entropy of the sigmoid of scores, each a question of its own.
+
+    `-(t * log(s) + (1 - t) * log(1 - s))` with `s = sigmoid(x)`, in a form that does
+    not overflow, summed over all values that count and divided.
+
+    Args:
+        normalization: What the sum is divided by: `"batch_size"`, the number of items;
+            `"valid"`, of values that count; `"full"`, of all values; `"none"`, 1. Never
+            by less than 1.
+        ignore_label: A target that does not count, if any. As Caffe compares whole
+            numbers, 0.5 is ignored where 0 is.
+        name: Its name.
+
+    Inputs:
+        Targets, 0 to 1, and scores (not probabilities), of the same shape.
+
+    Reference:
+        Caffe 1.0's `SigmoidCrossEntropyLoss` layer.
+    """
+
+    per_channel = True
+
+    def __init__(self, normalization="batch_size", ignore_label=None, name=None):
+        super().__init__(name=name)
+        self.normalization = checked_normalization(normalization)
+        self.ignore_label = None if ignore_label is None else int(ignore_label)
+
+    def call(self, y_true, y_pred):
+        targets = like_predictions(y_true, y_pred)
+        positive = ops.cast(y_pred >= 0, y_pred.dtype)
+        magnitude = y_pred * (2 * positive - 1)
+        values = ops.log1p(ops.exp(-magnitude)) - y_pred * (targets - positive)
+        counted = ops.ones_like(targets, dtype="bool")
+        if self.ignore_label is not None:
+            counted = ops.not_equal(ops.trunc(targets), float(self.ignore_label))
+        values = ops.where(counted, values, 0.0)
+        return values / divisor(self.normalization, counted, values.dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "normalization": self.normalization,
+            "ignore_label": self.ignore_label,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class EuclideanLoss(CaffeLoss):
+    """The sum of all squared differences, divided by twice the number of items.
+
+    Args:
+        name: Its name.
+
+    Inputs:
+        Targets and predictions of the same shape.
+
+    Reference:
+        Caffe 1.0's `EuclideanLoss` layer.
+    """
+
+    per_channel = True
+
+    def call(self, y_true, y_pred):
+        difference = y_pred - like_predictions(y_true, y_pred)
+        return ops.square(difference) / (2 * items(y_pred))

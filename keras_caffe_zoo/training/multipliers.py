@@ -1,0 +1,51 @@
+"""Caffe's lr_mult and decay_mult, from a net's layers to a model's variables."""
+
+from collections.abc import Mapping
+
+import keras
+
+from keras_caffe_zoo.caffe import Net
+from keras_caffe_zoo.convert.names import caffe_name, twin_name
+from keras_caffe_zoo.convert.params import layers_with_weights
+from keras_caffe_zoo.training.optimizers import Multipliers
+
+
+def declared(net: Net) -> dict[str, list[Multipliers]]:
+    """Return what a net's definition says of each layer's parameters, by layer name.
+
+    Parameters that a layer does not name have multipliers of 1.
+    """
+    return {
+        layer.name: [Multipliers(p.lr_mult, p.decay_mult) for p in layer.message.param]
+        for layer in net.layers
+    }
+
+
+def by_variable(
+    model: keras.Model, by_layer: Mapping[str, list[Multipliers]]
+) -> dict[str, Multipliers]:
+    """Return multipliers by `variable.path`, and freeze the layers that are all 0.
+
+    A parameter that several layers share has those of the first, as in Caffe.
+
+    Args:
+        model: The model; layers without a trainable parameter become untrainable.
+        by_layer: Multipliers of the parameters of layers, by Caffe's names.
+    """
+    found = {}
+    default = Multipliers()
+    for layer in layers_with_weights(model):
+        name = caffe_name(layer.name)
+        given = by_layer.get(name, by_layer.get(twin_name(name), []))
+        given = given + [default] * (len(layer.weights) - len(given))
+        pairs = list(zip(layer.weights, given, strict=False))
+        trained = [(w, pair) for w, pair in pairs if w.trainable]
+        if trained and all(pair.lr_mult == 0 for _, pair in trained):
+            layer.trainable = False  # saves its gradients
+        for weight, pair in trained:
+            found.setdefault(weight.path, (layer, pair))
+    return {
+        path: pair
+        for path, (layer, pair) in found.items()
+        if layer.trainable and pair != default
+    }

@@ -1,0 +1,112 @@
+"""What a training net asks for: its losses, its accuracies, and of which blobs."""
+
+from typing import NamedTuple
+
+from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
+from keras_caffe_zoo.convert.prediction import DATA_LAYERS, loss_tops, makers
+from keras_caffe_zoo.training.losses import LOSS_LAYERS
+
+# How many blobs the net gives each loss; what comes after them is labels.
+_PREDICTED = {**dict.fromkeys(LOSS_LAYERS, 1), "ContrastiveLoss": 2}
+
+
+class Objective(NamedTuple):
+    """A loss, or an accuracy, of a net.
+
+    Attributes:
+        name: The blob that Caffe writes it to.
+        layer: Caffe's layer.
+        blobs: What it reads of the net: one blob, or the two of a ContrastiveLoss.
+        label: The blob of a data layer that has its labels.
+        weight: What a loss is multiplied with.
+    """
+
+    name: str
+    layer: Layer
+    blobs: tuple[str, ...]
+    label: str
+    weight: float = 1.0
+
+
+def losses(net: Net) -> list[Objective]:
+    """Return the losses of a net that was filtered for its phase.
+
+    Raises:
+        CaffeFormatError: If there is none, or one is not of labels, or what is to be
+            minimized is no loss layer.
+    """
+    found = []
+    for at, layer in enumerate(net.layers):
+        weights = list(layer.message.loss_weight)
+        if layer.type not in _PREDICTED:
+            if any(weights):
+                raise _error(
+                    net,
+                    layer,
+                    "Expected loss_weight on loss layers only, "
+                    f"{sorted(_PREDICTED)}; received it on a {layer.type}",
+                )
+            continue
+        weight = weights[0] if weights else 1.0
+        if weight:
+            found.append(_objective(net, at, _PREDICTED[layer.type], weight))
+    if not found:
+        raise CaffeFormatError(
+            f"Expected a net with a loss, one of {sorted(_PREDICTED)}; received none",
+            source=net.source,
+        )
+    return found
+
+
+def accuracies(net: Net) -> list[Objective]:
+    """Return the Accuracy layers of a net that was filtered for its phase.
+
+    Raises:
+        CaffeFormatError: If one is not of labels.
+    """
+    return [
+        _objective(net, at, 1)
+        for at, layer in enumerate(net.layers)
+        if layer.type == "Accuracy"
+    ]
+
+
+def _objective(net: Net, at: int, predicted: int, weight: float = 1.0) -> Objective:
+    layer = net.layers[at]
+    if len(layer.bottoms) != predicted + 1:
+        raise _error(
+            net,
+            layer,
+            f"Expected {predicted + 1} bottoms, the labels last; received: "
+            f"{layer.bottoms}",
+        )
+    *blobs, label = layer.bottoms
+    maker = makers(net.layers)[at][-1]
+    if maker is None or not _is_label(net, *maker):
+        raise _error(
+            net,
+            layer,
+            "Expected labels that come from a data layer and nowhere else; received "
+            f"the blob {label!r}, which the net computes or reads itself. Import the "
+            "net with from_caffe and compile it with a loss of your own",
+        )
+    return Objective(loss_tops(layer)[0], layer, tuple(blobs), label, weight)
+
+
+def _is_label(net: Net, maker: int, top: int) -> bool:
+    """Tell whether a top is a data layer's, and read only where labels belong."""
+    if net.layers[maker].type not in {"Input", *DATA_LAYERS}:
+        return False
+    readers = [
+        (layer.type, i)
+        for layer, sources in zip(net.layers, makers(net.layers), strict=True)
+        for i, source in enumerate(sources)
+        if source == (maker, top)
+    ]
+    labels = {**_PREDICTED, "Accuracy": 1, "Silence": 0}
+    return all(i >= labels.get(kind, i + 1) for kind, i in readers)
+
+
+def _error(net: Net, layer: Layer, problem: str) -> CaffeFormatError:
+    problem = f"({layer.type}) {problem}"
+    return CaffeFormatError(problem, source=net.source, layer=layer.name)
