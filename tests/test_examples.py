@@ -156,3 +156,12 @@ def test_label_maps_follow_the_digits():
     assert labels[1, 2] == 7 and (labels == 7).sum() == 1
     assert weights[1, 2] == 1
     assert weights.sum() == 4 * 5 - 8  # its eight neighbours count for nothing
+
+
+def test_fine_tuning_digits_raises_the_accuracy(tmp_path, capsys):
+    example = load(ROOT / "examples" / "finetune_digits.py")
+    found = example.main(tmp_path, epochs=6)
+    assert found["before"] < 0.7 < 0.95 < found["after"]
+    assert found["snapshots"] == ["loops_iter_60.caffemodel"]
+    said = capsys.readouterr().out
+    assert "before" in said and "after" in said

@@ -21,7 +21,7 @@ from keras_caffe_zoo.training.objectives import Objective, accuracies, losses
 
 
 def training_model(
-    definition: Net,
+    net: Net,
     weights: str | os.PathLike | None = None,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     seed: int = -1,
@@ -29,7 +29,7 @@ def training_model(
     """Return the model of a training net, which ends where its losses begin.
 
     Args:
-        definition: The net, not yet filtered.
+        net: The net, filtered for its phase.
         weights: A caffemodel to start from; layers that it does not have start from
             their fillers.
         input_shape: As in `from_caffe`.
@@ -38,7 +38,6 @@ def training_model(
     Returns:
         The model, and the Caffe names of the layers that took parameters from the file.
     """
-    net = definition.filter("TRAIN")
     objectives = losses(net)
     trained = None if weights is None else read_net(weights)
     part = predicting(net, trained, answers=False)
@@ -68,29 +67,34 @@ def _prediction(objective: Objective, blobs: Mapping):
 
 
 def compile_for(
-    model: keras.Model, optimizer, definition: Net | None, infogain=None
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    net: Net | None,
+    test_net: Net | None = None,
+    infogain=None,
 ) -> None:
-    """Compile a model with an optimizer and with the losses of a net.
+    """Compile a model with an optimizer, with the losses of a net, metrics of another.
 
     Args:
         model: A model of `training_model`, or another with one output.
         optimizer: The optimizer.
-        definition: The net, not yet filtered. Without it the model keeps the loss that
-            it is compiled with; if it is not, its labels are numbers of classes.
+        net: The training net, filtered. Without it the model keeps the loss that it is
+            compiled with; if it is not, its labels are numbers of classes.
+        test_net: The test net, filtered, whose accuracies become metrics.
         infogain: The matrix of an InfogainLoss.
     """
-    if definition is None:
+    if net is None:
         loss = getattr(model, "loss", None) or "sparse_categorical_crossentropy"
         model.compile(optimizer, loss, metrics=["accuracy"])
         return
-    objectives = losses(definition.filter("TRAIN"))
+    objectives = losses(net)
     given = not isinstance(model, CaffeTrainingModel)
     if given:
         objectives = [_only_objective(model, objectives)]
     scores = not (given and ends_with_softmax(model))
     loss = {o.name: loss_of(o.layer, infogain, from_logits=scores) for o in objectives}
     weights = {o.name: o.weight for o in objectives}
-    metrics = _metrics(definition, objectives)
+    metrics = _metrics(test_net, objectives)
     if len(objectives) == 1:
         (loss,), (weight,), (metrics,) = map(dict.values, (loss, weights, metrics))
         weights = None if weight == 1 else [weight]
@@ -113,17 +117,17 @@ def _only_objective(model: keras.Model, objectives: list[Objective]) -> Objectiv
     return objective
 
 
-def _metrics(definition: Net, objectives: list[Objective]) -> dict[str, list]:
+def _metrics(net: Net | None, objectives: list[Objective]) -> dict[str, list]:
     """Return the metrics of each loss: accuracies of the blob that it reads."""
     found = {objective.name: [] for objective in objectives}
     by_blob = {o.blobs[0]: o.name for o in reversed(objectives)}
-    for accuracy in accuracies(definition.filter("TEST")):
+    for accuracy in accuracies(net) if net else ():
         (blob,) = accuracy.blobs
         if blob in by_blob:
             found[by_blob[blob]].append(accuracy_of(accuracy.layer))
         else:
             warnings.warn(
-                f"{definition.source}: left out the metric "
+                f"{net.source}: left out the metric "
                 f"'{caffe_name(accuracy.name)}' of the blob {blob!r}, which no loss "
                 "reads.",
                 stacklevel=4,

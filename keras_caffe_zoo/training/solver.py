@@ -3,15 +3,14 @@
 import os
 import warnings
 from collections.abc import Mapping
-from pathlib import PurePosixPath, PureWindowsPath
 
 import keras
 
-from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_prototxt, read_solver
-from keras_caffe_zoo.caffe.reader import net_of_message
+from keras_caffe_zoo.caffe import read_solver
 from keras_caffe_zoo.training import multipliers
 from keras_caffe_zoo.training.compiling import compile_for, training_model
 from keras_caffe_zoo.training.run import Training
+from keras_caffe_zoo.training.solver_nets import SolverNets, last_part
 from keras_caffe_zoo.training.solver_settings import optimizer_of
 
 PathLike = str | os.PathLike
@@ -60,22 +59,28 @@ def from_solver(
     """
     message = read_solver(solver)
     source = os.fspath(solver)
-    definition = _net(message, source, net, needed=model is None)
     optimizer = optimizer_of(message, source)
+    nets = SolverNets(message, source, net)
+    train_net, test_net = nets.training(needed=model is None), nets.test()
     loaded = ()
-    if model is None:
-        model, loaded = training_model(
-            definition, weights, input_shape, message.random_seed
+    if message.weights and weights is None:
+        warnings.warn(
+            f"{source} starts from {list(message.weights)}, which are not looked for: "
+            "pass weights=….",
+            stacklevel=2,
         )
+    if model is None:
+        seed = message.random_seed
+        model, loaded = training_model(train_net, weights, input_shape, seed)
     elif weights is not None:
         raise ValueError(
             "Expected `weights` for the solver's own net only; received them with a "
             f"model. Load them into it: '{model.name}'"
         )
-    if definition is not None:
-        declared = multipliers.declared(definition.filter("TRAIN"))
+    if train_net is not None:
+        declared = multipliers.declared(train_net)
         optimizer.multipliers = multipliers.by_variable(model, declared)
-    compile_for(model, optimizer, definition, infogain)
+    compile_for(model, optimizer, train_net, test_net, infogain)
     return Training(
         model,
         optimizer,
@@ -85,49 +90,8 @@ def from_solver(
         test_iterations=tuple(message.test_iter),
         snapshot_interval=message.snapshot,
         snapshot_after_train=message.snapshot_after_train,
-        snapshot_name=_last_part(message.snapshot_prefix) or model.name,
+        snapshot_name=last_part(message.snapshot_prefix) or model.name,
         solver=message,
-        net=definition,
+        net=train_net,
         loaded=tuple(loaded),
     )
-
-
-def _net(message, source: str, given: PathLike | None, needed: bool) -> Net | None:
-    """Return the training net: a file's, or the one inside the solver."""
-    if given is not None:
-        return read_prototxt(given).fold_splits()
-    fields = [
-        name
-        for name in ("net", "net_param", "train_net", "train_net_param")
-        if message.HasField(name)
-    ]
-    if len(fields) > 1 or (needed and not fields):
-        raise CaffeFormatError(
-            "Expected one of net, net_param, train_net, train_net_param; received: "
-            f"{fields or 'none. Pass net=…'}",
-            source=source,
-        )
-    if not fields:
-        return None
-    if fields[0].endswith("_param"):
-        inside = getattr(message, fields[0])
-        return net_of_message(inside, f"{source}: {fields[0]}").fold_splits()
-    name = _last_part(getattr(message, fields[0]))
-    path = os.path.join(os.path.dirname(source), name)
-    if name and os.path.isfile(path):
-        return read_prototxt(path).fold_splits()
-    if needed:
-        raise FileNotFoundError(
-            f"Expected the solver's net {name!r} beside {source}; received no such "
-            "file. Pass net=…"
-        )
-    warnings.warn(
-        f"The solver's net {name!r} is not beside {source}: all parameters get lr_mult "
-        "1 and decay_mult 1. Pass net=… for its own.",
-        stacklevel=3,
-    )
-    return None
-
-
-def _last_part(path: str) -> str:
-    return PureWindowsPath(PurePosixPath(path).name).name

@@ -319,3 +319,30 @@ def test_fit_trains_as_long_as_the_solver_and_snapshots(tmp_path):
     assert len(history.history["val_loss"]) == 5  # after 5, 10, 15, 20 and 23
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == [f"tiny_iter_{n}.caffemodel" for n in (10, 20, 23)]
+
+
+def test_stages_of_the_solver_choose_layers(tmp_path):
+    body = BODY.replace('top: "fc"\n', 'top: "fc" include { stage: "on" }\n')
+    with pytest.raises(CaffeFormatError, match="'fc'"):
+        from_solver(write(tmp_path, DATA + body + LOSS))
+    solver = SGD + ' train_state { stage: "on" } test_state { stage: "on" }'
+    model = from_solver(write(tmp_path, DATA + body + LOSS, solver=solver)).model
+    assert model.get_layer("fc").units == 3
+
+
+def test_a_test_net_of_its_own_gives_the_metrics(tmp_path):
+    (tmp_path / "test.prototxt").write_text(DATA + BODY + LOSS)
+    bare = LOSS.split('layer { name: "top2"')[0]
+    place = 'train_net: "net.prototxt" test_net: "test.prototxt" test_iter: 1'
+    training = from_solver(write(tmp_path, DATA + BODY + bare, place=place))
+    found = training.model.evaluate(X, Y, verbose=0, return_dict=True)
+    assert set(found) == {"loss", "top2"}
+    (tmp_path / "test.prototxt").unlink()
+    with pytest.warns(UserWarning, match="no metrics"):
+        from_solver(tmp_path / "solver.prototxt")
+
+
+def test_a_caffemodel_that_the_solver_names_is_told_of(tmp_path):
+    solver = write(tmp_path, solver=SGD + ' weights: "/etc/net.caffemodel"')
+    with pytest.warns(UserWarning, match="weights=…"):
+        from_solver(solver)
