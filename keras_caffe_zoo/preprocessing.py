@@ -1,12 +1,13 @@
 """What each net wants to eat: images resized, cropped, BGR, the mean subtracted."""
 
 import os
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import ops
-from PIL import Image, ImageOps
 
+from keras_caffe_zoo.pictures import read_picture
 from keras_caffe_zoo.weights import mean_image, model_entry
 from keras_caffe_zoo.weights.transfer import say
 
@@ -46,7 +47,7 @@ def preprocess_input(images, model: str, data_format: str | None = None, mean=No
             f"with data_format={data_format!r}"
         )
     size = shape[-3:-1] if axis == -1 else shape[-2:]
-    mean = _mean_for(entry, size) if mean is None else _given_mean(mean, size)
+    mean = mean_for(entry, size, mean)
     if axis == -3:
         mean = np.moveaxis(mean, -1, 0) if mean.ndim == 3 else mean[:, None, None]
     if isinstance(images, np.ndarray):
@@ -56,8 +57,22 @@ def preprocess_input(images, model: str, data_format: str | None = None, mean=No
     return ops.cast(ops.flip(images, axis), "float32") - mean
 
 
-def _mean_for(entry, size) -> np.ndarray:
-    """Return the mean to subtract from images of a size, `(H, W, 3)` or `(3,)`."""
+def mean_for(entry, size, mean=None) -> np.ndarray:
+    """Return what `preprocess_input` subtracts from images of a size.
+
+    Args:
+        entry: The net's `ModelEntry`.
+        size: Height and width; `None` where they are not known.
+        mean: Another mean instead, as for `preprocess_input`.
+
+    Returns:
+        Float32, BGR: `(H, W, 3)` or `(3,)`.
+
+    Raises:
+        ValueError: If none is known, or the one given does not fit.
+    """
+    if mean is not None:
+        return _given_mean(mean, size)
     if entry.mean is None:
         raise ValueError(
             f"Expected `mean=…` for {entry.name}, whose mean was never published; "
@@ -160,26 +175,89 @@ def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarra
             another number, or the net takes whole pictures and `crops` is 10.
     """
     entry = model_entry(model)
+    check_crops(entry, crops)
+    return cut(read_picture(path), entry, crops)
+
+
+def check_crops(entry, crops: int) -> None:
+    """Refuse a number of crops that a net does not take.
+
+    Raises:
+        ValueError: If `crops` is neither 1 nor 10, or 10 for a net of whole pictures.
+    """
     if crops not in (1, 10) or (crops == 10 and entry.input_size is None):
-        expected = "1 or 10" if entry.input_size else f"1 for {model}, which crops none"
+        whole = f"1 for {entry.name}, which crops none"
+        expected = "1 or 10" if entry.input_size else whole
         raise ValueError(f"Expected crops to be {expected}; received: crops={crops!r}")
-    image = read_picture(path)
+
+
+def cut(image: np.ndarray, entry, crops: int = 1) -> np.ndarray:
+    """Resize and crop a picture by the rule of a net, as `load_image` does.
+
+    Args:
+        image: RGB uint8 array `(H, W, 3)`.
+        entry: The net's `ModelEntry`.
+        crops: 1 or 10.
+
+    Returns:
+        RGB uint8 array, of the shape that `load_image` tells.
+    """
     if entry.input_size is None:
         return image
-    image = _resize_for(entry, image)
-    if crops == 10:
-        return ten_crops(image, (entry.input_size, entry.input_size))
-    return _centre(image, (entry.input_size, entry.input_size))
+    size = (entry.input_size, entry.input_size)
+    sides = resized_sides(entry, image.shape)
+    if crops == 1:
+        return _resized_box(image, sides, _five_boxes(sides, size)[-1])
+    # Box by box: a picture 1 pixel high may be enlarged to millions of columns.
+    five = [_resized_box(image, sides, box) for box in _five_boxes(sides, size)]
+    return _with_mirror_images(five)
 
 
-def _resize_for(entry, image: np.ndarray) -> np.ndarray:
-    """Resize a picture by the rule of a net."""
+def _resized_box(image: np.ndarray, sides, box) -> np.ndarray:
+    """Return a part of `resize(image, sides)`."""
+    if image.shape[:2] == sides:
+        return image[box]
+    pixels = resize_float(image, sides, box=box)
+    return np.rint(pixels, out=pixels).astype("uint8")
+
+
+def cut_input(image: np.ndarray, entry, mean: np.ndarray, crops: int = 1) -> np.ndarray:
+    """Return `preprocess_input(cut(image, entry, crops))`, in fewer steps.
+
+    Args:
+        image: RGB uint8 array `(H, W, 3)`.
+        entry: The `ModelEntry` of a net with an input size.
+        mean: What `mean_for` returned.
+        crops: 1 or 10.
+
+    Returns:
+        Float32, BGR, mean-subtracted: `(size, size, 3)` or `(10, size, size, 3)`.
+    """
+    sides = resized_sides(entry, image.shape)
+    if crops == 10 or image.shape[:2] == sides:
+        return bgr_minus(cut(image, entry, crops), mean)
+    box = _five_boxes(sides, (entry.input_size, entry.input_size))[-1]
+    pixels = resize_float(image, sides, box=box, channels=(2, 1, 0))
+    np.rint(pixels, out=pixels)  # as uint8 rounds
+    pixels -= mean
+    return pixels
+
+
+def bgr_minus(images: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return RGB images `(…, H, W, 3)` as float32 BGR with the mean subtracted."""
+    bgr = np.flip(images, -1).astype("float32")
+    bgr -= mean
+    return bgr
+
+
+def resized_sides(entry, shape) -> tuple[int, int]:
+    """Return the height and width that a net's rule resizes a picture to."""
     size = entry.resize.size if entry.resize else 256
     if entry.resize is None or entry.resize.rule == "warp":
-        return resize(image, (size, size))
-    short = min(image.shape[:2])
-    sides = (max(size, round(side * size / short)) for side in image.shape[:2])
-    return resize(image, tuple(sides))
+        return size, size
+    short = min(shape[:2])
+    height, width = (max(size, round(side * size / short)) for side in shape[:2])
+    return height, width
 
 
 def ten_crops(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -202,28 +280,19 @@ def ten_crops(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
             f"Expected an image (H, W, C) of at least {size[0]} x {size[1]} pixels; "
             f"received: shape {image.shape}"
         )
-    down, across = (s - c for s, c in zip(image.shape, size, strict=False))
+    return _with_mirror_images([image[box] for box in _five_boxes(image.shape, size)])
+
+
+def _five_boxes(shape, size: tuple[int, int]) -> list[tuple[slice, slice]]:
+    """Return where the corners and the centre of an image are, the centre last."""
+    down, across = (s - c for s, c in zip(shape, size, strict=False))
     places = [(0, 0), (0, across), (down, 0), (down, across), (down // 2, across // 2)]
-    crops = np.stack([image[y:, x:][: size[0], : size[1]] for y, x in places])
+    return [(slice(y, y + size[0]), slice(x, x + size[1])) for y, x in places]
+
+
+def _with_mirror_images(crops: list[np.ndarray]) -> np.ndarray:
+    crops = np.stack(crops)
     return np.concatenate([crops, crops[:, :, ::-1]])
-
-
-def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """Return a picture as an RGB uint8 array `(H, W, 3)`.
-
-    Raises:
-        ValueError: If the file is no picture, or a damaged one.
-    """
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
-            raise
-        raise ValueError(
-            f"Expected a picture that Pillow can read; received: {os.fspath(path)} "
-            f"({error})"
-        ) from error
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -241,28 +310,64 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.rint(resize_float(image, size)).astype("uint8")
 
 
-def resize_float(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize_float(
+    image: np.ndarray,
+    size: tuple[int, int],
+    *,
+    box: tuple[slice, slice] | None = None,
+    channels: Sequence[int] | None = None,
+) -> np.ndarray:
     """Resize an image like `resize`, without rounding.
 
     Args:
         image: Array `(H, W, C)` of any numeric type.
         size: New height and width.
+        box: The rows and columns of the new image that are wanted; all if None. Only
+            they are computed.
+        channels: The channels that are wanted, in their new order; all if None.
 
     Returns:
-        Float32 array of the new size.
+        Float32 array of the new size, or of the box's.
     """
-    resized = image.astype("float32")
-    for axis in (0, 1):
-        before, after, weight = _bilinear(image.shape[axis], size[axis])
-        weight = np.expand_dims(weight, tuple(i for i in range(3) if i != axis))
-        low, high = resized.take(before, axis), resized.take(after, axis)
-        resized = low + (high - low) * weight
-    return resized
+    top, bottom, down = _bilinear(image.shape[0], size[0], box and box[0])
+    left, right, across = _bilinear(image.shape[1], size[1], box and box[1])
+    count = image.shape[2]
+    channels = np.arange(count) if channels is None else np.asarray(channels)
+    start = left[0]  # columns before the first that is needed cost time
+    image = image[:, start : right[-1] + 1]
+    width = image.shape[1] * count
+
+    def rows(places):
+        return image[places].reshape(-1, width).astype("float32")
+
+    def columns(places):
+        at = (places[:, None] - start) * count + channels
+        return resized.take(at.ravel(), axis=1)
+
+    resized = _between(rows(top), rows(bottom), down[:, None])
+    weight = np.repeat(across, len(channels))
+    resized = _between(columns(left), columns(right), weight)
+    return resized.reshape(len(top), len(left), len(channels))
 
 
-def _bilinear(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each new pixel's two old neighbours and the weight of the second."""
-    centre = (np.arange(new) + 0.5) * (old / new) - 0.5
+def _between(low: np.ndarray, high: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return `low + (high - low) * weight`, computed in the place of `high`."""
+    high -= low
+    high *= weight
+    high += low
+    return high
+
+
+def _bilinear(old: int, new: int, wanted: slice | None = None):
+    """Return new pixels' two old neighbours and the weight of the second.
+
+    Args:
+        old: Length of the old axis.
+        new: Length of the new axis.
+        wanted: The new pixels that are wanted; all if None.
+    """
+    start, stop = (wanted.start, wanted.stop) if wanted else (0, new)
+    centre = (np.arange(start, stop) + 0.5) * (old / new) - 0.5
     centre = centre.clip(0, old - 1)
     before = np.floor(centre).astype(int)
     return before, np.minimum(before + 1, old - 1), (centre - before).astype("float32")

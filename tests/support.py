@@ -2,6 +2,7 @@
 
 import pathlib
 
+import keras
 import numpy as np
 from golden_pattern import pattern  # noqa: F401  the goldens' formula arrays
 
@@ -19,6 +20,13 @@ def golden_names(*prefixes):
     return sorted(
         p.stem for p in GOLDENS.glob("*.npz") if p.stem.startswith(tuple(prefixes))
     )
+
+
+def goldens_with_gradients():
+    """Return every case that Caffe's gradients are stored of."""
+    return [
+        c for c in golden_names("") if any(k.startswith("diff/") for k in golden(c))
+    ]
 
 
 def nhwc(array):
@@ -41,3 +49,57 @@ def relative_error(actual, expected):
     np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
     difference = np.nanmax(np.abs(actual - expected), initial=0.0)
     return float(difference / max(np.nanmax(np.abs(expected), initial=0.0), 1e-30))
+
+
+def gradients(layer, x, top_diff):
+    """Return a layer's or model's gradients, computed by whichever engine runs.
+
+    Args:
+        layer: A built layer or model of one input and one output.
+        x: The input.
+        top_diff: The gradient at the output.
+
+    Returns:
+        The gradient at the input, and a list of those at the trainable weights.
+    """
+    engine = {
+        "tensorflow": _tensorflow_gradients,
+        "jax": _jax_gradients,
+        "torch": _torch_gradients,
+    }[keras.config.backend()]
+    at_input, at_weights = engine(layer, x, top_diff)
+    return np.asarray(at_input), [np.asarray(gradient) for gradient in at_weights]
+
+
+def _tensorflow_gradients(layer, x, top_diff):
+    import tensorflow as tf
+
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+    weights = [w.value for w in layer.trainable_weights]
+    return tape.gradient(y, [x, weights], tf.constant(top_diff))
+
+
+def _jax_gradients(layer, x, top_diff):
+    import jax
+
+    state = [w.value for w in layer.non_trainable_variables]
+
+    def forward(x, weights):
+        return layer.stateless_call(weights, state, x)[0]
+
+    _, pull_back = jax.vjp(forward, x, [w.value for w in layer.trainable_variables])
+    return pull_back(top_diff)
+
+
+def _torch_gradients(layer, x, top_diff):
+    import torch
+
+    x = torch.tensor(x, requires_grad=True)
+    weights = [w.value for w in layer.trainable_weights]
+    at_input, *at_weights = torch.autograd.grad(
+        layer(x), [x, *weights], torch.tensor(top_diff)
+    )
+    return at_input, at_weights

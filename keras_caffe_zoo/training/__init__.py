@@ -7,6 +7,15 @@ from keras_caffe_zoo.layers.initializers import (
     PositiveUnitball,
     Xavier,
 )
+from keras_caffe_zoo.training.data import (
+    BadRecords,
+    Transform,
+    dataset_classes,
+    hdf5_dataset,
+    image_dataset,
+    layer_dataset,
+    lmdb_dataset,
+)
 from keras_caffe_zoo.training.finetuning import finetune
 from keras_caffe_zoo.training.losses import (
     ContrastiveLoss,
@@ -35,6 +44,7 @@ from keras_caffe_zoo.training.solver import from_solver
 __all__ = [
     "MSRA",
     "Accuracy",
+    "BadRecords",
     "Bilinear",
     "CaffeAdaDelta",
     "CaffeAdaGrad",
@@ -55,7 +65,13 @@ __all__ = [
     "SigmoidCrossEntropyLoss",
     "SoftmaxWithLoss",
     "Training",
+    "Transform",
     "Xavier",
+    "dataset_classes",
     "finetune",
     "from_solver",
+    "hdf5_dataset",
+    "image_dataset",
+    "layer_dataset",
+    "lmdb_dataset",
 ]

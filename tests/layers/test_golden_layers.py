@@ -1,17 +1,25 @@
 """Every layer golden: forward, gradients, both data formats, unknown sizes."""
 
 import keras
-import numpy as np
 import pytest
 from google.protobuf import text_format
 from keras import ops
-from support import GOLDENS, golden, golden_names, nchw, nhwc, relative_error
+from support import (
+    GOLDENS,
+    golden,
+    golden_names,
+    goldens_with_gradients,
+    gradients,
+    nchw,
+    nhwc,
+    relative_error,
+)
 
 from keras_caffe_zoo.caffe import read_caffemodel, schema
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
 
 CASES = golden_names("pool_", "lrn_", "conv_")
-WITH_GRADIENT = [case for case in CASES if "diff/data" in golden(case)]
+WITH_GRADIENT = [case for case in goldens_with_gradients() if case in CASES]
 
 
 def _pair(message, field):
@@ -101,40 +109,13 @@ def test_unknown_size_equals_caffe(case):
         assert model.output_shape == (None, None, None, expected.shape[1])
 
 
-def gradients(layer, x, top_diff):
-    """Return the gradients at the input and at the weights, on any backend."""
-    backend = keras.config.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        x = tf.constant(x)
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = layer(x)
-        sources = [x, *(w.value for w in layer.trainable_weights)]
-        return [g.numpy() for g in tape.gradient(y, sources, tf.constant(top_diff))]
-    if backend == "jax":
-        import jax
-
-        def forward(x, weights):
-            return layer.stateless_call(weights, [], x)[0]
-
-        weights = [w.value for w in layer.trainable_weights]
-        _, pull_back = jax.vjp(forward, x, weights)
-        at_input, at_weights = pull_back(top_diff)
-        return [np.asarray(g) for g in (at_input, *at_weights)]
-    x = ops.convert_to_tensor(x).requires_grad_(True)
-    layer(x).backward(ops.convert_to_tensor(top_diff))
-    return [t.grad.cpu().numpy() for t in (x, *(w.value for w in layer.weights))]
-
-
 @pytest.mark.parametrize("case", WITH_GRADIENT)
 def test_gradients_equal_caffe(case):
     layer, blobs = build_layer(case, "channels_last"), golden(case)
     x = nhwc(blobs["blob/data"])
     layer.build(x.shape)
     load(layer, case)
-    at_input, *at_weights = gradients(layer, x, nhwc(blobs["top_diff/y"]))
+    at_input, at_weights = gradients(layer, x, nhwc(blobs["top_diff/y"]))
     assert relative_error(nchw(at_input), blobs["diff/data"]) <= 1e-5
     for i, gradient in enumerate(at_weights):
         if gradient.ndim == 4:

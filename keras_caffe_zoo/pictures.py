@@ -1,0 +1,149 @@
+"""Picture files of every kind, as RGB arrays."""
+
+import contextlib
+import functools
+import io
+import os
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+# What Pillow knows by name only, what it starts another program for, and formats
+# without pixels.
+_REFUSED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+_ORIENTATION = 0x0112  # the EXIF tag
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class PictureError(ValueError):
+    """A file that is no picture, or a damaged one.
+
+    Attributes:
+        reason: What is wrong with it, in a few words, without its name.
+    """
+
+    def __init__(self, source, reason: str):
+        name = "bytes" if isinstance(source, bytes) else os.fspath(source)
+        super().__init__(
+            f"Expected a picture that Pillow can read; received: {name} ({reason})"
+        )
+        self.reason = reason
+
+
+class _UnknownRange(Exception):
+    """Numbers of which nobody tells which is white."""
+
+
+@functools.cache
+def picture_formats() -> tuple[str, ...]:
+    """Return the formats that `read_picture` reads, Pillow's names, JPEG first."""
+    Image.init()
+    return tuple(sorted(Image.OPEN.keys() - _REFUSED, key=lambda f: (f != "JPEG", f)))
+
+
+@functools.cache
+def picture_suffixes() -> frozenset[str]:
+    """Return the suffixes of these formats, in lower case, such as `.jpg`."""
+    formats = set(picture_formats())
+    known = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, name in known if name in formats)
+
+
+def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
+    """Return a picture as an RGB uint8 array `(H, W, 3)`.
+
+    Its EXIF orientation is applied; of an animation it is the first frame; an alpha
+    channel is dropped; 16 bits become the upper 8, as OpenCV reads them.
+
+    Args:
+        source: A path, or the bytes of a file.
+
+    Raises:
+        PictureError: A `ValueError`, if it is no picture, a damaged one, one of more
+            pixels than `PIL.Image.MAX_IMAGE_PIXELS`, or one of 32 bits a channel,
+            whose range no file tells.
+        OSError: If there is no such file, or it may not be read.
+    """
+    if not isinstance(source, bytes):
+        with open(source, "rb") as file:
+            return _read(file, source)
+    return _read(io.BytesIO(source), source)
+
+
+@contextlib.contextmanager
+def silent_pillow() -> Iterator[None]:
+    """Silence Pillow's warnings in all threads: of damage, which is reported anyway."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def _read(file, source) -> np.ndarray:
+    try:
+        with Image.open(file, formats=picture_formats()) as picture:
+            _check_size(picture)
+            return _rgb(_upright(picture), picture.format)
+    except Exception as error:  # hostile bytes make Pillow raise anything at all
+        raise PictureError(source, _reason(error, file)) from error
+
+
+def _check_size(picture) -> None:
+    """Refuse what Pillow only warns of: no thread can turn that warning into an error.
+
+    Pillow itself refuses from twice its limit.
+    """
+    limit, (width, height) = Image.MAX_IMAGE_PIXELS, picture.size
+    if limit is not None and width * height > limit:
+        raise Image.DecompressionBombError(f"{width} x {height} pixels")
+
+
+def _upright(picture):
+    """Turn a picture as its EXIF orientation says.
+
+    (`ImageOps.exif_transpose` copies all pictures, and rewrites the EXIF data, which
+    fails where other tags are junk.)
+    """
+    method = _UPRIGHT.get(picture.getexif().get(_ORIENTATION))
+    return picture if method is None else picture.transpose(method)
+
+
+def _rgb(picture, file_format: str) -> np.ndarray:
+    if picture.mode == "RGB":
+        return np.asarray(picture)
+    bits16 = picture.mode.startswith("I;16")
+    if bits16 or (picture.mode == "I" and file_format in ("PNG", "PPM")):
+        grey = (np.asarray(picture) >> 8).astype("uint8")
+        return np.repeat(grey[..., None], 3, axis=2)
+    if picture.mode in ("I", "F"):
+        raise _UnknownRange(f"32 bits a pixel, as {picture.mode}")
+    picture.info.pop("transparency", None)  # of a palette: Pillow warns of it
+    return np.asarray(picture.convert("RGB"))
+
+
+def _reason(error: Exception, file) -> str:
+    """Say in a few words what is wrong with a file."""
+    said = str(error)
+    if isinstance(error, Image.DecompressionBombError):
+        return f"decompression bomb: more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+    if isinstance(error, _UnknownRange):
+        return said
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is"
+    if not file.seek(0, os.SEEK_END):
+        return "empty file"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "no picture"
+    if "truncat" in said.lower() or isinstance(error, EOFError):
+        return "truncated"
+    kind = "" if isinstance(error, OSError | ValueError) else type(error).__name__
+    return f"damaged: {' '.join(filter(None, (kind, said)))}"[:200]

@@ -1,0 +1,241 @@
+"""A directory or a list of pictures as a net of the zoo wants them for training."""
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from keras_caffe_zoo.preprocessing import mean_for, resized_sides
+from keras_caffe_zoo.preprocessing import resize as resize_to
+from keras_caffe_zoo.training.data.bad import BadRecords
+from keras_caffe_zoo.training.data.pictures import (
+    PictureFolders,
+    PictureList,
+    Pictures,
+)
+from keras_caffe_zoo.training.data.pipeline import record_dataset
+from keras_caffe_zoo.training.data.transform import Transform
+from keras_caffe_zoo.weights.manifest import load_manifest, model_entry
+
+
+def image_dataset(
+    source: str | os.PathLike,
+    model: str | keras.Model,
+    *,
+    batch_size: int = 32,
+    training: bool = True,
+    shuffle: bool | None = None,
+    mirror: bool | None = None,
+    crop_size: int | None = None,
+    resize: int | tuple[int, int] | None = None,
+    mean=None,
+    scale: float = 1.0,
+    seed: int = 0,
+    repeat: bool = False,
+    resume: keras.Model | None = None,
+    bad_records: BadRecords | None = None,
+    labels: Sequence[str] | None = None,
+    root: str | os.PathLike | None = None,
+):
+    """Return pictures and labels as `fit` takes them, as Caffe trained this net.
+
+    Pictures are resized by the net's own rule, as in `load_image`, then cropped, have
+    the mean subtracted, are scaled and mirrored as `Transform` does it. They are
+    decoded while the network trains, several at a time, in an order that depends on
+    `seed` alone.
+
+    One pass over the dataset is an epoch. With `resume`, a pass starts where the
+    model's optimizer has got to, in the middle of an epoch too, and has as many batches
+    as an epoch: their order, crops and mirrors are those that training without an
+    interruption would have met. Pass the model from the start: `fit` with
+    `keras.callbacks.BackupAndRestore` does the rest. (Keras does the epoch that was
+    interrupted again in full length. To end after as many batches as without an
+    interruption, save at the ends of epochs, or stop at a number of iterations.) Give
+    the dataset to `fit` as it is: one made of it, by `map` or by a distribution
+    strategy, is an error; `repeat()` is as `repeat=True`. Under mixed precision,
+    batches that the optimizer skips for infinite gradients do not count. Without
+    `resume` passes are counted, from epoch 0, and a look into the dataset is one too;
+    on JAX and PyTorch Keras takes some.
+
+    Args:
+        source: A directory with one folder of pictures for each class, or the list
+            file of Caffe's ImageData: a path, a space and a label on each line.
+        model: A net's name, such as `"caffenet"`, or a Keras model. A model that has
+            the name of a net of the zoo takes that net's resize rule and mean.
+        batch_size: Pictures in a batch; an epoch's last batch may be smaller.
+        training: Whether to crop at random; in the middle otherwise.
+        shuffle: Whether each epoch is shuffled anew; as `training` if None.
+        mirror: Whether half of the pictures are mirrored; as `training` if None.
+        crop_size: Side of the crop; the net's input size if None.
+        resize: Height and width that pictures are squeezed to before the crop, instead
+            of the net's rule. For a model that is no net of the zoo, the crop's if
+            None: then there is nothing to choose for the crop.
+        mean: The mean instead of the net's, BGR: values, an image `(H, W, 3)` of the
+            size before the crop, or the path of a `.binaryproto`.
+        scale: What the pictures are multiplied by, after the mean is subtracted.
+        seed: Chooses orders, crops and mirrors.
+        repeat: Whether the dataset is endless, for `fit(steps_per_epoch=…)`. Batches
+            then run over the end of an epoch, as Caffe's do.
+        resume: The compiled model that is trained, to go on where it is; not for
+            validation data, and not with Keras on JAX.
+        bad_records: Where records that cannot be read are counted and named; without
+            it the first of them is an error.
+        labels: Names of a directory's folders in the order of their labels, such as
+            `dataset_classes(directory)` of another directory; sorted if None.
+        root: Folder of the pictures of a list file; that of the list if None.
+
+    Returns:
+        `tf.data.Dataset` of `(images, labels)`: float32 `(N, crop_size, crop_size, 3)`,
+        BGR, mean-subtracted, and int32 `(N,)`. `(…, 1)`, grey, for a model whose input
+        is.
+
+    Raises:
+        ValueError: If an argument does not fit, the net's mean is not known, or a
+            record is bad.
+        OSError: If the source cannot be read.
+    """
+    net = _net_of(model, crop_size)
+    if resize is None and net.entry is None:
+        resize = net.crop_size
+    if isinstance(resize, int):
+        resize = (resize, resize)
+    transform = _transform(
+        net,
+        resize,
+        crop_size=net.crop_size,
+        mirror=training if mirror is None else mirror,
+        mean=mean,
+        scale=scale,
+        phase="TRAIN" if training else "TEST",
+    )
+    return record_dataset(
+        Pictures(_items(source, labels, root), _resizing(net, resize), net.gray),
+        transform,
+        batch_size=batch_size,
+        shuffle=training if shuffle is None else shuffle,
+        seed=seed,
+        repeat=repeat,
+        resume=resume,
+        bad_records=bad_records,
+    )
+
+
+@dataclass(frozen=True)
+class _Net:
+    """What is known of a net: its entry in the manifest, if any, and its input."""
+
+    entry: object | None
+    crop_size: int
+    gray: bool
+
+
+def _net_of(model, crop_size: int | None) -> _Net:
+    if isinstance(model, str):
+        entry = model_entry(model)
+        return _Net(entry, _crop(crop_size, entry.input_size, model), False)
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
+        raise ValueError(
+            "Expected the name of a net, or a Keras model with one input of images "
+            "(N, H, W, 3) or (N, H, W, 1), channels last; received: "
+            f"{model!r} with input_shape={shape}"
+        )
+    entry = load_manifest().get(model.name)
+    if None in shape[1:3]:
+        side = entry and entry.input_size
+    elif shape[1] == shape[2] and crop_size in (None, shape[1]):
+        side = shape[1]
+    else:
+        raise ValueError(
+            "Expected a model with square input, and its size as crop_size; received: "
+            f"input_shape={shape}, crop_size={crop_size}"
+        )
+    return _Net(entry, _crop(crop_size, side, model.name), shape[3] == 1)
+
+
+def _crop(given: int | None, own: int | None, name: str) -> int:
+    if given is None and own is None:
+        raise ValueError(
+            f"Expected `crop_size=…` for {name}, which takes pictures of any size; "
+            "received: None"
+        )
+    return own if given is None else given
+
+
+def _items(source, labels, root):
+    if not os.path.isdir(source):
+        if labels is not None:
+            raise ValueError(
+                "Expected `labels` for a directory alone, a list file has its own; "
+                f"received: source={os.fspath(source)}, labels={labels!r}"
+            )
+        return PictureList(source, root)
+    if root is not None:
+        raise ValueError(
+            "Expected `root` for a list file alone; received: the directory "
+            f"{os.fspath(source)} and root={os.fspath(root)}"
+        )
+    return PictureFolders(source, labels)
+
+
+def _resizing(net: _Net, size: tuple[int, int] | None):
+    """Return the function that resizes a picture."""
+    if size is not None:
+        return functools.partial(resize_to, size=tuple(size))
+
+    def by_rule(image):
+        return resize_to(image, resized_sides(net.entry, image.shape))
+
+    return by_rule
+
+
+def _transform(net: _Net, size, *, mean, scale, **options):
+    """Return the transform, with the net's mean if none is given."""
+    if mean is not None:
+        return Transform(mean=mean, scale=scale, **options)
+    entry = net.entry
+    if entry is None or net.gray:
+        raise ValueError(
+            "Expected `mean=…` for a model that has no name of a net of the zoo, BGR: "
+            "values, an image (H, W, C) or the path of a .binaryproto (0 for none); "
+            "received: None"
+        )
+    kind = entry.mean and entry.mean.kind
+    crop = (net.crop_size, net.crop_size)
+    if kind == "image":
+        side = entry.resize.size if entry.resize else 256
+        return Transform(
+            mean=mean_for(entry, size or (side, side)),
+            scale=scale,
+            **options,
+        )
+    mean = mean_for(entry, crop)
+    if mean.ndim == 1:
+        return Transform(mean=mean, scale=scale, **options)
+    return _MeanOfCrop(Transform(**options), mean, np.float32(scale))
+
+
+@dataclass(frozen=True, eq=False)
+class _MeanOfCrop:
+    """A transform whose mean image belongs to the net's input, after the crop.
+
+    VGG_CNN and the ResNets published such means; Caffe's transformer has no place for
+    them, so it is `preprocess_input` that is followed.
+    """
+
+    transform: Transform
+    mean: np.ndarray
+    scale: np.float32
+
+    @property
+    def crop_size(self):
+        return self.transform.crop_size
+
+    def __call__(self, image, position: int = 0, seed: int = 0) -> np.ndarray:
+        out = self.transform(image, position, seed)
+        out -= self.mean
+        out *= self.scale
+        return out

@@ -1,0 +1,166 @@
+"""The dataset that a training prototxt describes, at a place of the caller's."""
+
+import functools
+import os
+import warnings
+
+from keras_caffe_zoo.caffe import Layer, Net, read_prototxt, schema
+from keras_caffe_zoo.preprocessing import resize
+from keras_caffe_zoo.training.data.bad import BadRecords
+from keras_caffe_zoo.training.data.database import lmdb_dataset
+from keras_caffe_zoo.training.data.hdf5 import hdf5_dataset
+from keras_caffe_zoo.training.data.pictures import PictureList, Pictures
+from keras_caffe_zoo.training.data.pipeline import record_dataset
+from keras_caffe_zoo.training.data.transform import Transform
+
+_PARAMS = {
+    "Data": "data_param",
+    "ImageData": "image_data_param",
+    "HDF5Data": "hdf5_data_param",
+}
+_OTHERS = ("MemoryData", "WindowData", "DummyData")
+
+
+def layer_dataset(
+    prototxt: str | os.PathLike | Net,
+    source: str | os.PathLike | None = None,
+    *,
+    phase: str = "TRAIN",
+    name: str | None = None,
+    mean=None,
+    root: str | os.PathLike | None = None,
+    seed: int = 0,
+    repeat: bool = False,
+    resume=None,
+    bad_records: BadRecords | None = None,
+):
+    """Return the dataset of the data layer of a `train_val.prototxt`.
+
+    The layer gives the kind of data, the batch size, the transform and whether to
+    shuffle. Paths in it are another machine's and are never opened.
+
+    Args:
+        prototxt: The file, or the net read from it.
+        source: Where the data is on this machine: an LMDB, or a list file of pictures
+            or of HDF5 files.
+        phase: `"TRAIN"` or `"TEST"`: which layer is meant, and how images are cropped.
+        name: The layer's name, where there are several in that phase.
+        mean: What the layer's `mean_file` stands for, where it has one: the path of a
+            `.binaryproto`, or the image `(H, W, C)`.
+        root: Folder of the pictures or HDF5 files, instead of the layer's
+            `root_folder`; that of the list if None.
+        seed: Chooses orders, crops and mirrors.
+        repeat: Whether the dataset is endless; batches then run over the end of an
+            epoch, as Caffe's do.
+        resume: The compiled model that is trained, to go on where it is: see
+            `image_dataset`.
+        bad_records: Where records that cannot be read are counted and named; without
+            it the first of them is an error.
+
+    Returns:
+        `tf.data.Dataset`: that of `lmdb_dataset` or `hdf5_dataset`; for pictures as
+        that of `image_dataset`. Images alone where the layer has no second top.
+
+    Raises:
+        ValueError: If there is no such layer, it is of a kind that is not read, no
+            `source` is given, or a record is bad.
+        CaffeFormatError: If the file is no prototxt.
+    """
+    net = prototxt if isinstance(prototxt, Net) else read_prototxt(prototxt)
+    layer = _data_layer(net, phase, name)
+    param = getattr(layer.message, _PARAMS[layer.type])
+    if source is None:
+        raise ValueError(
+            f"Expected `source=…`, the place of the data of layer {layer.name!r} on "
+            f"this machine; received: None. In the net it is {param.source!r}"
+        )
+    if param.batch_size < 1:
+        raise ValueError(
+            f"Expected a batch_size in layer {layer.name!r}; received: "
+            f"{param.batch_size}"
+        )
+    if layer.type != "HDF5Data" and param.rand_skip:
+        warnings.warn(
+            f"Layer {layer.name!r}: its rand_skip of {param.rand_skip} is not done: "
+            "the data starts at the first record.",
+            stacklevel=2,
+        )
+    order = {"batch_size": param.batch_size, "seed": seed, "repeat": repeat}
+    order["resume"] = resume
+    if layer.type == "HDF5Data":
+        _check_no_transform(layer, mean, bad_records)
+        options = {"tops": layer.tops, "shuffle": param.shuffle, "root": root}
+        return hdf5_dataset(source, **order, **options)
+    transform = Transform.from_layer(layer, mean, phase)
+    order |= {"bad_records": bad_records, "labels": len(layer.tops) > 1}
+    if layer.type == "Data":
+        _check_lmdb(layer, param)
+        color = _color(layer, param)
+        return lmdb_dataset(source, transform=transform, color=color, **order)
+    pictures = _pictures(layer, param, source, root)
+    return record_dataset(pictures, transform, shuffle=param.shuffle, **order)
+
+
+def _data_layer(net: Net, phase: str, name: str | None) -> Layer:
+    layers = [x for x in net.filter(phase).layers if name in (None, x.name)]
+    found = [x for x in layers if x.type in _PARAMS]
+    if len(found) == 1:
+        return found[0]
+    where = f"{net.source or 'the net'}, phase {phase}"
+    if found:
+        names = ", ".join(repr(layer.name) for layer in found)
+        raise ValueError(
+            f"Expected one data layer in {where}; received: {names}. Choose with "
+            "`name=…`"
+        )
+    others = [f"{x.name!r} ({x.type})" for x in layers if x.type in _OTHERS]
+    raise ValueError(
+        f"Expected a layer of type {', '.join(_PARAMS)} in {where}"
+        f"{'' if name is None else f', named {name!r}'}; received: "
+        f"{', '.join(others) or 'none'}"
+    )
+
+
+def _check_lmdb(layer: Layer, param) -> None:
+    if param.backend != schema.ENUMS["DataParameter.DB"]["LMDB"]:
+        raise ValueError(
+            f"Expected an LMDB in layer {layer.name!r}; received: backend LEVELDB"
+            f"{'' if param.HasField('backend') else ' (the default)'}. Convert the "
+            "database to LMDB and write `backend: LMDB`"
+        )
+
+
+def _check_no_transform(layer: Layer, mean, bad_records) -> None:
+    if layer.message.HasField("transform_param") or mean is not None:
+        raise ValueError(
+            f"Expected no transform for layer {layer.name!r}: HDF5Data has none, in "
+            "Caffe too; received: a transform_param or `mean`. Transform the files"
+        )
+    if bad_records is not None:
+        raise ValueError(
+            f"Expected no `bad_records` for layer {layer.name!r}: a damaged HDF5 file "
+            "is always an error; received: some"
+        )
+
+
+def _color(layer: Layer, param) -> bool | None:
+    transform = layer.message.transform_param
+    if transform.force_color and transform.force_gray:
+        raise ValueError(
+            f"Expected one of force_color, force_gray in layer {layer.name!r}; "
+            "received: both"
+        )
+    if transform.force_gray:
+        return False
+    return True if transform.force_color or param.force_encoded_color else None
+
+
+def _pictures(layer: Layer, param, source, root) -> Pictures:
+    size = (param.new_height, param.new_width)
+    if (size[0] > 0) != (size[1] > 0):
+        raise ValueError(
+            f"Expected both new_height and new_width in layer {layer.name!r}, or none; "
+            f"received: {size}"
+        )
+    resizing = functools.partial(resize, size=size) if size[0] else None
+    return Pictures(PictureList(source, root), resizing, gray=not param.is_color)

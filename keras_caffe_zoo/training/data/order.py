@@ -1,0 +1,99 @@
+"""Which record stands where in the endless sequence of batches."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from keras_caffe_zoo.training.data.draws import check_seed, order_keys
+
+
+class Order:
+    """The sequence of batches that training sees, as a function of a batch's number.
+
+    Args:
+        records: How many records there are, or how many in each of several files.
+        batch_size: Records in a batch.
+        shuffle: Whether each epoch is shuffled anew. Of several files, the files are
+            shuffled and the records within each, as Caffe's HDF5Data does.
+        seed: Chooses the orders.
+        repeat: Whether batches run over the end of an epoch, as Caffe's do. If not,
+            an epoch's last batch may be smaller.
+
+    Raises:
+        ValueError: If there are no records, or an argument is not of its kind.
+    """
+
+    def __init__(self, records, batch_size: int, shuffle=False, seed=0, repeat=False):
+        check_seed(seed)
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
+            raise ValueError(f"Expected an integer; received: batch_size={batch_size}")
+        if batch_size < 1:
+            raise ValueError(f"Expected at least 1; received: batch_size={batch_size}")
+        self.files = np.atleast_1d(np.asarray(records, "int64"))
+        self.records, self.batch_size = int(self.files.sum()), int(batch_size)
+        self.shuffle, self.seed, self.repeat = shuffle, int(seed), repeat
+        if not self.records:
+            raise ValueError("Expected at least one record; received: none")
+        self._kept: tuple[int | None, np.ndarray | None] = (None, None)
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch."""
+        return -(-self.records // self.batch_size)
+
+    def endless(self) -> "Order":
+        """Return the same order with batches that run over the ends of epochs."""
+        return Order(self.files, self.batch_size, self.shuffle, self.seed, repeat=True)
+
+    def batch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of a batch's records, and which records they are.
+
+        Args:
+            number: The batch's number, counted over all epochs from 0.
+
+        Returns:
+            Two int64 arrays. A position counts records over all epochs from 0.
+        """
+        if self.repeat:
+            first, count = number * self.batch_size, self.batch_size
+        else:
+            epoch, step = divmod(number, self.batches)
+            count = min(self.batch_size, self.records - step * self.batch_size)
+            first = epoch * self.records + step * self.batch_size
+        positions = np.arange(first, first + count)
+        epochs, places = np.divmod(positions, self.records)
+        indices = [self.epoch(int(e))[places[epochs == e]] for e in np.unique(epochs)]
+        return positions, np.concatenate(indices)
+
+    def batches_from(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield batches from one on, to the end of its epoch; for ever to repeat."""
+        while True:
+            yield self.batch(number)
+            number += 1
+            if not self.repeat and number % self.batches == 0:
+                return
+
+    def epoch(self, number: int) -> np.ndarray:
+        """Return the records of an epoch in its order, int64 `(records,)`."""
+        if not self.shuffle:
+            return np.arange(self.records)
+        kept, order = self._kept
+        if kept != number:
+            order = self._shuffled(number)
+            self._kept = number, order  # at once: two iterators may be at work
+        return order
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        keys = order_keys(self.seed, epoch, self.records + len(self.files))
+        of_file = np.repeat(keys[self.records :], self.files)
+        return np.lexsort((keys[: self.records], of_file))
+
+
+def count_passes(order: Order) -> Callable[[], int]:
+    """Return a function that tells the number of the first batch of each pass.
+
+    An endless sequence starts anew each time, else each pass is the next epoch.
+    """
+    passes = itertools.count()
+    return lambda: 0 if order.repeat else next(passes) * order.batches
