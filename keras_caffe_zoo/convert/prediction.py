@@ -220,7 +220,7 @@ def _data_shape(net: Net, layer: Layer, top: str, trained: Net | None) -> Shape 
     height = width = crop or None
     gray = layer.message.transform_param.force_gray
     if layer.type == "ImageData":
-        gray = gray or not param.is_color
+        gray = not param.is_color  # force_gray is for databases only
         height, width = height or param.new_height, width or param.new_width
     channels = channels or (1 if gray else 3)
     return (param.batch_size or None, channels, height or None, width or None)
