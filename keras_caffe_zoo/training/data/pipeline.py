@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from keras_caffe_zoo.pictures import PictureError
 from keras_caffe_zoo.training.data.bad import BadRecords
 from keras_caffe_zoo.training.data.order import Order, count_passes
 
@@ -85,13 +86,19 @@ class Loader:
 
     def _bad(self, index: int, error: Exception) -> None:
         name = self.records.name(index)
-        reason = f"{error}" if isinstance(error, OSError | ValueError) else repr(error)
+        reason = _reason(error)
         if self.bad_records is None:
             raise ValueError(
                 f"Expected a record that can be read; received: {name}: {reason}. Mend "
                 "it, or leave such records out with `bad_records=BadRecords()`"
-            ) from error
+            ) from None
         self.bad_records.add(name, reason)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PictureError):
+        return error.reason
+    return str(error) if isinstance(error, OSError | ValueError) else repr(error)
 
 
 def record_dataset(
