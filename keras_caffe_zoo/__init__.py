@@ -22,6 +22,7 @@ from keras_caffe_zoo.dense import (
     to_fully_convolutional,
     top_boxes,
 )
+from keras_caffe_zoo.extraction import extract_features
 from keras_caffe_zoo.features import feature_extractor
 from keras_caffe_zoo.labels import decode_predictions
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
@@ -41,6 +42,7 @@ __all__ = [
     "compare",
     "decode_predictions",
     "dump_caffe_weights",
+    "extract_features",
     "feature_extractor",
     "finetune",
     "from_caffe",

@@ -74,10 +74,14 @@ def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
             whose range no file tells.
         OSError: If there is no such file, or it may not be read.
     """
-    if not isinstance(source, bytes):
-        with open(source, "rb") as file:
-            return _read(file, source)
-    return _read(io.BytesIO(source), source)
+    if isinstance(source, bytes):
+        return _read(io.BytesIO(source), source)
+    try:
+        file = open(source, "rb")  # noqa: SIM115  closed below
+    except ValueError as error:
+        raise PictureError(source, f"no file's name: {error}") from error
+    with file:
+        return _read(file, source)
 
 
 @contextlib.contextmanager
@@ -145,5 +149,9 @@ def _reason(error: Exception, file) -> str:
         return "no picture"
     if "truncat" in said.lower() or isinstance(error, EOFError):
         return "truncated"
-    kind = "" if isinstance(error, OSError | ValueError) else type(error).__name__
+    kind = (
+        ""
+        if isinstance(error, OSError | ValueError | SyntaxError)
+        else type(error).__name__
+    )
     return f"damaged: {' '.join(filter(None, (kind, said)))}"[:200]

@@ -333,20 +333,31 @@ def resize_float(
     left, right, across = _bilinear(image.shape[1], size[1], box and box[1])
     count = image.shape[2]
     channels = np.arange(count) if channels is None else np.asarray(channels)
-    start = left[0]  # columns before the first that is needed cost time
-    image = image[:, start : right[-1] + 1]
-    width = image.shape[1] * count
+
+    def numbers(columns):
+        return (columns[:, None] * count + channels).ravel()
 
     def rows(places):
-        return image[places].reshape(-1, width).astype("float32")
+        return pick(image[places].reshape(len(places), -1)).astype("float32")
 
-    def columns(places):
-        at = (places[:, None] - start) * count + channels
-        return resized.take(at.ravel(), axis=1)
+    start, stop = left[0], right[-1] + 1
+    few = 2 * len(left) < stop - start  # then the others are not even touched
+    if few:
+        wanted = np.concatenate([numbers(left), numbers(right)])
 
+        def pick(pixels):
+            return pixels.take(wanted, axis=1)
+
+        if image.shape[1] > image.shape[0]:  # the longer axis first: see `cut`
+            image, pick = pick(image.reshape(len(image), -1)), np.asarray
+    else:
+        image, pick = image[:, start:stop], np.asarray
     resized = _between(rows(top), rows(bottom), down[:, None])
-    weight = np.repeat(across, len(channels))
-    resized = _between(columns(left), columns(right), weight)
+    if few:
+        low, high = np.split(resized, 2, axis=1)
+    else:
+        low, high = (resized.take(numbers(c - start), axis=1) for c in (left, right))
+    resized = _between(low, high, np.repeat(across, len(channels)))
     return resized.reshape(len(top), len(left), len(channels))
 
 

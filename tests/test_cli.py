@@ -10,6 +10,8 @@ from support import pattern
 
 from keras_caffe_zoo import cli, read_mean, write_caffemodel
 from keras_caffe_zoo.caffe import write_mean
+from keras_caffe_zoo.cli import classify
+from keras_caffe_zoo.extraction import worker
 from keras_caffe_zoo.models import _plan
 from keras_caffe_zoo.weights import model_entry
 
@@ -94,6 +96,124 @@ def test_heatmap_refuses_a_class_it_cannot_tell(photo, caffemodel, name, capsys)
     words = ("heatmap", photo, "--model", "caffenet", "--weights", caffemodel)
     assert run(*words, f"--class={name}") == 2
     assert "Expected --class to mean one of" in capsys.readouterr().err
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Good pictures, two of a name but for the suffix, two bad ones, and no picture."""
+    folder = tmp_path / "photos"
+    (folder / "cats").mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    for name in ("b.jpg", "a.png", "a.jpg", "cats/c.jpg"):
+        pixels = rng.integers(0, 256, (20, 30, 3), "uint8")
+        Image.fromarray(pixels).resize((320, 260)).save(folder / name)
+    whole = (folder / "b.jpg").read_bytes()
+    (folder / "b_cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "cats" / "d.jpg").write_bytes(b"this is no picture")
+    (folder / "notes.txt").write_text("left alone")
+    return folder
+
+
+IN_FOLDER = ["a.jpg", "a.png", "b.jpg", "b_cut.jpg", "cats/c.jpg", "cats/d.jpg"]
+BAD = {"b_cut.jpg": "truncated", "cats/d.jpg": "no picture"}
+
+
+def test_classify_takes_files_and_folders_in_order(
+    photo, folder, caffemodel, capsys, monkeypatch
+):
+    monkeypatch.setattr(classify, "BATCH", 2)
+    net = ("--model", "caffenet", "--weights", caffemodel, "--json")
+    assert run("classify", photo, folder, photo, *net) == 3
+    answers = json.loads(capsys.readouterr().out)
+    inside = [str(folder / name) for name in IN_FOLDER]
+    assert [a["image"] for a in answers] == [str(photo), *inside, str(photo)]
+    found = {a["image"]: a["bad"] for a in answers if "bad" in a}
+    assert found == {str(folder / name): reason for name, reason in BAD.items()}
+    assert all(len(a["classes"]) == 5 for a in answers if "bad" not in a)
+    assert run("classify", folder / "b.jpg", *net) == 0
+    (alone,) = json.loads(capsys.readouterr().out)
+    (same,) = [a for a in answers if a["image"] == alone["image"]]
+    assert [c["id"] for c in same["classes"]] == [c["id"] for c in alone["classes"]]
+    np.testing.assert_allclose(
+        [c["probability"] for c in same["classes"]],
+        [c["probability"] for c in alone["classes"]],
+        atol=1e-5,
+    )
+
+
+def test_classify_answers_before_it_has_read_everything(
+    photo, caffemodel, capsys, monkeypatch
+):
+    opened, opened_at_first_answer = [], []
+    read, tell = worker.read_picture, classify._print
+
+    def counted_read(path):
+        opened.append(path)
+        return read(path)
+
+    def watched_tell(*answer):
+        opened_at_first_answer.append(len(opened))
+        tell(*answer)
+
+    monkeypatch.setattr(worker, "read_picture", counted_read)
+    monkeypatch.setattr(classify, "_print", watched_tell)
+    monkeypatch.setattr(classify, "BATCH", 2)
+    net = ("--model", "caffenet", "--weights", caffemodel)
+    assert run("classify", *[photo] * 40, *net) == 0
+    assert len(opened) == len(opened_at_first_answer) == 40
+    assert opened_at_first_answer[0] < 30
+    assert capsys.readouterr().out.count(str(photo)) == 40
+
+
+def test_classify_lists_bad_pictures_at_the_end(folder, caffemodel, capsys):
+    assert run("classify", folder, "--model", "caffenet", "--weights", caffemodel) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == str(folder / "a.jpg")
+    assert lines[-3:] == [
+        "2 pictures have no answer:",
+        f"  {folder / 'b_cut.jpg'}: truncated",
+        f"  {folder / 'cats/d.jpg'}: no picture",
+    ]
+
+
+def test_heatmaps_of_a_folder_mirror_its_names(folder, caffemodel, tmp_path, capsys):
+    net = ("--model", "caffenet", "--weights", caffemodel, "--side", 240, "--json")
+    output = tmp_path / "maps"
+    assert run("heatmap", folder, *net, "-o", output) == 3
+    answers = json.loads(capsys.readouterr().out)
+    assert [a["image"] for a in answers] == [str(folder / name) for name in IN_FOLDER]
+    drawn = [a["output"] for a in answers if "bad" not in a]
+    good = [name for name in IN_FOLDER if name not in BAD]
+    assert drawn == [str(output / f"{name}.png") for name in good]
+    assert sorted(map(str, output.rglob("*.*"))) == sorted(drawn)
+    assert all(min(Image.open(path).size) > 300 for path in drawn)
+    assert {a["bad"] for a in answers if "bad" in a} == set(BAD.values())
+    assert run("heatmap", folder / "b.jpg", *net, "-o", tmp_path / "one.png") == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert alone["output"] == str(tmp_path / "one.png")
+    (same,) = [a for a in answers if a["image"].endswith("b.jpg")]
+    assert same["class"] == alone["class"]
+    assert same["probability"] == pytest.approx(alone["probability"], rel=1e-5)
+
+
+def test_heatmaps_of_files_stay_apart(photo, folder, caffemodel, tmp_path, capsys):
+    other = folder / photo.name
+    other.write_bytes(photo.read_bytes())
+    net = ("--model", "caffenet", "--weights", caffemodel, "--side", 240)
+    assert run("heatmap", photo, other, *net, "-o", tmp_path / "maps") == 0
+    drawn = {p.relative_to(tmp_path / "maps") for p in tmp_path.glob("maps/**/*.png")}
+    assert {*map(str, drawn)} == {"photo.jpg.png", "photos/photo.jpg.png"}
+
+
+def test_heatmap_refuses_what_it_cannot_draw(photo, caffemodel, tmp_path, capsys):
+    net = ("--model", "caffenet", "--weights", caffemodel)
+    assert run("heatmap", photo, photo, *net, "-o", tmp_path / "map.png") == 2
+    assert "a folder, for several pictures" in capsys.readouterr().err
+    thin = tmp_path / "thin.png"
+    Image.new("RGB", (1, 30_000)).save(thin)
+    assert run("heatmap", thin, *net, "-o", tmp_path / "map.png") == 3
+    assert f"{thin}: too long and thin: 1 x 30000" in capsys.readouterr().out
+    assert not (tmp_path / "map.png").exists()
 
 
 def test_dump_writes_keras_layout_with_its_provenance(caffemodel, params, tmp_path):

@@ -9,9 +9,11 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_sample_image
 from support import GOLDENS, golden, nhwc, pattern, relative_error
 
-from keras_caffe_zoo import read_caffemodel
+from keras_caffe_zoo import caffe_params, models, read_caffemodel, write_caffemodel
+from keras_caffe_zoo.models import _plan
 
 ROOT = pathlib.Path(__file__).parent.parent
 NOTEBOOK = ROOT / "examples" / "net_surgery.ipynb"
@@ -165,3 +167,71 @@ def test_fine_tuning_digits_raises_the_accuracy(tmp_path, capsys):
     assert found["snapshots"] == ["loops_iter_60.caffemodel"]
     said = capsys.readouterr().out
     assert "before" in said and "after" in said
+
+
+def test_transfer_learning_beats_pixels_and_tells_which_layer(capsys):
+    found = load(ROOT / "examples" / "transfer_learning.py").run_on_digits()
+    loops, mirrored, turned = found.values()
+    assert loops["fc4"] > 0.97 > 0.92 > loops["pixels"]
+    assert mirrored["pool3"] > mirrored["pixels"] + 0.01
+    assert turned["pool3"] > turned["pixels"] + 0.01
+    # The last layer has forgotten what was of no use for naming upright digits.
+    assert mirrored["fc4"] < mirrored["pixels"]
+    assert turned["fc4"] < turned["pool3"]
+    said = capsys.readouterr().out
+    assert all(question in said for question in found)
+    assert f"{loops['fc4']:.1%}" in said
+
+
+def test_similar_digits_are_mostly_the_same_digit(tmp_path, capsys):
+    example = load(ROOT / "examples" / "similarity_search.py")
+    same = example.run_on_digits(tmp_path / "similar.png")
+    assert same["fc4"] > 0.97 > 0.7 > same["pixels"] > 0.2 > 1 / 10  # by chance
+    assert_is_a_picture(tmp_path / "similar.png")
+    assert f"{same['fc4']:.1%}  by fc4" in capsys.readouterr().out
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Squares of scikit-learn's two photographs, a folder for each, and a bad file."""
+    folder = tmp_path / "photos"
+    for name in ("china", "flower"):
+        (folder / name).mkdir(parents=True)
+        pixels = load_sample_image(f"{name}.jpg")
+        for place, (y, x) in enumerate(np.ndindex(2, 5)):
+            square = pixels[200 * y : 200 * y + 128, 128 * x : 128 * x + 128]
+            Image.fromarray(square).save(folder / name / f"{place}.png")
+    (folder / "china" / "x.png").write_bytes(b"this is no picture")
+    return folder
+
+
+@pytest.fixture
+def random_caffenet(tmp_path, monkeypatch):
+    """A file of random weights for CaffeNet, its inner products narrow."""
+    monkeypatch.setattr(_plan, "FC_UNITS", 16)
+    rng = np.random.default_rng(0)
+    params = {
+        name: [
+            rng.normal(0, (2 / np.prod(w.shape[1:])) ** 0.5, w.shape).astype("float32"),
+            np.zeros(b.shape, "float32"),
+        ]
+        for name, (w, b) in caffe_params(models.caffenet(weights=None)).items()
+    }
+    path = tmp_path / "caffenet.caffemodel"
+    write_caffemodel(path, params)
+    return str(path)
+
+
+def test_both_take_photos_and_a_net_of_the_zoo(
+    photos, random_caffenet, tmp_path, capsys
+):
+    net = ("caffenet", random_caffenet)
+    learning = load(ROOT / "examples" / "transfer_learning.py")
+    (row,) = learning.run_on_photos(photos, *net, ["pool5", "fc7"]).values()
+    assert list(row) == ["pixels", "pool5", "fc7"]
+    assert row["pool5"] > 0.6  # even a random net tells a garden from a town
+    search = load(ROOT / "examples" / "similarity_search.py")
+    search.run_on_photos(photos, *net, "pool5", tmp_path / "similar.png")
+    assert_is_a_picture(tmp_path / "similar.png")
+    said = capsys.readouterr().out
+    assert said.count("left out: china/x.png: no picture") == 2

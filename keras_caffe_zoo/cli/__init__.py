@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from keras_caffe_zoo.cli import cache, files, pictures, zoo
+from keras_caffe_zoo.cli import cache, classify, demo, features, files, heatmap, zoo
 
 EXIT_ERROR = 2
 
@@ -16,8 +16,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: The words after the command's name; the process's own if None.
 
     Returns:
-        The exit status: 0, 1 where a command found what it looks for, or 2 after an
-        error that was printed.
+        The exit status: 0, 1 where a command found what it looks for, 2 after an
+        error that was printed, or 3 where pictures could not be read.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         print("keras-caffe-zoo: interrupted", file=sys.stderr)
         return 130
     result, status = result if isinstance(result, tuple) else (result, 0)
-    if getattr(arguments, "json", False):
+    if getattr(arguments, "json", False) and result is not None:  # None: printed
         print(json.dumps(result))
     return status
 
@@ -41,6 +41,6 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (pictures, files, zoo, cache):
+    for module in (demo, classify, heatmap, features, files, zoo, cache):
         module.add_commands(commands)
     return parser

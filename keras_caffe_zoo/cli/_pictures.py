@@ -1,0 +1,114 @@
+"""What the commands that look at pictures share: which, by which net, which are bad."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_caffe_zoo.cli._command import add_json
+
+EXIT_BAD_PICTURES = 3
+BAD_LISTED = 20
+
+
+def add_pictures(parser) -> None:
+    """Give a command its pictures, as `images`."""
+    parser.add_argument(
+        "images",
+        nargs="+",
+        type=Path,
+        metavar="PICTURE",
+        help="a picture, or a folder, of which all pictures below it are taken",
+    )
+
+
+def add_net(parser) -> None:
+    """Give a command the options that tell the net, and `--json`."""
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="NAME",
+        help="the net's name, such as caffenet; `keras-caffe-zoo list` shows all",
+    )
+    parser.add_argument(
+        "--weights",
+        default="caffe",
+        help="path of a .caffemodel or of a dumped .h5; the published weights if not "
+        "given, downloaded once",
+    )
+    add_json(parser)
+
+
+def build(arguments, **options):
+    """Build the net of ImageNet's classes that a command was given.
+
+    Raises:
+        ValueError: If it has other classes.
+    """
+    from keras_caffe_zoo import models
+
+    entry = models.model_info(arguments.model)
+    if entry.class_labels != "ilsvrc12":
+        raise ValueError(
+            "Expected a net of ImageNet's 1000 classes, whose names are known here; "
+            f"received: {arguments.model}, with those of {entry.class_labels}"
+        )
+    return getattr(models, arguments.model)(weights=arguments.weights, **options)
+
+
+def files_of(paths: Sequence[Path]) -> list[str]:
+    """Return the pictures that files and folders mean, those of a folder sorted.
+
+    Raises:
+        ValueError: If a folder holds none.
+        OSError: If there is no such file.
+    """
+    from keras_caffe_zoo.extraction.sources import open_source
+
+    files = []
+    for path in paths:
+        if path.is_dir():
+            files += [file for _, file in open_source(path).entries]
+        else:  # whatever its suffix
+            path.stat()  # raises if there is none
+            files.append(str(path))
+    return files
+
+
+class Answers:
+    """A JSON list on stdout, written item by item, however many there are.
+
+    Args:
+        enabled: False to write nothing.
+    """
+
+    def __init__(self, enabled: bool):
+        self._enabled, self._before = enabled, "["
+
+    def add(self, answer: dict) -> None:
+        """Write one item."""
+        if self._enabled:
+            print(self._before, json.dumps(answer), sep="", end="", flush=True)
+            self._before = ", "
+
+    def close(self) -> None:
+        """Write the list's end."""
+        if self._enabled:
+            print("[]" if self._before == "[" else "]")
+
+
+def print_bad(bad: Sequence[tuple[str, str]], what: str) -> None:
+    """Print which pictures have no answer, and why; the first of many.
+
+    Args:
+        bad: Names and reasons.
+        what: What they do not have, such as `"row"`.
+    """
+    if not bad:
+        return
+    print(
+        f"{len(bad):,} {'pictures have' if len(bad) > 1 else 'picture has'} no {what}:"
+    )
+    for name, reason in bad[:BAD_LISTED]:
+        print(f"  {name}: {reason}")
+    if len(bad) > BAD_LISTED:
+        print(f"  and {len(bad) - BAD_LISTED:,} more (--json lists all)")

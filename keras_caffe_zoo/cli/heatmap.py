@@ -1,0 +1,170 @@
+"""The command that draws where in pictures a net sees a class: heatmap."""
+
+import os
+from pathlib import Path
+
+from keras_caffe_zoo.cli._command import add_command
+from keras_caffe_zoo.cli._pictures import (
+    EXIT_BAD_PICTURES,
+    Answers,
+    add_net,
+    add_pictures,
+    build,
+    files_of,
+    print_bad,
+)
+
+LONGEST = 50  # times the shorter side; matplotlib draws no more than 65,535 pixels
+
+
+def add_commands(commands) -> None:
+    """Add this module's commands."""
+    parser = add_command(
+        commands,
+        "heatmap",
+        _heatmap,
+        "Draw where in a picture, or in each of many, a net sees a class, with the "
+        "fully convolutional form of the net. Exit status 3 if pictures could not be "
+        "read; they are listed.",
+        example="heatmap photo.jpg --model caffenet --class tabby -o map.png",
+    )
+    add_pictures(parser)
+    add_net(parser)
+    parser.add_argument(
+        "--class",
+        dest="class_name",
+        metavar="NAME",
+        help="part of a class's name, its number, or its WordNet identifier; each "
+        "picture's likeliest class if not given",
+    )
+    parser.add_argument(
+        "--side",
+        type=int,
+        default=640,
+        help="enlarge or shrink the picture's shortest side to this many pixels "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--stitch",
+        type=int,
+        default=1,
+        help="make the map this many times finer, by shift and stitch: a divisor of "
+        "the net's stride, such as 2 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help="where to write the picture (default: heatmap.png); for a folder or "
+        "several pictures a folder (default: heatmaps), where photos/tom.jpg becomes "
+        "tom.jpg.png",
+    )
+
+
+def _heatmap(arguments) -> tuple[dict | None, int]:
+    paths = arguments.images
+    one = len(paths) == 1 and not paths[0].is_dir()
+    wanted = None if arguments.class_name is None else _find(arguments.class_name)
+    files = files_of(paths)
+    outputs = _outputs(files, arguments.output, one)
+    model = build(arguments, fully_convolutional=True)
+    answers, bad = Answers(arguments.json and not one), []
+    for file, output in zip(files, outputs, strict=True):
+        picture, reason = _read(file, arguments.side)
+        if reason:
+            bad.append((file, reason))
+            answer = {"image": file, "bad": reason}
+        else:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            answer = _drawn(model, picture, wanted, output, arguments, one)
+            answer = answer if one else {"image": file, **answer}
+        answers.add(answer)
+    answers.close()
+    if not arguments.json:
+        print_bad(bad, "heat map")
+    return answer if one else None, EXIT_BAD_PICTURES if bad else 0
+
+
+def _outputs(files: list[str], output: Path | None, one: bool) -> list[Path]:
+    """Return where each picture's heat map goes.
+
+    In a folder it has the picture's place below the folder that all pictures share, and
+    its whole name, suffix included, so that no two share a file.
+    """
+    from keras_caffe_zoo.pictures import picture_suffixes
+
+    if one and not (output and output.is_dir()):
+        return [output or Path("heatmap.png")]
+    folder = output or Path("heatmaps")
+    if folder.suffix.lower() in picture_suffixes() and not folder.is_dir():
+        raise ValueError(
+            f"Expected --output: a folder, for several pictures; received: {folder}"
+        )
+    root = os.path.commonpath([os.path.dirname(os.path.abspath(f)) for f in files])
+    return [folder / f"{os.path.relpath(file, root)}.png" for file in files]
+
+
+def _read(file: str, side: int) -> tuple:
+    """Return a picture, its shortest side that long; or None and what is wrong."""
+    from keras_caffe_zoo.pictures import PictureError, silent_pillow
+    from keras_caffe_zoo.preprocessing import read_picture, resize
+
+    try:
+        with silent_pillow():
+            picture = read_picture(file)
+    except PictureError as error:
+        return None, error.reason
+    except OSError as error:
+        return None, f"cannot be read: {error.strerror or error}"
+    height, width = picture.shape[:2]
+    if max(height, width) > LONGEST * min(height, width):
+        return None, f"too long and thin: {width} x {height} pixels"
+    scale = side / min(height, width)
+    return resize(picture, (round(height * scale), round(width * scale))), None
+
+
+def _drawn(model, picture, wanted: int | None, output: Path, arguments, one) -> dict:
+    """Draw a picture's heat map; print and return what there is in it."""
+    from keras_caffe_zoo.dense import predict_dense
+    from keras_caffe_zoo.labels import class_names
+    from keras_caffe_zoo.plots import heatmap
+    from keras_caffe_zoo.preprocessing import preprocess_input
+
+    image = preprocess_input(picture, arguments.model, "channels_last")
+    progress = one and not arguments.json
+    chances = predict_dense(model, image, stitch=arguments.stitch, progress=progress)
+    index = int(chances.max((0, 1)).argmax()) if wanted is None else wanted
+    heatmap(picture, chances, index, output=output)
+    identifier, name = class_names()[index]
+    best = float(chances[..., index].max())
+    if not arguments.json:
+        rows, columns = chances.shape[:2]
+        print(f"{name}: at most {best:.1%} in a map of {rows} x {columns} cells")
+        print(f"The heat map is in {output}", flush=True)
+    return {
+        "class": {"index": index, "id": identifier, "name": name},
+        "probability": best,
+        "map": list(chances.shape[:2]),
+        "output": str(output),
+    }
+
+
+def _find(text: str) -> int:
+    """Return the index of the one class that a name, number or identifier means."""
+    from keras_caffe_zoo.labels import class_names
+
+    names = class_names()
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    folded = text.casefold()
+    for index, (identifier, name) in enumerate(names):
+        if folded in (identifier, *name.casefold().split(", ")):
+            return index
+    found = [i for i, (_, name) in enumerate(names) if folded in name.casefold()]
+    if len(found) == 1:
+        return found[0]
+    listed = "; ".join(f"{i} {names[i][1]}" for i in found[:8]) or "none"
+    raise ValueError(
+        f"Expected --class to mean one of the 1000 classes; received: {text!r}, which "
+        f"is part of: {listed}"
+    )

@@ -1,0 +1,120 @@
+"""What a finished file says of itself, whatever its format."""
+
+import json
+import platform
+import uuid
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+import keras
+import numpy as np
+
+from keras_caffe_zoo.extraction.block import Bad
+
+FORMAT = "keras_caffe_zoo features"
+FORMAT_VERSION = 1
+RESERVED = ("names", "index", "bad")  # what no layer may be called in a file
+
+
+@dataclass
+class Header:
+    """Where a file's features come from, and which pictures have none.
+
+    Attributes:
+        identity: `BlockWorker.identity`.
+        items: How many pictures the file tells of, good and bad.
+        bad: The bad ones.
+        id: Another for each file that was ever written.
+        versions: Of the programs that wrote it last.
+    """
+
+    identity: dict
+    items: int = 0
+    bad: list[Bad] = field(default_factory=list)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    versions: dict[str, str] = field(default_factory=lambda: _versions())
+
+    @property
+    def rows(self) -> int:
+        """How many pictures have features."""
+        return self.items - len(self.bad)
+
+    def to_json(self) -> str:
+        """Return everything but the bad pictures."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "format_version": FORMAT_VERSION,
+                "id": self.id,
+                "items": self.items,
+                **self.identity,
+                "versions": self.versions,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes, bad: list[Bad]) -> "Header":
+        """Return what `to_json` wrote.
+
+        Raises:
+            ValueError: If it is something else.
+        """
+        try:
+            facts = json.loads(text)
+            known = (facts.pop("format"), facts.pop("format_version"))
+            rest = [facts.pop(key) for key in ("items", "id", "versions")]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not written by extract_features ({error!r})") from error
+        if known != (FORMAT, FORMAT_VERSION):
+            raise ValueError(f"format {known}")
+        return cls(facts, rest[0], bad, *rest[1:])
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "keras_caffe_zoo": _installed("keras_caffe_zoo"),
+        "keras": keras.version(),
+        "backend": keras.config.backend(),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"
+
+
+def differences(then: dict, now: dict, prefix: str = "") -> list[str]:
+    """Say in which entries two identities differ, from what to what."""
+    found = []
+    for key in dict.fromkeys([*then, *now]):
+        old, new = then.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, f"{prefix}{key}: ")
+        elif old != new:
+            found.append(f"{prefix}{key} was {_short(old)}, is now {_short(new)}")
+    return found
+
+
+def _short(value) -> str:
+    """Return a value for a message, of a digest the first digits."""
+    if isinstance(value, str) and len(value) == 64:
+        return value[:16] + "…"
+    return "none" if value is None else str(value)
+
+
+def refuse_other(then: dict, now: dict, path) -> None:
+    """Refuse to go on with what another extraction began.
+
+    Raises:
+        ValueError: If the identities differ; says in what.
+    """
+    if found := differences(then, now):
+        raise ValueError(
+            f"Expected the extraction that {path} is of; received another: "
+            f"{'; '.join(found)}. Write to another file, or begin anew with "
+            "resume=False (--no-resume)."
+        )

@@ -1,0 +1,126 @@
+"""The engine on this machine: threads decode pictures while the net runs.
+
+Batches never reach over two blocks, so that a block's values do not depend on which
+blocks were computed before it, nor on how many threads there are.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_caffe_zoo.extraction.block import Bad, Block, Item
+from keras_caffe_zoo.pictures import PictureError
+
+_BATCHES_DECODED_AHEAD = 2
+# Two batches in the net at once: one fills the cores where the other has work for one.
+_BATCHES_IN_NET = 2
+
+
+class _Batch(NamedTuple):
+    """Some pictures of one block; `is_last` if the block ends with them."""
+
+    items: Sequence[Item]
+    first: int
+    is_last: bool
+
+
+class _Answer(NamedTuple):
+    """What became of a batch: rows of the good ones, reasons of the bad ones."""
+
+    good: list[Item]
+    values: dict[str, np.ndarray]
+    bad: list[Bad]
+
+
+def compute(
+    worker,
+    tasks: Iterable[Sequence[Item]],
+    advance: Callable[[int], None] = lambda count: None,
+) -> Iterator[Block]:
+    """Yield the blocks of tasks, in order.
+
+    Args:
+        worker: A `BlockWorker`.
+        tasks: The pictures of each block; read a few batches ahead.
+        advance: Called with the number of pictures that got done.
+    """
+    threads = max(2, os.cpu_count() or 1)
+    ahead = _BATCHES_DECODED_AHEAD + threads // worker.pictures_at_once
+    in_net = _BATCHES_IN_NET if keras.config.backend() == "tensorflow" else 1
+    decoders, nets = ThreadPoolExecutor(threads), ThreadPoolExecutor(in_net)
+
+    def decode(batch: _Batch) -> tuple[_Batch, list[Future]]:
+        return batch, [decoders.submit(worker.prepare, item) for item in batch.items]
+
+    def run(batch: _Batch, futures: list[Future]) -> tuple[_Batch, Future]:
+        inputs = [future.result() for future in futures]
+        return batch, nets.submit(_answer, worker, batch, inputs)
+
+    try:
+        batches = _batches(tasks, worker.pictures_at_once)
+        decoded = _ahead(map(decode, batches), ahead)
+        answered = _ahead((run(*one) for one in decoded), in_net)
+        parts = []
+        for batch, future in answered:
+            parts.append(future.result())
+            advance(len(batch.items))
+            if batch.is_last:
+                yield _block(worker, batch.first, parts)
+                parts = []
+    finally:
+        for pool in (decoders, nets):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _batches(tasks, size: int) -> Iterator[_Batch]:
+    for items in tasks:
+        for start in range(0, len(items), size):
+            is_last = start + size >= len(items)
+            yield _Batch(items[start : start + size], items[0].index, is_last)
+
+
+def _ahead(results: Iterator, count: int) -> Iterator:
+    """Yield what an iterator yields, which starts work, `count` - 1 of them later."""
+    started = deque()
+    for result in results:
+        started.append(result)
+        if len(started) == count:
+            yield started.popleft()
+    yield from started
+
+
+def _answer(worker, batch: _Batch, inputs: list) -> _Answer:
+    pairs = list(zip(batch.items, inputs, strict=True))
+    bad = [
+        Bad(item.index, item.name, one.reason)
+        for item, one in pairs
+        if isinstance(one, PictureError)
+    ]
+    good = [(item, x) for item, x in pairs if not isinstance(x, PictureError)]
+    values = worker.run([x for _, x in good]) if good else {}
+    return _Answer([item for item, _ in good], values, bad)
+
+
+def _block(worker, first: int, answers: list[_Answer]) -> Block:
+    """Join a block's batches."""
+    good = [item for answer in answers for item in answer.good]
+    layers = [answer.values for answer in answers if answer.good]
+    nothing = {
+        name: np.empty((0, *(side or 0 for side in shape)), worker.spec.dtype)
+        for name, shape in worker.shapes.items()
+    }
+    return Block(
+        first,
+        np.array([item.index for item in good], "int64"),
+        [item.name for item in good],
+        {
+            name: np.concatenate([values[name] for values in layers] or [nothing[name]])
+            for name in worker.spec.layers
+        },
+        [bad for answer in answers for bad in answer.bad],
+    )

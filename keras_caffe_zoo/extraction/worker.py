@@ -1,0 +1,203 @@
+"""One net that turns pictures into rows of features."""
+
+import errno
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from keras_caffe_zoo.extraction.block import Block, Item
+from keras_caffe_zoo.extraction.identity import sha256_of_weights, structure_of
+from keras_caffe_zoo.extraction.recipe import recipe_for
+from keras_caffe_zoo.extraction.spec import Spec
+from keras_caffe_zoo.extraction.urls import is_url, read_url
+from keras_caffe_zoo.features import feature_extractor
+from keras_caffe_zoo.pictures import PictureError, read_picture, silent_pillow
+
+NO_FILE = "no such file"  # the reason of a bad picture
+
+# Faults of this machine, which would make a bad picture of every good one.
+_OUR_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+class BlockWorker:
+    """The net of a `Spec`, loaded once.
+
+    Args:
+        spec: What to extract.
+
+    Attributes:
+        spec: The same.
+        shapes: The shape of one row, by layer; None for an axis that depends on the
+            pictures.
+        identity: All that decides about the values, as JSON types: two workers of the
+            same identity give the same rows.
+    """
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+        self._recipe = recipe_for(spec)  # first: it may refuse, and nets are large
+        extractor = _extractor(_model(spec), spec)
+        self._input = extractor.inputs[0]
+        if self._recipe.shape:
+            self._check_inputs(self._recipe.shape)
+        self._function = _compiled(extractor, spec.batch_size)
+        self._pictures = max(1, spec.batch_size // spec.crops)
+        self.shapes = {
+            name: tuple(output.shape[1:]) for name, output in extractor.output.items()
+        }
+        self.identity = {
+            "model": self._recipe.net or "a model of one's own",
+            "structure": structure_of(extractor),
+            "weights": sha256_of_weights(extractor),
+            "layers": {name: list(shape) for name, shape in self.shapes.items()},
+            "preprocessing": self._recipe.identity,
+            "crops": spec.crops,
+            "pool": spec.pool,
+            "dtype": spec.dtype,
+        }
+
+    @property
+    def pictures_at_once(self) -> int:
+        """How many pictures make a batch; ten crops of one count as ten."""
+        return self._pictures
+
+    def prepare(self, item: Item) -> np.ndarray | PictureError:
+        """Return the net's input for one picture, or what is wrong with the picture.
+
+        Many threads may call it.
+        """
+        pixels = item.data
+        try:
+            if not isinstance(pixels, np.ndarray):
+                pixels = read_picture(read_url(pixels) if is_url(pixels) else pixels)
+                return self._recipe.of_file(pixels)
+        except PictureError as error:
+            return error
+        except OSError as error:
+            if error.errno in _OUR_FAULT or _is_of_network(error, item.data):
+                raise
+            return PictureError(item.name, _why_unread(error))
+        return self._recipe.of_array(pixels)
+
+    def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the rows of some pictures, by layer.
+
+        Args:
+            inputs: What `prepare` returned for them, `pictures_at_once` at most.
+
+        Raises:
+            ValueError: If inputs differ in shape, or a value is too large for float16.
+        """
+        shapes = {one.shape for one in inputs}
+        if len(shapes) > 1:
+            raise ValueError(
+                "Expected inputs of one shape, which `preprocess` decides; received: "
+                f"{sorted(shapes)}"
+            )
+        batch = (np.stack if self.spec.crops == 1 else np.concatenate)(inputs)
+        self._check_inputs(batch.shape[1:])
+        answers = self._function(batch)
+        return {name: self._rows(name, answers[name]) for name in self.spec.layers}
+
+    def _check_inputs(self, shape: tuple[int, ...]) -> None:
+        expected = self._input.shape[1:]
+        fits = [a in (b, None) for a, b in zip(expected, shape, strict=False)]
+        if len(shape) != len(expected) or not all(fits):
+            raise ValueError(
+                f"Expected `preprocess` to make one picture the model's input, "
+                f"{expected}; received: {shape}"
+            )
+
+    def _rows(self, name: str, values: np.ndarray) -> np.ndarray:
+        values = values.astype("float32", copy=False)
+        if self.spec.crops > 1:
+            by_picture = (-1, self.spec.crops, *values.shape[1:])
+            values = values.reshape(by_picture).mean(1, dtype="float32")
+        if self.spec.dtype == "float16":
+            largest = np.abs(values).max(initial=0, where=np.isfinite(values))
+            if largest > np.finfo("float16").max:
+                raise ValueError(
+                    "Expected values below 65504, which float16 holds; received: "
+                    f"{largest:g} in {name}. Use dtype='float32'."
+                )
+        return values.astype(self.spec.dtype, copy=False)
+
+    def block(self, items: Sequence[Item]) -> Block:
+        """Return the block of some consecutive pictures.
+
+        Pictures are decoded in parallel with the net. Nothing is kept between calls.
+        """
+        from keras_caffe_zoo.extraction.local import compute
+
+        with silent_pillow():
+            (block,) = compute(self, [items])
+        return block
+
+
+def _model(spec: Spec) -> keras.Model:
+    from keras_caffe_zoo import models
+
+    if not isinstance(spec.model, str):
+        return spec.model
+    return getattr(models, spec.model)(weights=spec.weights)
+
+
+def _extractor(model: keras.Model, spec: Spec) -> keras.Model:
+    """Return the model of the layers wanted, as a dict, maps pooled if asked for."""
+    extractor = feature_extractor(model, sorted(spec.layers))
+    if len(extractor.inputs) != 1:
+        raise ValueError(
+            f"Expected a model with one input; received: '{model.name}' with "
+            f"{len(extractor.inputs)}"
+        )
+    if spec.pool is None:
+        return extractor
+    if any(getattr(y, "data_format", "") == "channels_first" for y in extractor.layers):
+        raise ValueError(
+            "Expected a model of channels_last to pool the maps of; received: "
+            f"'{model.name}' with layers of channels_first"
+        )
+    pooled = {
+        name: keras.ops.mean(blob, axis=(1, 2)) if len(blob.shape) == 4 else blob
+        for name, blob in extractor.output.items()
+    }
+    return keras.Model(extractor.inputs[0], pooled, name=extractor.name)
+
+
+def _compiled(extractor: keras.Model, batch_size: int) -> Callable:
+    """Return the model as a function of a batch, compiled once."""
+    if keras.config.backend() != "tensorflow":
+        return lambda batch: _padded(extractor, batch, batch_size)
+    import tensorflow as tf
+
+    tensor = extractor.inputs[0]
+    function = tf.function(
+        lambda x: extractor(x, training=False),
+        input_signature=[tf.TensorSpec(tensor.shape, tensor.dtype)],
+    )
+
+    def run(batch):
+        answers = function(batch.astype(tensor.dtype, copy=False))
+        return {name: value.numpy() for name, value in answers.items()}
+
+    return run
+
+
+def _padded(extractor, batch: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """Run a batch filled up to one size, since each size would be compiled anew."""
+    missing = max(0, size - len(batch))
+    padding = [(0, missing)] + [(0, 0)] * (batch.ndim - 1)
+    answers = extractor.predict_on_batch(np.pad(batch, padding))
+    return {name: value[: len(batch)] for name, value in answers.items()}
+
+
+def _is_of_network(error: OSError, data) -> bool:
+    """Return whether a picture may be good, and only the way to it is not."""
+    return is_url(data) and not isinstance(error, FileNotFoundError)
+
+
+def _why_unread(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return NO_FILE
+    return f"cannot be read: {error.strerror or error}"
