@@ -51,9 +51,7 @@ def preprocess_input(images, model: str, data_format: str | None = None, mean=No
     if axis == -3:
         mean = np.moveaxis(mean, -1, 0) if mean.ndim == 3 else mean[:, None, None]
     if isinstance(images, np.ndarray):
-        bgr = np.flip(images, axis).astype("float32")
-        bgr -= mean
-        return bgr
+        return _minus(np.flip(images, axis).astype("float32", order="C"), mean)
     return ops.cast(ops.flip(images, axis), "float32") - mean
 
 
@@ -239,15 +237,22 @@ def cut_input(image: np.ndarray, entry, mean: np.ndarray, crops: int = 1) -> np.
     box = _five_boxes(sides, (entry.input_size, entry.input_size))[-1]
     pixels = resize_float(image, sides, box=box, channels=(2, 1, 0))
     np.rint(pixels, out=pixels)  # as uint8 rounds
-    pixels -= mean
-    return pixels
+    return _minus(pixels, mean)
 
 
 def bgr_minus(images: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Return RGB images `(…, H, W, 3)` as float32 BGR with the mean subtracted."""
-    bgr = np.flip(images, -1).astype("float32")
-    bgr -= mean
-    return bgr
+    return _minus(np.flip(images, -1).astype("float32", order="C"), mean)
+
+
+def _minus(images: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Subtract a mean from contiguous images, in their place."""
+    if mean.ndim == 1:  # row by row: many times as fast as pixel by pixel
+        rows = images.reshape(*images.shape[:-2], -1)
+        rows -= np.tile(mean, images.shape[-2])
+    else:
+        images -= mean
+    return images
 
 
 def resized_sides(entry, shape) -> tuple[int, int]:

@@ -4,12 +4,12 @@ import json
 import platform
 import uuid
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 
 import keras
 import numpy as np
 
 from keras_caffe_zoo.extraction.block import Bad
+from keras_caffe_zoo.weights.store import package_version
 
 FORMAT = "keras_caffe_zoo features"
 FORMAT_VERSION = 1
@@ -72,19 +72,12 @@ class Header:
 
 def _versions() -> dict[str, str]:
     return {
-        "keras_caffe_zoo": _installed("keras_caffe_zoo"),
+        "keras_caffe_zoo": package_version(),
         "keras": keras.version(),
         "backend": keras.config.backend(),
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
-
-
-def _installed(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
 
 
 def differences(then: dict, now: dict, prefix: str = "") -> list[str]:

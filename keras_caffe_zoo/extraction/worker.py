@@ -176,6 +176,7 @@ def _compiled(extractor: keras.Model, batch_size: int) -> Callable:
         lambda x: extractor(x, training=False),
         input_signature=[tf.TensorSpec(tensor.shape, tensor.dtype)],
     )
+    function.get_concrete_function()  # now, so that progress is the pictures' alone
 
     def run(batch):
         answers = function(batch.astype(tensor.dtype, copy=False))

@@ -86,11 +86,12 @@ def _provenance(caffemodel: Path, net: Net) -> dict:
         "source_sha256": digest,
         "caffe_format": net.version,
         "net_name": net.name,
-        "converter": f"keras_caffe_zoo {_package_version()}",
+        "converter": f"keras_caffe_zoo {package_version()}",
     }
 
 
-def _package_version() -> str:
+def package_version() -> str:
+    """Return this package's version, or "unknown" where it is not installed."""
     try:
         return version("keras_caffe_zoo")
     except PackageNotFoundError:  # run from a checkout that is not installed
