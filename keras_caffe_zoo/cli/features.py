@@ -31,7 +31,13 @@ def add_commands(commands) -> None:
         metavar="NAME",
         help="a layer such as fc7; may be given several times",
     )
-    parser.add_argument("-o", "--output", required=True, metavar="OUT.h5|OUT.parquet")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT.h5|OUT.parquet",
+        help="the file to write; with --engine ray the folder of Parquet shards",
+    )
     _add_options(parser)
 
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
-from support import relative_error
-from test_golden_layers import gradients
+from support import gradients, relative_error
 
 from keras_caffe_zoo.layers import CaffeConv2D
 
@@ -161,8 +160,8 @@ def test_gradients_are_those_of_the_formula(groups):
     layer = CaffeConv2D(4, 3, *window[:2], groups=groups, data_format="channels_last")
     sources = [x, *with_weights(layer, x.shape)]
     top = numbers(*layer.compute_output_shape(x.shape), seed=9)
-    found = gradients(layer, x, top)
-    for place, gradient in enumerate(found):
+    at_input, at_weights = gradients(layer, x, top)
+    for place, gradient in enumerate([at_input, *at_weights]):
         step = numbers(*gradient.shape, seed=5)
         moved = [s + step if i == place else s for i, s in enumerate(sources)]
         change = reference(*moved, *window) - reference(*sources, *window)

@@ -21,6 +21,7 @@ CASES = {
     "CaffeConvND": (layers.CaffeConvND(6, [3], [2], [1], [2], 2), [(2, 4, 9)]),
     "CaffeCrop": (layers.CaffeCrop(2, (1, 2)), [IMAGE, (2, 3, 4, 4)]),
     "CaffeDeconv2D": (layers.CaffeDeconv2D(6, 3, 2, 1, 2, 2, **LAST), [IMAGE]),
+    "CaffeDropout": (layers.CaffeDropout(0.3), [IMAGE]),
     "CaffeEmbed": (layers.CaffeEmbed(5, 3), [(2, 3)]),
     "CaffeExp": (layers.CaffeExp(2, 0.5, 1), [IMAGE]),
     "CaffeFlatten": (layers.CaffeFlatten(1, 2), [IMAGE]),

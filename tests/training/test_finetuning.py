@@ -27,7 +27,7 @@ HEADS = {
     "squeezenet_v1_0": ["conv10"],
     "squeezenet_v1_1": ["conv10"],
 }
-DEEP = ("resnet101", "resnet152")  # as resnet50, only longer
+DEEP = ("resnet101", "resnet152", "vgg16", "vgg19")  # as others, only longer
 
 
 @pytest.fixture(autouse=True)
