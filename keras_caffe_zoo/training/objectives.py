@@ -81,7 +81,15 @@ def _objective(net: Net, at: int, predicted: int, weight: float = 1.0) -> Object
             f"{layer.bottoms}",
         )
     *blobs, label = layer.bottoms
-    maker = makers(net.layers)[at][-1]
+    *sources, maker = makers(net.layers)[at]
+    for blob, source in zip(blobs, sources, strict=True):
+        if source != _last_maker(net, blob):
+            raise _error(
+                net,
+                layer,
+                f"Expected a blob that stays as it is; received {blob!r}, which a layer "
+                "after this one overwrites. Give that layer a top of its own",
+            )
     if maker is None or not _is_label(net, *maker):
         raise _error(
             net,
@@ -91,6 +99,15 @@ def _objective(net: Net, at: int, predicted: int, weight: float = 1.0) -> Object
             "net with from_caffe and compile it with a loss of your own",
         )
     return Objective(loss_tops(layer)[0], layer, tuple(blobs), label, weight)
+
+
+def _last_maker(net: Net, blob: str) -> tuple[int, int] | None:
+    """Return the layer, and which of its tops, that writes a blob last."""
+    found = None
+    for at, layer in enumerate(net.layers):
+        if blob in layer.tops:
+            found = at, layer.tops.index(blob)
+    return found
 
 
 def _is_label(net: Net, maker: int, top: int) -> bool:

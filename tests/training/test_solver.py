@@ -270,10 +270,16 @@ layer { name: "l2" type: "EuclideanLoss" bottom: "fc" bottom: "twice" top: "l2" 
 """
 
 
+OVERWRITTEN = """
+layer { name: "late" type: "ReLU" bottom: "fc" top: "fc" }
+"""
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
         ("", "a loss.*received none"),
+        (LOSS + OVERWRITTEN, "'loss'.*overwrites"),
         (LOSS + WEIGHTED, "'sum'.*loss_weight"),
         (OWN_TARGET, "'l2'.*labels that come from a data layer"),
         (COMPUTED, "'l2'.*labels that come from a data layer"),
