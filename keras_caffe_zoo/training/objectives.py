@@ -87,8 +87,8 @@ def _objective(net: Net, at: int, predicted: int, weight: float = 1.0) -> Object
             raise _error(
                 net,
                 layer,
-                f"Expected a blob that stays as it is; received {blob!r}, which a layer "
-                "after this one overwrites. Give that layer a top of its own",
+                f"Expected a blob that stays as it is; received {blob!r}, which a "
+                "layer after this one overwrites. Give that layer a top of its own",
             )
     if maker is None or not _is_label(net, *maker):
         raise _error(
