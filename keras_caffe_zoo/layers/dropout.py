@@ -14,6 +14,9 @@ class CaffeDropout(keras.layers.Dropout):
     resumed would draw other masks than one that was never interrupted. This layer's
     state is saved with the model's weights, and restored where it is in a file.
 
+    (With PyTorch as Keras' engine, a layer without `seed` draws from PyTorch's own
+    generator, whose state nobody keeps. Give it a seed there.)
+
     Args:
         rate: Fraction that becomes 0 in training; the rest is divided by 1 - rate.
         **kwargs: Everything else that `keras.layers.Dropout` takes.
