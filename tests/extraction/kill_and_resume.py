@@ -49,16 +49,19 @@ def done(child: int) -> int | None:
     return None if pid == 0 else os.waitstatus_to_exitcode(status)
 
 
+def count_parts(folder: Path) -> int:
+    """Return how many parts there are; the folder may go while they are counted."""
+    try:
+        return sum(path.match("part-*.npz") for path in folder.iterdir())
+    except FileNotFoundError:
+        return 0
+
+
 def moment(name: str, rng, parts: Path, out: Path):
     """Return a function that tells when it is time to strike."""
-
-    def count():
-        return len(list(parts.glob("part-*.npz")))
-
-    before = count()
-    more = before + rng.randint(1, 12)
+    more = count_parts(parts) + rng.randint(1, 12)
     chances = {
-        "part": lambda: count() >= more,
+        "part": lambda: count_parts(parts) >= more,
         "merging": (parts / f"merged{SUFFIX}").exists,
         "output": out.exists,
     }
@@ -80,7 +83,7 @@ def main(folder: Path, out: Path, seed: int, kills: int) -> None:
             time.sleep(rng.uniform(0, 0.02) * (name != "output"))
             os.kill(child, signal.SIGKILL)
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        left = len(list(parts.glob("part-*.npz")))
+        left = count_parts(parts)
         print(json.dumps({"at": name, "status": status, "parts": left}), flush=True)
         kills -= status == -signal.SIGKILL
         if status == 0:
