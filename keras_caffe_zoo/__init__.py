@@ -3,6 +3,7 @@
 from keras_caffe_zoo import models, plots, training
 from keras_caffe_zoo.caffe import (
     CaffeFormatError,
+    Param,
     read_caffemodel,
     read_mean,
     write_caffemodel,
@@ -28,16 +29,23 @@ from keras_caffe_zoo.labels import decode_predictions
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
 from keras_caffe_zoo.models import *  # noqa: F403  the builders, listed in models
 from keras_caffe_zoo.preprocessing import load_image, preprocess_input
+from keras_caffe_zoo.rules import STORED, Codec, Rule, Traits, Window, register
 from keras_caffe_zoo.training import CaffeSnapshot, finetune
 from keras_caffe_zoo.weights import WeightsDownloadError, dump_caffe_weights
 
 __all__ = [
+    "STORED",
     "CaffeConv2D",
     "CaffeFormatError",
     "CaffeLRN",
     "CaffePool2D",
     "CaffeSnapshot",
+    "Codec",
+    "Param",
+    "Rule",
+    "Traits",
     "WeightsDownloadError",
+    "Window",
     "caffe_params",
     "compare",
     "decode_predictions",
@@ -54,6 +62,7 @@ __all__ = [
     "preprocess_input",
     "read_caffemodel",
     "read_mean",
+    "register",
     "set_caffe_params",
     "supported_layers",
     "to_caffe",

@@ -1,8 +1,9 @@
 """Caffe's file formats, read and written without Caffe and without Keras."""
 
 from . import schema
-from .errors import CaffeFormatError
-from .net import Layer, Net
+from .errors import CaffeFormatError, UnknownField
+from .net import INPUT, Layer, Net
+from .params import Declaration, Param, declare, declared
 from .reader import (
     parse_prototxt,
     read_caffemodel,
@@ -11,12 +12,23 @@ from .reader import (
     read_prototxt,
     read_solver,
 )
+from .upgrade import DATA, IMAGE_DATA, TRANSFORM, WINDOW_DATA
 from .writer import write_caffemodel, write_mean, write_prototxt
 
 __all__ = [
+    "DATA",
+    "IMAGE_DATA",
+    "INPUT",
+    "TRANSFORM",
+    "WINDOW_DATA",
     "CaffeFormatError",
+    "Declaration",
     "Layer",
     "Net",
+    "Param",
+    "UnknownField",
+    "declare",
+    "declared",
     "parse_prototxt",
     "read_caffemodel",
     "read_mean",

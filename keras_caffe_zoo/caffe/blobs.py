@@ -11,24 +11,16 @@ from .errors import CaffeFormatError
 
 MAX_AXES = 32
 MAX_COUNT = 2**31 - 1
-_NO_BLOBS = frozenset(
-    """AbsVal Accuracy ArgMax BatchReindex BNLL Clip Concat ContrastiveLoss Crop Data
-    Dropout DummyData ELU Eltwise EuclideanLoss Exp Filter Flatten HDF5Data HDF5Output
-    HingeLoss Im2col ImageData InfogainLoss Input Log LRN MVN MemoryData
-    MultinomialLogisticLoss Pooling Power ReLU Reduction Reshape SPP Sigmoid
-    SigmoidCrossEntropyLoss Silence Slice Softmax SoftmaxWithLoss Split Swish TanH
-    Threshold Tile WindowData""".split()  # noqa: SIM905
-)
 _LEGACY = ("num", "channels", "height", "width")
 
 
 def is_legacy(blob: Any) -> bool:
-    """Returns whether a BlobProto gives its shape as num, channels, height, width."""
+    """Return whether a BlobProto gives its shape as num, channels, height, width."""
     return any(blob.HasField(name) for name in _LEGACY)
 
 
 def blob_shape(blob: Any) -> tuple[int, ...]:
-    """Returns a BlobProto's shape as stored.
+    """Return a BlobProto's shape as stored.
 
     Any of the four legacy fields makes it a 4-D legacy shape, absent ones being 0;
     otherwise `shape` counts, and no shape at all is a scalar (Caffe's `FromProto`).
@@ -52,54 +44,8 @@ def blob_shape(blob: Any) -> tuple[int, ...]:
     return shape
 
 
-def blob_rank(layer: Any, index: int) -> int | None:
-    """Returns how many axes Caffe gives to blob `index` of a V2 layer.
-
-    Args:
-        layer: A `LayerParameter`.
-        index: Position of the blob in the layer.
-
-    Returns:
-        The number of axes, or None where the type or the bottom decides it.
-    """
-    if layer.type in ("Convolution", "Deconvolution"):
-        return (4, 1)[index] if index < 2 else None
-    if layer.type in ("InnerProduct", "Embed"):
-        return (2, 1)[index] if index < 2 else None
-    if layer.type == "PReLU":
-        return 0 if layer.prelu_param.channel_shared else 1
-    if layer.type == "BatchNorm":
-        return 1 if index < 3 else None
-    if layer.type in ("Scale", "Bias"):
-        param = layer.scale_param if layer.type == "Scale" else layer.bias_param
-        return param.num_axes if param.num_axes >= 0 else None
-    return None
-
-
-def expected_blobs(layer: Any) -> int | None:
-    """Returns how many blobs Caffe gives to a V2 layer, None if that is not known."""
-    bottoms = len(layer.bottom)
-    if layer.type in ("Convolution", "Deconvolution"):
-        return 1 + layer.convolution_param.bias_term
-    if layer.type == "InnerProduct":
-        return 1 + layer.inner_product_param.bias_term
-    if layer.type == "Embed":
-        return 1 + layer.embed_param.bias_term
-    if layer.type == "Scale":
-        return (bottoms < 2) + layer.scale_param.bias_term
-    if layer.type == "Bias":
-        return int(bottoms < 2)
-    if layer.type in ("LSTM", "RNN"):
-        hidden = 2 if layer.type == "LSTM" else 1
-        static = bottoms > 2 + hidden * layer.recurrent_param.expose_hidden
-        return (3 if layer.type == "LSTM" else 5) + static
-    if layer.type in _NO_BLOBS:
-        return 0
-    return {"PReLU": 1, "BatchNorm": 3, "Parameter": 1}.get(layer.type)
-
-
 def fit_legacy(shape: tuple[int, ...], rank: int | None) -> tuple[int, ...]:
-    """Returns a legacy shape without the leading 1s that the layer does not have.
+    """Return a legacy shape without the leading 1s that the layer does not have.
 
     Legacy shapes are right-aligned: a bias of N values is (1, 1, 1, N). Only leading
     axes go, so a kernel of one output or of 1x1 pixels keeps its axes.
@@ -118,16 +64,8 @@ def fit_legacy(shape: tuple[int, ...], rank: int | None) -> tuple[int, ...]:
     return shape[surplus:]
 
 
-def shape_values(values: np.ndarray, blob: Any, layer: Any, index: int) -> np.ndarray:
-    """Returns flat `values` in the shape that the blob has in Caffe."""
-    shape = blob_shape(blob)
-    if is_legacy(blob):
-        shape = fit_legacy(shape, blob_rank(layer, index))
-    return values.reshape(shape)
-
-
 def check_count(blob: Any, count: int, unknown: list[int] = ()) -> None:
-    """Raises unless `count` values fill the shape of `blob` exactly."""
+    """Raise unless `count` values fill the shape of `blob` exactly."""
     shape = blob_shape(blob)
     if math.prod(shape) != count:
         also = f" and unknown fields {unknown} (of a fork of Caffe)" if unknown else ""
@@ -138,7 +76,7 @@ def check_count(blob: Any, count: int, unknown: list[int] = ()) -> None:
 
 
 def text_values(blob: Any) -> np.ndarray:
-    """Returns the flat float32 values of a BlobProto that was read from text."""
+    """Return the flat float32 values of a BlobProto that was read from text."""
     if len(blob.data) and len(blob.double_data):
         raise CaffeFormatError("Expected data or double_data; received: both")
     with np.errstate(over="ignore"):

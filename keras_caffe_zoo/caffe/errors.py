@@ -1,4 +1,6 @@
-"""The one error that the Caffe file readers and writers raise."""
+"""The error that readers and writers of files raise, and fields they do not know."""
+
+from typing import NamedTuple
 
 
 class CaffeFormatError(ValueError):
@@ -40,3 +42,21 @@ class CaffeFormatError(ValueError):
 
 def _rebuild(state: dict) -> CaffeFormatError:
     return CaffeFormatError(state.pop("problem"), **state)
+
+
+class UnknownField(NamedTuple):
+    """A field of a Caffe file that nobody declared, most likely a fork's.
+
+    Attributes:
+        layer: Name of the layer that has it, `None` for the net's own.
+        path: Dotted path of the field in the layer; numbers where the file is binary.
+        value: Its value as the file has it: text, or bytes of a binary file.
+    """
+
+    layer: str | None
+    path: str
+    value: str | bytes = ""
+
+    def __str__(self):
+        where = "net" if self.layer is None else f"layer {self.layer!r}"
+        return f"{where}: field {self.path!r}"

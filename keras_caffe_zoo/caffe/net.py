@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +13,11 @@ import numpy as np
 from google.protobuf import text_format
 
 from . import schema
-from .errors import CaffeFormatError
+from .errors import CaffeFormatError, UnknownField
+from .params import Decoded, Param, declared, is_declared, is_field, raw_bytes, raw_text
+from .prototxt import Parser, Undeclared
+
+INPUT = Param("input_param", "1 shape BlobShape*", 143)
 
 
 @dataclass
@@ -24,9 +29,11 @@ class Layer:
         type: V2 type, such as `"InnerProduct"`.
         bottoms: Names of the blobs it reads.
         tops: Names of the blobs it writes.
-        message: The V2 `LayerParameter` without blobs. Where its `name`, `type`,
-            `bottom` or `top` differ from the attributes above, the attributes count.
+        message: The V2 `LayerParameter` without blobs: what all layers may have, and
+            in `raw` what this one's type adds, as the file has it. Where its `name`,
+            `type`, `bottom` or `top` differ from the attributes above, those count.
         blobs: Learned parameters, float32, in Caffe's layout.
+        source: The file it came from, for error messages.
     """
 
     name: str
@@ -35,13 +42,112 @@ class Layer:
     tops: list[str] = field(default_factory=list)
     message: Any = None
     blobs: list[np.ndarray] = field(default_factory=list)
+    source: str = ""
+    _decoded: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self):
         if self.message is None:
             self.message = self.to_message()
 
+    def decode(self, param: Param) -> Decoded:
+        """Return a parameter message of this layer, decoded as declared.
+
+        Args:
+            param: The declaration. The result is kept, so it must not be changed.
+
+        Raises:
+            CaffeFormatError: If the layer's field is not like that.
+        """
+        if param not in self._decoded:
+            self._decoded[param] = param.decode(self.message.raw, **self._place)
+        return self._decoded[param]
+
+    @property
+    def param(self) -> Any:
+        """The parameter message of this layer's type, `convolution_param` or the like.
+
+        Raises:
+            AttributeError: If no parameters were declared for the type.
+        """
+        params = declared(self.type).params
+        if not params:
+            raise AttributeError(
+                f"Expected a layer of a type with declared parameters; received: "
+                f"'{self.name}' ({self.type or 'no type'})"
+            )
+        return self.decode(params[0]).message
+
+    def undeclared(self) -> Undeclared:
+        """Return parameters of a type that nobody declared, as they stand in the text.
+
+        Those of the one message that a layer usually has; of all if there are more.
+
+        Raises:
+            CaffeFormatError: If the layer has none in words.
+        """
+        found: dict[str, list] = {}
+        for raw in self.message.raw:
+            if raw.HasField("line"):
+                text = raw.name + raw.value.decode("utf-8", "surrogateescape")
+                parser = Parser(text, self.source or None)
+                parser.go_on_from(self.name, (raw.line, raw.column))
+                for name, values in parser.undeclared().fields.items():
+                    found.setdefault(name, []).extend(values)
+        if not found:
+            raise CaffeFormatError(
+                f"({self.type}) Expected parameters in the prototxt; received none",
+                **self._place,
+            )
+        only = [value for values in found.values() for value in values]
+        one_block = len(only) == 1 and isinstance(only[0], Undeclared)
+        return only[0] if one_block else Undeclared(found)
+
+    def read(self, name: str) -> Any:
+        """Return the parameter message of a name, its defaults if there is none.
+
+        Raises:
+            AttributeError: If layers of this type have no such parameters.
+        """
+        for param in declared(self.type).params:
+            if param.name == name:
+                return self.decode(param).message
+        raise AttributeError(f"Caffe has no {name} for layers of type {self.type}.")
+
+    @property
+    def blob_axes(self) -> Sequence[int | None] | None:
+        """How many axes each blob has, `None` for as stored; `None` if not known."""
+        return declared(self.type).axes(self)
+
+    def unknown_fields(self, params: Sequence[Param] | None = None) -> list:
+        """Return the fields beside the envelope that nobody declared.
+
+        Args:
+            params: Declarations of this layer's parameters; those of its type if not
+                given. A field of another type's is passed over, as Caffe does.
+
+        Raises:
+            CaffeFormatError: If a declared field is not as declared.
+        """
+        params = declared(self.type).params if params is None else params
+        found = []
+        for raw in self.message.raw:
+            mine = any(is_field(raw, p.name, p.numbers) for p in params)
+            if not mine and not is_declared(raw):
+                value = raw.value
+                if raw.HasField("line"):
+                    value = value.decode("utf-8", "replace").lstrip(" :").strip()
+                path = raw.name or str(raw.number)
+                found.append(UnknownField(self.name, path, value))
+        for param in params:
+            found += self.decode(param).unknown
+        return found
+
+    @property
+    def _place(self) -> dict:
+        return {"source": self.source or None, "layer": self.name}
+
     def to_message(self) -> Any:
-        """Returns a `LayerParameter` of this layer, without blobs."""
+        """Return a `LayerParameter` of this layer, without blobs."""
         message = schema.LayerParameter()
         if self.message is not None:
             message.CopyFrom(self.message)
@@ -53,6 +159,21 @@ class Layer:
         message.bottom.extend(self.bottoms)
         message.top.extend(self.tops)
         return message
+
+    def to_bytes(self) -> bytes:
+        """Return the layer's structure as a serialized `LayerParameter`."""
+        message = self.to_message()
+        message.ClearField("raw")
+        raws = [raw_bytes(x, self.type, **self._place) for x in self.message.raw]
+        return message.SerializeToString() + b"".join(raws)
+
+    def to_prototxt(self) -> str:
+        """Return the layer's structure as prototxt text."""
+        message = self.to_message()
+        message.ClearField("raw")
+        text = text_format.MessageToString(message)
+        text += "".join(raw_text(x, self.type, **self._place) for x in self.message.raw)
+        return f"layer {{\n{textwrap.indent(text, '  ')}}}\n"
 
 
 @dataclass
@@ -67,9 +188,8 @@ class Net:
         source: The file, for error messages.
         message: The `NetParameter` without name, layers and inputs: `state`,
             `force_backward`, `debug_info`.
-        unknown_fields: The fields that Caffe 1.0 does not have (forks add such), as
-            `"layer 'pool1': field 'pooling_param.ceil_mode'"`. Caffe would refuse
-            them in a prototxt; whether they are harmless, the caller decides.
+        unknown: The net's own fields, outside of what its layers' types tell, that
+            nobody declared.
     """
 
     name: str = ""
@@ -77,7 +197,19 @@ class Net:
     version: str = "V2"
     source: str = ""
     message: Any = field(default_factory=schema.NetParameter)
-    unknown_fields: list[str] = field(default_factory=list)
+    unknown: list[UnknownField] = field(default_factory=list)
+
+    @property
+    def unknown_fields(self) -> list[UnknownField]:
+        """The fields that nobody declared (forks of Caffe add such).
+
+        Caffe would refuse them in a prototxt; whether they are harmless, the caller
+        decides.
+
+        Raises:
+            CaffeFormatError: If a declared field is not as declared.
+        """
+        return [*self.unknown, *(x for y in self.layers for x in y.unknown_fields())]
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
@@ -85,7 +217,7 @@ class Net:
         return {
             top: shape
             for layer in self.layers
-            if layer.type == "Input" and layer.message.input_param.shape
+            if layer.type == "Input" and layer.decode(INPUT).message.shape
             for top, shape in zip(layer.tops, _input_shapes(layer), strict=True)
         }
 
@@ -97,7 +229,7 @@ class Net:
     def filter(
         self, phase: str = "TEST", level: int = 0, stages: Iterable[str] = ()
     ) -> Net:
-        """Returns the net without the layers that Caffe would leave out.
+        """Return the net without the layers that Caffe would leave out.
 
         As in Caffe, `phase` and `level` replace those of the net's own `state`, and
         `stages` are added to its stages. The layers are shared with this net.
@@ -130,7 +262,7 @@ class Net:
         return not any(_meets(rule, *state) for rule in exclude)
 
     def fold_splits(self) -> Net:
-        """Returns the net without the Split layers that Caffe inserts.
+        """Return the net without the Split layers that Caffe inserts.
 
         A blob read more than once gets a layer `<blob>_<layer>_<i>_split` with tops
         `…_split_0`, `…_split_1`, …; their readers get the blob's own name back. A
@@ -141,22 +273,22 @@ class Net:
         kept = [x for i, x in enumerate(self.layers) if i not in gone]
         return replace(self, layers=[_rewire(layer, origin) for layer in kept])
 
-    def to_message(self) -> Any:
-        """Returns the net as a V2 `NetParameter` without blobs."""
+    def head(self) -> Any:
+        """Return the `NetParameter` of what the net has beside its layers."""
         message = schema.NetParameter()
         message.CopyFrom(self.message)
         if self.name:
             message.name = self.name
-        message.layer.extend(layer.to_message() for layer in self.layers)
         return message
 
     def to_prototxt(self) -> str:
-        """Returns the net's structure as prototxt text (V2, no weights)."""
-        return text_format.MessageToString(self.to_message())
+        """Return the net's structure as prototxt text (V2, no weights)."""
+        head = text_format.MessageToString(self.head())
+        return head + "".join(layer.to_prototxt() for layer in self.layers)
 
 
 def _input_shapes(layer: Layer) -> list[tuple[int, ...]]:
-    shapes = [tuple(shape.dim) for shape in layer.message.input_param.shape]
+    shapes = [tuple(shape.dim) for shape in layer.decode(INPUT).message.shape]
     # One shape serves all tops of an Input layer.
     shapes *= len(layer.tops) if len(shapes) == 1 else 1
     if len(shapes) != len(layer.tops):
@@ -190,7 +322,7 @@ def _is_inserted_split(layer: Layer) -> bool:
 
 
 def _positions(layers: list[Layer], ends: str) -> dict[str, list[int]]:
-    """Returns where each blob stands among the layers' `bottoms` or `tops`."""
+    """Return where each blob stands among the layers' `bottoms` or `tops`."""
     places: dict[str, list[int]] = {}
     for i, layer in enumerate(layers):
         for blob in getattr(layer, ends):
@@ -199,7 +331,7 @@ def _positions(layers: list[Layer], ends: str) -> dict[str, list[int]]:
 
 
 def _foldable(layers: list[Layer]) -> tuple[set[int], dict[str, str]]:
-    """Returns the positions of Splits that can go, and the blob behind each top."""
+    """Return the positions of Splits that can go, and the blob behind each top."""
     readers, writers = _positions(layers, "bottoms"), _positions(layers, "tops")
     gone: set[int] = set()
     origin: dict[str, str] = {}

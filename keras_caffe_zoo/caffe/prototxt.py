@@ -1,8 +1,9 @@
 """Protobuf's text format, read with the schema's own table.
 
 `google.protobuf.text_format` either refuses a fork's unknown fields or loses them
-without a word; this parser keeps a note of each, bounds size and nesting, and names
-line and column of every error.
+without a word; this parser keeps a record of each, bounds size and nesting, and names
+line and column of every error. A layer's parameters it keeps as text: what they mean
+depends on the layer's type.
 """
 
 from __future__ import annotations
@@ -10,14 +11,42 @@ from __future__ import annotations
 from typing import Any
 
 from . import schema
-from .errors import CaffeFormatError
-from .skeleton import MAX_LAYERS, MAX_UNKNOWN, describe
-from .tokens import Token, convert, next_token, unescape
+from .errors import CaffeFormatError, UnknownField
+from .skeleton import MAX_LAYERS, MAX_UNKNOWN
+from .tokens import Token, bare_value, convert, next_token, unescape
 
 MAX_DEPTH = 100
 MAX_MESSAGES = 250_000
 
 _CLOSING = {"{": "}", "<": ">", "[": "]"}
+_LAYERS = ("LayerParameter", "V1LayerParameter")
+
+
+class Undeclared:
+    """Parameters of a layer type that nobody declared, as they stand in a prototxt.
+
+    Each field is an attribute: a number, a bool, a string, a word (an enum's value), a
+    block of fields likewise, or a list where it stands there more than once.
+
+    Attributes:
+        fields: The values of each field by its name, always as lists.
+    """
+
+    def __init__(self, fields: dict[str, list]):
+        self.fields = fields
+
+    def __getattr__(self, name: str) -> Any:
+        values = self.__dict__.get("fields", {}).get(name)
+        if values is None:
+            raise AttributeError(
+                f"The prototxt has no field {name!r} here, only "
+                f"{sorted(self.__dict__.get('fields', {}))}, and no rule declares its "
+                "default. Write a rule with a Param for layers of this type"
+            )
+        return values[0] if len(values) == 1 else values
+
+    def __repr__(self):
+        return f"Undeclared({self.fields})"
 
 
 class Parser:
@@ -26,28 +55,33 @@ class Parser:
     Args:
         text: The text, undecodable bytes as surrogate escapes.
         source: Name for error messages.
+        kinds: The schema of the message.
 
     Attributes:
-        unknown: Descriptions of the fields that the schema does not have.
+        unknown: The fields that the schema does not have.
     """
 
-    def __init__(self, text: str, source: str):
-        self.text, self.source = text, source
-        self.unknown: dict[str, None] = {}
+    def __init__(
+        self, text: str, source: str | None, kinds: schema.Schema = schema.BASE
+    ):
+        self.text, self.source, self.kinds = text, source, kinds
+        self.unknown: list[UnknownField] = []
+        self._by_name = _by_name(kinds)
         self._layer: str | None = None
         self._path: list[str] = []
-        self._messages = self._layers = 0
+        self._start = (1, 1)
+        self._messages = self._layers = self._depth = 0
         self.token = Token("mark", "", 0)
         self._advance()
 
     def parse(self, kind: str) -> Any:
-        """Returns the text as a message of type `kind`.
+        """Return the text as a message of type `kind`.
 
         Raises:
             CaffeFormatError: If the text is not one.
         """
-        message = schema.MESSAGES[kind]()
-        self._fields(message, kind, "")
+        message = self.kinds.MESSAGES[kind]()
+        self.parse_into(message, kind)
         missing = message.FindInitializationErrors()
         if missing:
             raise CaffeFormatError(
@@ -57,24 +91,44 @@ class Parser:
             )
         return message
 
+    def parse_into(self, message: Any, kind: str) -> None:
+        """Add the text's fields to a message, whose required ones are not asked for."""
+        self._fields(message, kind, "")
+
+    def go_on_from(self, layer: str | None, start: tuple[int, int]) -> None:
+        """Say whose text this is: a layer's name, and line and column in its file.
+
+        A line of 0 means that no file has the text in these words.
+        """
+        self._layer, self._start = layer, start
+
     def error(self, problem: str, pos: int | None = None) -> CaffeFormatError:
-        """Returns (does not raise) an error at `pos` or at the current token."""
-        pos = self.token.pos if pos is None else pos
+        """Return (do not raise) an error at `pos` or at the current token."""
+        line, column = self._place(self.token.pos if pos is None else pos)
+        if not self._start[0]:
+            line = column = None
         return CaffeFormatError(
             problem,
             source=self.source,
             layer=self._layer,
             field=".".join(self._path),
-            line=self.text.count("\n", 0, pos) + 1,
-            column=pos - self.text.rfind("\n", 0, pos),
+            line=line,
+            column=column,
         )
+
+    def _place(self, pos: int) -> tuple[int, int]:
+        line, column = self._start
+        newlines = self.text.count("\n", 0, pos)
+        if newlines:
+            return line + newlines, pos - self.text.rfind("\n", 0, pos)
+        return line, column + pos
 
     def _expected(self, what: str) -> CaffeFormatError:
         received = repr(self.token.text[:40]) if self.token.text else "end of text"
         return self.error(f"Expected {what}; received: {received}")
 
     def _advance(self) -> Token:
-        """Returns the current token and moves on to the next."""
+        """Return the current token and moves on to the next."""
         last = self.token
         self.token = next_token(self.text, last.pos + len(last.text))
         if self.token.kind == "bad":
@@ -88,7 +142,7 @@ class Parser:
         return False
 
     def _fields(self, message: Any, kind: str, closing: str) -> None:
-        by_name = _BY_NAME[kind]
+        by_name = self._by_name[kind]
         while not (closing and self.token.text == closing):
             if not closing and self.token.kind == "end":
                 return
@@ -97,6 +151,8 @@ class Parser:
             token = self._advance()
             if spec := by_name.get(token.text):
                 self._known(message, kind, spec, token)
+            elif kind in _LAYERS:
+                self._raw(message, token)
             else:
                 self._unknown(token)
             self._accept(";,")
@@ -124,15 +180,27 @@ class Parser:
         self._layers += 1
         if self._layers > MAX_LAYERS:
             raise self.error(f"Expected at most {MAX_LAYERS:,} layers; received more")
-        notes, self.unknown = self.unknown, {}
+        earlier = len(self.unknown)
         read(message, spec)
         layer = getattr(message, spec.name)[-1]
         name = layer.name or getattr(getattr(layer, "layer", None), "name", "")
-        for field in self.unknown:  # the name may stand below the unknown field
-            if len(notes) < MAX_UNKNOWN:
-                notes[describe(name or self._layer, field)] = None
-        self._layer, self._path, self.unknown = None, path, notes
+        name = name or self._layer
+        # The name may stand below the unknown field.
+        found = [field._replace(layer=name) for field in self.unknown[earlier:]]
+        self.unknown[earlier:] = found
+        self._layer, self._path = None, path
         return None
+
+    def _raw(self, layer: Any, name: Token) -> None:
+        """Keep a field that the layer's type gives its meaning."""
+        self._messages += 1
+        self._limit_messages()
+        start, line = name.pos + len(name.text), self._place(name.pos)
+        self._path.append(name.text)
+        end = self._skip_value()
+        self._path.pop()
+        value = self.text[start:end].encode("utf-8", "surrogateescape")
+        layer.raw.add(name=name.text, value=value, line=line[0], column=line[1])
 
     def _list(self, read) -> None:
         while not self._accept("]"):
@@ -142,8 +210,7 @@ class Parser:
 
     def _message(self, message: Any, spec: schema.Field) -> None:
         self._messages += 1
-        if self._messages > MAX_MESSAGES:
-            raise self.error(f"Expected at most {MAX_MESSAGES:,} blocks; received more")
+        self._limit_messages()
         if self.token.text not in ("{", "<"):
             raise self._expected("'{'")
         closing = _CLOSING[self._advance().text]
@@ -153,6 +220,10 @@ class Parser:
         else:
             child.SetInParent()
         self._fields(child, spec.type, closing)
+
+    def _limit_messages(self) -> None:
+        if self._messages > MAX_MESSAGES:
+            raise self.error(f"Expected at most {MAX_MESSAGES:,} blocks; received more")
 
     def _scalar(self, message: Any, spec: schema.Field) -> None:
         pos = self.token.pos
@@ -176,11 +247,11 @@ class Parser:
         if self.token.kind not in ("name", "number"):
             raise self._expected(f"a value of type {spec.type}")
         word = sign + self._advance().text
-        value = convert(word, spec)
+        value = convert(word, spec, self.kinds.ENUMS)
         if value is None:
             expected = f"a value of type {spec.type}"
             if spec.kind == "enum":
-                expected = f"one of {', '.join(schema.ENUMS[spec.type])}"
+                expected = f"one of {', '.join(self.kinds.ENUMS[spec.type])}"
             raise self.error(f"Expected {expected}; received: {word}", pos)
         return value
 
@@ -204,26 +275,67 @@ class Parser:
             raise self.error(problem, pos) from None
 
     def _unknown(self, name: Token) -> None:
-        """Steps over a field that the schema does not have, and notes it."""
-        field = ".".join([*self._path, name.text])
+        """Step over a field that the schema does not have, and keep a record of it."""
+        path = ".".join([*self._path, name.text])
+        start = name.pos + len(name.text)
+        value = self.text[start : self._skip_value()].lstrip(" :").strip()
         if len(self.unknown) < MAX_UNKNOWN:
-            note = field if self._layer is not None else describe(None, field)
-            self.unknown[note] = None
+            self.unknown.append(UnknownField(self._layer, path, value))
+
+    def undeclared(self, closing: str = "") -> Undeclared:
+        """Return fields that nobody declared, as they stand there."""
+        found: dict[str, list] = {}
+        while not (closing and self.token.text == closing):
+            if not closing and self.token.kind == "end":
+                return Undeclared(found)
+            if self.token.kind != "name":
+                raise self._expected(f"a field's name or {closing or 'the end'!r}")
+            name = self._advance().text
+            colon = self._accept(":")
+            values = found.setdefault(name, [])
+            if colon and self._accept("["):
+                self._list(lambda values=values: values.append(self._bare_value()))
+            else:
+                values.append(self._bare_value())
+            self._accept(";,")
+        self._advance()
+        return Undeclared(found)
+
+    def _bare_value(self) -> Any:
+        if self.token.text in ("{", "<"):
+            self._messages += 1
+            self._limit_messages()
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                raise self.error(f"Expected at most {MAX_DEPTH} nested blocks")
+            block = self.undeclared(_CLOSING[self._advance().text])
+            self._depth -= 1
+            return block
+        if self.token.kind == "string":
+            return self._string("string")
+        sign = "-" if self._accept("-") else ""
+        if self.token.kind not in ("name", "number"):
+            raise self._expected("a value")
+        return bare_value(sign + self._advance().text)
+
+    def _skip_value(self) -> int:
+        """Step over a field's value, whatever it is, and return where it ends."""
         colon = self._accept(":")
         if self.token.text in ("{", "<") or (colon and self.token.text == "["):
-            self._skip_block()
-        elif not colon:
+            return self._skip_block()
+        if not colon:
             raise self._expected("':' or '{'")
-        elif self.token.kind == "string":
+        if self.token.kind == "string":
             while self.token.kind == "string":
-                self._advance()
+                last = self._advance()
         else:
             self._accept("-")
             if self.token.kind not in ("name", "number"):
                 raise self._expected("a value")
-            self._advance()
+            last = self._advance()
+        return last.pos + len(last.text)
 
-    def _skip_block(self) -> None:
+    def _skip_block(self) -> int:
         stack: list[str] = []
         while True:
             token = self._advance()
@@ -238,13 +350,20 @@ class Parser:
             ):
                 raise self.error("Expected matching brackets", token.pos)
             if not stack:
-                return
+                return token.pos + len(token.text)
             if len(stack) > MAX_DEPTH:
                 problem = f"Expected at most {MAX_DEPTH} nested blocks; received more"
                 raise self.error(problem, token.pos)
 
 
-_BY_NAME = {
-    message: {field.name: field for field in fields.values()}
-    for message, fields in schema.SPEC.items()
-}
+def _by_name(kinds: schema.Schema) -> dict[str, dict[str, schema.Field]]:
+    """Return the fields of each message by name, but for `raw`, which is in no file."""
+    if kinds not in _BY_NAME:
+        _BY_NAME[kinds] = {
+            message: {x.name: x for x in fields.values() if x.type != "Raw"}
+            for message, fields in kinds.SPEC.items()
+        }
+    return _BY_NAME[kinds]
+
+
+_BY_NAME: dict[schema.Schema, dict] = {}

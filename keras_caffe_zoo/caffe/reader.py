@@ -1,4 +1,4 @@
-"""Reads Caffe's files: nets (binary or text), mean images, solvers."""
+"""Read Caffe's files: nets (binary or text), mean images, solvers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from . import schema
-from .blobs import check_count, shape_values, text_values
-from .errors import CaffeFormatError
+from .blobs import blob_shape, check_count, fit_legacy, is_legacy, text_values
+from .errors import CaffeFormatError, UnknownField
 from .net import Layer, Net
 from .prototxt import Parser
 from .skeleton import Skeleton
@@ -19,7 +19,7 @@ from .wire import Payload, Source
 
 
 def read_net(path: PathLike) -> Net:
-    """Reads a net from a caffemodel or a prototxt, told apart by content.
+    """Read a net from a caffemodel or a prototxt, told apart by content.
 
     The net comes in V2 form. Blobs come with a binary file, in the shapes that
     pycaffe shows in `net.params`, and Split layers that Caffe inserted are folded.
@@ -39,7 +39,7 @@ def read_net(path: PathLike) -> Net:
 
 
 def read_caffemodel(path: PathLike) -> dict[str, list[np.ndarray]]:
-    """Reads the learned parameters of a `.caffemodel` of any version.
+    """Read the learned parameters of a `.caffemodel` of any version.
 
     Args:
         path: The file.
@@ -65,7 +65,7 @@ def read_caffemodel(path: PathLike) -> dict[str, list[np.ndarray]]:
 
 
 def read_prototxt(path: PathLike) -> Net:
-    """Reads a net's definition from a `.prototxt` of any version.
+    """Read a net's definition from a `.prototxt` of any version.
 
     Args:
         path: The file.
@@ -78,9 +78,9 @@ def read_prototxt(path: PathLike) -> Net:
 
 
 def parse_prototxt(text: str, source: str = "<string>") -> Net:
-    """Returns the net that a prototxt's text defines.
+    """Return the net that a prototxt's text defines.
 
-    Fields that Caffe 1.0 does not have are noted in `Net.unknown_fields`.
+    Fields that nobody declared are in `Net.unknown_fields`.
 
     Args:
         text: The definition.
@@ -92,11 +92,11 @@ def parse_prototxt(text: str, source: str = "<string>") -> Net:
     check_size(len(text), source)
     parser = Parser(text, source)
     message = parser.parse("NetParameter")
-    return _build_net(message, list(parser.unknown), source)
+    return _build_net(message, parser.unknown, source)
 
 
 def read_solver(path: PathLike) -> Any:
-    """Reads a solver's `.prototxt` into a `SolverParameter` message.
+    """Read a solver's `.prototxt` into a `SolverParameter` message.
 
     The old `solver_type` becomes `type`.
 
@@ -113,14 +113,14 @@ def read_solver(path: PathLike) -> Any:
     if parser.unknown:
         raise CaffeFormatError(
             "Expected the fields of a Caffe 1.0 solver; received also: "
-            f"{'; '.join(parser.unknown)}. Remove them",
+            f"{'; '.join(map(str, parser.unknown))}. Remove them",
             source=str(path),
         )
     return _in_file(str(path), upgrade_solver, message)
 
 
 def read_mean(path: PathLike) -> np.ndarray:
-    """Reads a mean image (`.binaryproto`).
+    """Read a mean image (`.binaryproto`).
 
     Args:
         path: The file, a serialized BlobProto.
@@ -146,7 +146,7 @@ def read_mean(path: PathLike) -> np.ndarray:
 
 def _mean_array(blob: Any, source: Source, payload: Payload) -> np.ndarray:
     mean = _binary_values(blob, source, payload)
-    mean = shape_values(mean, blob, schema.LayerParameter(), 0)
+    mean = mean.reshape(blob_shape(blob))
     if mean.ndim == 4 and mean.shape[0] == 1:
         mean = mean[0]
     if mean.ndim != 3 or not mean.size:
@@ -190,7 +190,7 @@ def _read_binary(source: Source) -> Net:
 
 
 def _in_file(source: str, function, *args) -> Any:
-    """Calls `function`, adding the file's name to the errors it raises."""
+    """Call `function`, adding the file's name to the errors it raises."""
     try:
         return function(*args)
     except CaffeFormatError as error:
@@ -201,7 +201,7 @@ def _in_file(source: str, function, *args) -> Any:
 
 
 def net_of_message(message: Any, source: str) -> Net:
-    """Returns the net that a `NetParameter` message holds, without parameters.
+    """Return the net that a `NetParameter` message holds, without parameters.
 
     Args:
         message: The message, of any version; it is not changed.
@@ -217,7 +217,7 @@ def net_of_message(message: Any, source: str) -> Net:
 
 def _build_net(
     message: Any,
-    unknown: list[str],
+    unknown: list[UnknownField],
     name: str,
     source: Source | None = None,
     payloads: list[Payload] = (),
@@ -230,7 +230,7 @@ def _build_net(
         layers=layers,
         version=version,
         source=name,
-        unknown_fields=[*unknown, *notes],
+        unknown=[*unknown, *notes],
     )
     message.ClearField("layer")
     message.ClearField("name")
@@ -241,38 +241,42 @@ def _build_net(
 def _build_layer(
     message: Any, name: str, source: Source | None, payloads: list[Payload]
 ) -> Layer:
-    blobs = [
-        _read_blob(message, i, name, source, payloads)
-        for i in range(len(message.blobs))
-    ]
     structure = schema.LayerParameter()
-    message.ClearField("blobs")
     structure.CopyFrom(message)
-    return Layer(
+    structure.ClearField("blobs")
+    layer = Layer(
         name=message.name,
         type=message.type,
         bottoms=list(message.bottom),
         tops=list(message.top),
         message=structure,
-        blobs=blobs,
+        source=name,
     )
+    layer.blobs = [
+        _read_blob(layer, blob, i, source, payloads)
+        for i, blob in enumerate(message.blobs)
+    ]
+    return layer
 
 
-def _read_blob(message, index, name, source, payloads) -> np.ndarray:
-    blob = message.blobs[index]
+def _read_blob(layer: Layer, blob, index: int, source, payloads) -> np.ndarray:
     try:
         if source is None:
             values = text_values(blob)
             check_count(blob, values.size)
         else:
             values = _binary_values(blob, source, payloads[int(blob.double_diff[0])])
-        return shape_values(values, blob, message, index)
+        shape = blob_shape(blob)
+        if is_legacy(blob):
+            axes = layer.blob_axes or ()
+            shape = fit_legacy(shape, axes[index] if index < len(axes) else None)
+        return values.reshape(shape)
     except CaffeFormatError as error:
         raise CaffeFormatError(
             error.problem,
-            source=name,
-            layer=message.name,
-            field=f"blobs[{index}]",
+            source=layer.source,
+            layer=layer.name,
+            field=error.field or f"blobs[{index}]",
             offset=error.offset,
         ) from None
 

@@ -3,7 +3,7 @@
 Generated `*_pb2` modules age (protobuf refuses code from other major versions) and
 collide with a `caffe_pb2` that someone else imported; descriptors built here do
 neither. Each message class is an attribute: `schema.NetParameter`,
-`schema.LayerParameter`, ….
+`schema.LayerParameter`, …. `Schema` builds those of a table of one's own.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _SCALARS = {
         "uint32",
     )
 }
+_KINDS = {*_SCALARS, "message", "enum"}
 _WIRE_TYPES = {"float": 5, "double": 1, "string": 2, "bytes": 2}
 
 
@@ -59,7 +60,7 @@ class Field(NamedTuple):
 
 
 def _parse_table(table: str):
-    """Returns {message: [item]} and {enum: {value name: number}}."""
+    """Return {message: [item]} and {enum: {value name: number}}."""
     items: dict[str, list[str]] = {}
     enums: dict[str, dict[str, int]] = {}
     message, enum = "", None
@@ -69,7 +70,7 @@ def _parse_table(table: str):
             name, _, words = words[5:].partition(":")
             enum = f"{message}.{name}" if line[0] == " " else name
             enums[enum] = {}
-        elif line[0] != " ":
+        elif line[:1] not in ("", " "):
             message, enum = words, None
             items[message] = []
             continue
@@ -81,20 +82,40 @@ def _parse_table(table: str):
     return items, enums
 
 
-def _field(item: str, message: str, items: dict, enums: dict) -> Field:
+def _fields(message: str, items: list[str], kinds: set, enums: dict) -> dict:
+    """Return a message's fields by number."""
+    fields: dict[int, Field] = {}
+    for item in items:
+        field = _field(item, message, kinds, enums, max(fields, default=0) + 1)
+        if field.number in fields or field.name in {f.name for f in fields.values()}:
+            raise ValueError(
+                f"Expected each number and name once in {message}; received again: "
+                f"{item!r}"
+            )
+        fields[field.number] = field
+    return fields
+
+
+def _field(item: str, message: str, kinds: set, enums: dict, number: int) -> Field:
     declaration, _, default = item.partition("=")
-    number, name, kind = declaration.split()
+    *given, name, kind = declaration.split() if " " in declaration else ("", "", "")
     type_ = kind.rstrip("*!")
     marks = kind[len(type_) :]
-    if type_ in items:
+    nested = f"{message}.{type_}"
+    if type_ in kinds:
         kind = "message"
     elif type_ in _SCALARS:
         kind = type_
-    else:
-        kind = "enum"
-        type_ = f"{message}.{type_}" if f"{message}.{type_}" in enums else type_
+    elif nested in enums or type_ in enums:
+        kind, type_ = "enum", nested if nested in enums else type_
+    if len(given) > 1 or not "".join(given or "1").isdigit() or kind not in _KINDS:
+        raise ValueError(
+            "Expected fields as 'number name type=default', the type a scalar "
+            f"({', '.join(_SCALARS)}), a message or an enum; received: {item!r} in "
+            f"{message}"
+        )
     return Field(
-        int(number),
+        int(given[0]) if given else number,
         name,
         kind,
         type_,
@@ -111,7 +132,7 @@ def _add_enum(parent, name: str, values: dict[str, int]) -> None:
         enum.value.add(name=value, number=number)
 
 
-def _add_field(parent, field: Field) -> None:
+def _add_field(parent, field: Field, full_name: str) -> None:
     label = "REPEATED" if field.repeated else "OPTIONAL"
     label = "REQUIRED" if field.required else label
     proto = parent.field.add(name=field.name, number=field.number)
@@ -120,48 +141,80 @@ def _add_field(parent, field: Field) -> None:
         _Proto, f"TYPE_{field.kind.upper()}"
     )
     if field.kind in ("enum", "message"):
-        proto.type_name = f".caffe.{field.type}"
+        proto.type_name = full_name
     if field.default is not None:
         proto.default_value = field.default
     if field.packed:
         proto.options.packed = True
 
 
-def _file_descriptor() -> descriptor_pb2.FileDescriptorProto:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="keras_caffe_zoo/caffe.proto", package="caffe", syntax="proto2"
-    )
-    parents = {"": file}
-    for name, fields in SPEC.items():
-        parents[name] = file.message_type.add(name=name)
-        for field in fields.values():
-            _add_field(parents[name], field)
-    for name, values in ENUMS.items():
-        message, _, enum = name.rpartition(".")
-        _add_enum(parents[message], enum, values)
-    return file
+class Schema:
+    """Messages and enums of one table, with a class for each message.
 
+    Args:
+        table: The table, in the form that `fields.py` describes. Fields without a
+            number get the next one.
+        package: Protobuf's name for what the table declares; unique.
+        base: A schema whose messages and enums the table may use.
 
-def _message_classes() -> dict[str, Any]:
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(_file_descriptor().SerializeToString())
-    return {
-        name: message_factory.GetMessageClass(
-            pool.FindMessageTypeByName(f"caffe.{name}")
+    Attributes:
+        SPEC: Fields of each message by number, the base's messages included.
+        ENUMS: Numbers of each enum's values by name; nested ones as `Message.Enum`.
+        MESSAGES: The class of each message.
+
+    Raises:
+        ValueError: If the table does not follow its form.
+    """
+
+    def __init__(self, table: str, package: str, base: Schema | None = None):
+        items, own_enums = _parse_table(table)
+        known = {} if base is None else base.SPEC
+        kinds = {*known, *items}
+        self.ENUMS = {**(base.ENUMS if base else {}), **own_enums}
+        own = {name: _fields(name, x, kinds, self.ENUMS) for name, x in items.items()}
+        self.SPEC: dict[str, dict[int, Field]] = {**known, **own}
+        self._package, self._base = package, base
+        self._own, self._own_enums = own, own_enums
+        self._pool = descriptor_pool.DescriptorPool()
+        self._add_files(self._pool)
+        self.MESSAGES: dict[str, Any] = {
+            name: message_factory.GetMessageClass(
+                self._pool.FindMessageTypeByName(f"{package}.{name}")
+            )
+            for name in own
+        }
+
+    def _add_files(self, pool) -> None:
+        if self._base is not None:
+            self._base._add_files(pool)
+        pool.AddSerializedFile(self._file().SerializeToString())
+
+    def _file(self) -> descriptor_pb2.FileDescriptorProto:
+        file = descriptor_pb2.FileDescriptorProto(
+            name=f"keras_caffe_zoo/{self._package}.proto",
+            package=self._package,
+            syntax="proto2",
         )
-        for name in SPEC
-    }
+        if self._base is not None:
+            file.dependency.append(f"keras_caffe_zoo/{self._base._package}.proto")
+        parents = {"": file}
+        for name, fields in self._own.items():
+            parents[name] = file.message_type.add(name=name)
+            for field in fields.values():
+                _add_field(parents[name], field, self._full_name(field.type))
+        for name, values in self._own_enums.items():
+            message, _, enum = name.rpartition(".")
+            _add_enum(parents[message], enum, values)
+        return file
+
+    def _full_name(self, name: str) -> str:
+        own = name in self._own or name in self._own_enums
+        package = self._package if own or self._base is None else self._base._package
+        return f".{package}.{name}"
 
 
-_ITEMS, ENUMS = _parse_table(FIELDS)
-SPEC: dict[str, dict[int, Field]] = {
-    message: {
-        field.number: field
-        for field in (_field(item, message, _ITEMS, ENUMS) for item in items)
-    }
-    for message, items in _ITEMS.items()
-}
-MESSAGES = _message_classes()
+BASE = Schema(FIELDS, "caffe")
+SPEC, ENUMS, MESSAGES = BASE.SPEC, BASE.ENUMS, BASE.MESSAGES
 globals().update(MESSAGES)
 
 

@@ -1,8 +1,9 @@
 """One walk over a caffemodel that builds no blob values.
 
 `Skeleton` touches headers only. What is not blob data becomes a small serialized
-message for protobuf to parse; blob data becomes a list of byte ranges (`Payload`),
-read later straight into the array it belongs to. So a caffemodel costs its own size
+message for protobuf to parse, a layer's parameters as the bytes that they are; blob
+data becomes a list of byte ranges (`Payload`), read later straight into the array it
+belongs to. So a caffemodel costs its own size
 in memory once, and a hostile one is refused before anything is allocated for it.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import schema
-from .errors import CaffeFormatError
+from .errors import CaffeFormatError, UnknownField
 from .wire import Payload, Run, Source, encode_header
 
 # Far above any real net (ResNet-152 has 15,000 fields in 200 kB), and low enough that
@@ -21,6 +22,7 @@ MAX_FIELDS = 200_000
 MAX_LAYERS = 16_384
 MAX_RUNS = 65_536
 MAX_UNKNOWN = 1_000
+MAX_VALUE = 100  # bytes of an unknown field that are kept to be shown
 _CHUNK = 1 << 20
 
 _PAYLOADS = {  # number: (name, bytes per value, wire type of one value, kept)
@@ -31,31 +33,49 @@ _PAYLOADS = {  # number: (name, bytes per value, wire type of one value, kept)
 }
 _LAYER_FIELDS = {"layer", "layers"}
 _LAYER_MESSAGES = {"LayerParameter", "V1LayerParameter", "V0LayerParameter"}
+_KEEPS_RAW = {"LayerParameter", "V1LayerParameter"}
+_RAW = max(schema.SPEC["LayerParameter"])  # number of a field that is in no file
 
 
 class Skeleton:
     """One walk over a serialized message.
 
+    Args:
+        source: Its bytes.
+        message: Its type.
+        kinds: The schema of the type.
+        holder: Layer and field that the message is the parameters of; then a value of
+            another wire type than the schema's, or of no value of an enum, is an
+            unknown field (forks give one number to different fields), not an error.
+
     Attributes:
         payloads: Where each blob's values lie. A BlobProto in the skeleton carries
             the index of its payload as its only `double_diff`, a field whose real
             content nobody reads; so a blob keeps its values through every upgrade.
-        unknown: Descriptions of the fields that the schema does not have.
-        data: The serialized message without blob values and unknown fields.
+        unknown: The fields that the schema does not have.
+        data: The serialized message without blob values and unknown fields; what a
+            layer has beside its envelope is in its fields `raw`.
     """
 
-    def __init__(self, source: Source, message: str):
-        self.source = source
+    def __init__(
+        self,
+        source: Source,
+        message: str,
+        kinds: schema.Schema = schema.BASE,
+        holder: tuple[str | None, str] | None = None,
+    ):
+        self.source, self.kinds, self._strict = source, kinds, holder is None
         self.payloads: list[Payload] = []
-        self._names: list[str] = []
-        self._layer: int | None = None
+        layer, field = holder or (None, None)
+        self._names: list[str] = [] if layer is None else [layer]
+        self._layer: int | None = None if layer is None else 0
+        self._path: list[str] = [] if field is None else [field]
         self._fields = self._size = self._runs = 0
-        self._path: list[str] = []
-        self._unknown: dict[tuple[int | None, str], None] = {}
+        self._unknown: list[tuple[int | None, str, bytes]] = []
         self.data = bytes(self._message(message, 0, source.size))
         self.unknown = [
-            describe(None if layer is None else self._names[layer], field)
-            for layer, field in self._unknown
+            UnknownField(None if layer is None else self._names[layer], path, value)
+            for layer, path, value in self._unknown
         ]
 
     def _error(self, problem: str, offset: int) -> CaffeFormatError:
@@ -78,7 +98,7 @@ class Skeleton:
             )
 
     def _length(self, pos: int, end: int) -> tuple[int, int]:
-        """Returns where a length-delimited value starts and ends."""
+        """Return where a length-delimited value starts and ends."""
         length, pos = self._varint(pos, end)
         if length > end - pos:
             holder = "file" if end == self.source.size else "message"
@@ -91,7 +111,7 @@ class Skeleton:
         return pos, pos + length
 
     def _message(self, kind: str, pos: int, end: int) -> bytearray:
-        fields, out = schema.SPEC[kind], bytearray()
+        fields, out = self.kinds.SPEC[kind], bytearray()
         payload = Payload() if kind == "BlobProto" else None
         kept = pos  # from here to `start`, all stays as it is
         while pos < end:
@@ -103,7 +123,13 @@ class Skeleton:
             spec = None
             if payload is not None and number in _PAYLOADS:
                 pos = self._payload(payload, number, wire, start, pos, end)
-            elif number not in fields:
+            elif kind in _KEEPS_RAW and (number not in fields or number == _RAW):
+                out += self._keep(kept, start)
+                part, pos = self._raw(number, wire, start, pos, end)
+                out += part
+                kept = pos
+                continue
+            elif number not in fields or self._differs(fields[number], wire, pos, end):
                 pos = self._skip_unknown(number, wire, start, pos, end)
                 if payload is not None:
                     payload.unknown.append(number)
@@ -126,13 +152,16 @@ class Skeleton:
 
     def _keep(self, start: int, stop: int) -> bytes:
         self._size += stop - start
+        self._limit_size(start)
+        return self.source.read(start, stop - start) if stop > start else b""
+
+    def _limit_size(self, pos: int) -> None:
         if self._size > MAX_SKELETON:
             raise self._error(
                 f"Expected at most {MAX_SKELETON >> 20} MiB besides the blobs' values; "
                 "received more. The file is damaged or no Caffe file",
-                start,
+                pos,
             )
-        return self.source.read(start, stop - start) if stop > start else b""
 
     def _scalar(self, kind, spec, wire, start, pos, end) -> int:
         """Checks a field that is no message; returns the position after it."""
@@ -149,6 +178,31 @@ class Skeleton:
             )
         self._path.pop()
         return pos
+
+    def _differs(self, spec, wire, pos, end) -> bool:
+        """Tell whether a value must be some other field's, where that is no error."""
+        if self._strict:
+            return False
+        if wire == 2 and spec.packable:
+            return False
+        if wire != spec.wire_type:
+            return True
+        if spec.kind != "enum":
+            return False
+        value = self._varint(pos, end)[0]
+        return value not in self.kinds.ENUMS[spec.type].values()
+
+    def _raw(self, number, wire, start, pos, end) -> tuple[bytes, int]:
+        """Return a field as it is, as one of `raw`, and the position after it."""
+        self._path.append(str(number))
+        first, stop = self._extent(number, wire, start, pos, end)
+        self._path.pop()
+        self._size += stop - first
+        self._limit_size(start)
+        value = self.source.read(first, stop - first)
+        raw = schema.Raw(number=number, wire=wire, value=value, offset=first)
+        raw = raw.SerializeToString()
+        return encode_header(_RAW, len(raw)) + raw, stop
 
     def _submessage(self, kind, spec, pos, end) -> tuple[bytearray, int]:
         if is_layer := kind == "NetParameter" and spec.name in _LAYER_FIELDS:
@@ -181,9 +235,10 @@ class Skeleton:
             return self._fixed(8 if spec.wire_type == 1 else 4, pos, end)
         value, after = self._varint(pos, end)
         signed = value - (1 << 64) if value >> 63 else value
-        if spec.kind == "enum" and signed not in schema.ENUMS[spec.type].values():
+        if spec.kind == "enum" and signed not in self.kinds.ENUMS[spec.type].values():
             raise self._error(
-                f"Expected one of {schema.ENUMS[spec.type]}; received: {signed}", pos
+                f"Expected one of {self.kinds.ENUMS[spec.type]}; received: {signed}",
+                pos,
             )
         if spec.kind in ("int32", "uint32") and not -(1 << 31) <= signed < 1 << 32:
             raise self._error(f"Expected {spec.kind}; received: {signed}", pos)
@@ -262,7 +317,17 @@ class Skeleton:
         return Run(start, count, stride, width), stop
 
     def _skip_unknown(self, number, wire, start, pos, end) -> int:
+        """Step over a field, keep a record of it, return the position after it."""
         self._path.append(str(number))
+        first, stop = self._extent(number, wire, start, pos, end)
+        if len(self._unknown) < MAX_UNKNOWN:
+            value = self.source.read(first, min(stop - first, MAX_VALUE))
+            self._unknown.append((self._layer, ".".join(self._path), value))
+        self._path.pop()
+        return stop
+
+    def _extent(self, number, wire, start, pos, end) -> tuple[int, int]:
+        """Return where the value of a field begins and ends, whatever it is."""
         if number == 0 or number >= 1 << 29 or wire in (3, 4, 6, 7):
             raise self._error(
                 f"Expected a field of a Caffe file; received: field number {number} "
@@ -270,17 +335,7 @@ class Skeleton:
                 start,
             )
         if wire == 2:
-            pos = self._length(pos, end)[1]
-        elif wire == 0:
-            pos = self._varint(pos, end)[1]
-        else:
-            pos = self._fixed(8 if wire == 1 else 4, pos, end)
-        if len(self._unknown) < MAX_UNKNOWN:
-            self._unknown[self._layer, ".".join(self._path)] = None
-        self._path.pop()
-        return pos
-
-
-def describe(layer: str | None, field: str) -> str:
-    """Returns `"layer 'pool1': field 'pooling_param.ceil_mode'"`."""
-    return f"{'net' if layer is None else f'layer {layer!r}'}: field {field!r}"
+            return self._length(pos, end)
+        if wire == 0:
+            return pos, self._varint(pos, end)[1]
+        return pos, self._fixed(8 if wire == 1 else 4, pos, end)

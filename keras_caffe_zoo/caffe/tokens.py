@@ -42,7 +42,7 @@ class Token(NamedTuple):
 
 
 def next_token(text: str, pos: int) -> Token:
-    """Returns the first token at or after `pos`, past spaces and comments."""
+    """Return the first token at or after `pos`, past spaces and comments."""
     pos = _SPACE.match(text, pos).end()
     while comment := _COMMENT.match(text, pos):
         pos = _SPACE.match(text, comment.end()).end()
@@ -53,7 +53,7 @@ def next_token(text: str, pos: int) -> Token:
 
 
 def unescape(quoted: bytes) -> bytes:
-    """Returns a string literal's value, its C escape sequences resolved.
+    """Return a string literal's value, its C escape sequences resolved.
 
     Raises:
         ValueError: If one of them does not exist.
@@ -61,21 +61,31 @@ def unescape(quoted: bytes) -> bytes:
     return _ESCAPE.sub(_unescape, quoted)
 
 
-def convert(word: str, spec: schema.Field) -> Any:
-    """Returns the value of a word that is not a string, or None."""
+def convert(word: str, spec: schema.Field, enums: dict = schema.ENUMS) -> Any:
+    """Return the value of a word that is not a string, or None."""
     if spec.kind == "bool":
         return _BOOLS.get(word)
     if spec.kind in ("float", "double"):
         return _float(word)
-    if spec.kind == "enum" and word in schema.ENUMS[spec.type]:
-        return schema.ENUMS[spec.type][word]
+    if spec.kind == "enum" and word in enums[spec.type]:
+        return enums[spec.type][word]
     if not _INTEGER.fullmatch(word) or len(word) > 30:
         return None
     octal = re.fullmatch(r"(-?)0([0-7]+)", word)
     value = int(octal[1] + octal[2], 8) if octal else int(word, 0)
-    if spec.kind == "enum" and value not in schema.ENUMS[spec.type].values():
+    if spec.kind == "enum" and value not in enums[spec.type].values():
         return None
     return value
+
+
+def bare_value(word: str) -> int | float | bool | str:
+    """Return the value of a word whose type nobody declared."""
+    if word in ("true", "false"):
+        return word == "true"
+    if _INTEGER.fullmatch(word) and len(word) <= 30:
+        return int(word, 8) if re.fullmatch("-?0[0-7]+", word) else int(word, 0)
+    value = _float(word)
+    return word if value is None else value
 
 
 def _float(word: str) -> float | None:

@@ -9,15 +9,52 @@ from __future__ import annotations
 from typing import Any
 
 from . import schema
-from .errors import CaffeFormatError
+from .errors import CaffeFormatError, UnknownField
+from .net import INPUT
+from .params import Param
 from .upgrade_v0 import net_v0_to_v1
 
-_DATA_PARAMS = {
-    "DATA": "data_param",
-    "IMAGE_DATA": "image_data_param",
-    "WINDOW_DATA": "window_data_param",
-}
+TRANSFORM = Param("transform_param", number=100, message="TransformationParameter")
+DATA = Param("data_param", number=107, message="DataParameter")
+IMAGE_DATA = Param("image_data_param", number=115, message="ImageDataParameter")
+WINDOW_DATA = Param("window_data_param", number=129, message="WindowDataParameter")
+
+_DATA_PARAMS = {"DATA": DATA, "IMAGE_DATA": IMAGE_DATA, "WINDOW_DATA": WINDOW_DATA}
 _DATA_TRANSFORM = ("scale", "mean_file", "crop_size", "mirror")
+
+# Numbers that a V1 layer's parameters have in binary files; V2's are other ones.
+_V1_PARAMS = {
+    9: "concat_param",
+    10: "convolution_param",
+    11: "data_param",
+    12: "dropout_param",
+    13: "hdf5_data_param",
+    14: "hdf5_output_param",
+    15: "image_data_param",
+    16: "infogain_loss_param",
+    17: "inner_product_param",
+    18: "lrn_param",
+    19: "pooling_param",
+    20: "window_data_param",
+    21: "power_param",
+    22: "memory_data_param",
+    23: "argmax_param",
+    24: "eltwise_param",
+    25: "threshold_param",
+    26: "dummy_data_param",
+    27: "accuracy_param",
+    29: "hinge_loss_param",
+    30: "relu_param",
+    31: "slice_param",
+    34: "mvn_param",
+    36: "transform_param",
+    37: "tanh_param",
+    38: "sigmoid_param",
+    39: "softmax_param",
+    40: "contrastive_loss_param",
+    41: "exp_param",
+    42: "loss_param",
+}
 
 _V2_TYPES = {
     "NONE": "",
@@ -77,14 +114,14 @@ _V1_TYPE_NAMES = {
 
 
 def net_version(net: Any) -> str:
-    """Returns the form of a `NetParameter`: `"V0"`, `"V1"` or `"V2"`."""
+    """Return the form of a `NetParameter`: `"V0"`, `"V1"` or `"V2"`."""
     if any(layer.HasField("layer") for layer in net.layers):
         return "V0"
     return "V1" if net.layers else "V2"
 
 
-def upgrade_net(net: Any) -> tuple[Any, list[str]]:
-    """Returns a `NetParameter` in V2 form and notes of what Caffe would ignore.
+def upgrade_net(net: Any) -> tuple[Any, list[UnknownField]]:
+    """Return a `NetParameter` in V2 form and the fields that Caffe would ignore.
 
     Args:
         net: A `NetParameter` of any form; it is used up.
@@ -97,30 +134,46 @@ def upgrade_net(net: Any) -> tuple[Any, list[str]]:
             f"Expected 'layers' (V1) or 'layer' (V2); received: {len(net.layers)} of "
             f"the one and {len(net.layer)} of the other. Write all as 'layer'"
         )
-    notes: list[str] = []
+    unknown: list[UnknownField] = []
     if net_version(net) == "V0":
-        net = net_v0_to_v1(net, notes)
+        net = net_v0_to_v1(net, unknown)
     for layer in net.layers:
+        _name_raw(layer)
         _move_transformation(layer)
     layers = [_layer_v1_to_v2(layer) for layer in net.layers]
     net.ClearField("layers")
     net.layer.extend(layers)
-    _inputs_to_layer(net, notes)
+    _inputs_to_layer(net, unknown)
     for layer in net.layer:
         _freeze_batch_norm(layer)
-    return net, notes
+    return net, unknown
+
+
+def _name_raw(layer: Any) -> None:
+    """Name the parameters of a V1 layer, whose numbers are not those of V2."""
+    for raw in layer.raw:
+        if not raw.name and raw.number in _V1_PARAMS:
+            raw.name = _V1_PARAMS[raw.number]
+        raw.number = 0  # that of V2 is written if the type has one
 
 
 def _move_transformation(layer: Any) -> None:
-    """Moves scale, mean file, crop and mirror of a V1 data layer to one place."""
+    """Move scale, mean file, crop and mirror of a V1 data layer to one place."""
     param = _DATA_PARAMS.get(_V1_TYPE_NAMES[layer.type])
-    if param is None or not layer.HasField(param):
+    if param is None or not param.mine(layer.raw):
         return
-    data = getattr(layer, param)
-    for name in _DATA_TRANSFORM:
-        if data.HasField(name):
-            setattr(layer.transform_param, name, getattr(data, name))
-            data.ClearField(name)
+    place = {"layer": layer.name}
+    data = param.decode(layer.raw, **place).message
+    moved = [name for name in _DATA_TRANSFORM if data.HasField(name)]
+    if not moved:
+        return
+    transform = TRANSFORM.decode(layer.raw, **place).message
+    for name in moved:
+        setattr(transform, name, getattr(data, name))
+        data.ClearField(name)
+    kept = [raw for raw in layer.raw if raw.name not in (param.name, TRANSFORM.name)]
+    layer.ClearField("raw")
+    layer.raw.extend([*kept, TRANSFORM.encode(transform), param.encode(data)])
 
 
 def _layer_v1_to_v2(v1: Any) -> Any:
@@ -141,26 +194,23 @@ def _layer_v1_to_v2(v1: Any) -> Any:
             if len(v2.param) <= i:
                 v2.param.add()
             setattr(v2.param[i], name, value)
-    for spec, value in v1.ListFields():
-        if spec.name.endswith("_param"):
-            getattr(v2, spec.name).CopyFrom(value)
+    v2.raw.extend(v1.raw)
     return v2
 
 
-def _inputs_to_layer(net: Any, notes: list[str]) -> None:
-    """Turns declared inputs with shapes into an Input layer, the first of the net."""
+def _inputs_to_layer(net: Any, unknown: list[UnknownField]) -> None:
+    """Turn declared inputs with shapes into an Input layer, the first of the net."""
     names, shapes = list(net.input), _declared_shapes(net)
     if not names and shapes:
-        notes.append(
-            f"net: field {'input_shape' if net.input_shape else 'input_dim'!r}"
-        )
+        field = "input_shape" if net.input_shape else "input_dim"
+        unknown.append(UnknownField(None, field))
     for name in ("input", "input_dim", "input_shape"):
         net.ClearField(name)
     if not names or not shapes:  # a snapshot names its inputs without their shapes
         return
     layer = schema.LayerParameter(name="input", type="Input", top=names)
-    for shape in shapes:
-        layer.input_param.shape.add(dim=shape)
+    declared = INPUT.message(shape=[{"dim": shape} for shape in shapes])
+    layer.raw.append(INPUT.encode(declared))
     layers = [layer, *net.layer]
     net.ClearField("layer")
     net.layer.extend(layers)
@@ -192,7 +242,7 @@ def _freeze_batch_norm(layer: Any) -> None:
 
 
 def upgrade_solver(solver: Any) -> Any:
-    """Returns a `SolverParameter` whose `type` says what `solver_type` used to say.
+    """Return a `SolverParameter` whose `type` says what `solver_type` used to say.
 
     Raises:
         CaffeFormatError: If both are given.

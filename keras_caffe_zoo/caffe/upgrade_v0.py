@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from google.protobuf import text_format
+
 from . import schema
-from .errors import CaffeFormatError
+from .errors import CaffeFormatError, UnknownField
 
 # V0 type: (V1 type, name of its parameters in a V1 layer)
 _V0_TYPES = {
@@ -74,12 +76,12 @@ _V0_TRANSFORM = {
 }
 
 
-def net_v0_to_v1(net: Any, notes: list[str]) -> Any:
-    """Returns a V0 `NetParameter` in V1 form.
+def net_v0_to_v1(net: Any, unknown: list[UnknownField]) -> Any:
+    """Return a V0 `NetParameter` in V1 form.
 
     Args:
         net: The net, all its layers V0.
-        notes: Gets a line for each field that has no place in V1.
+        unknown: Gets each field that has no place in V1.
 
     Raises:
         CaffeFormatError: If a layer's type or a padding layer's use is not V0's.
@@ -92,14 +94,14 @@ def net_v0_to_v1(net: Any, notes: list[str]) -> Any:
         upgraded.ClearField("force_backward")
     for name in ("state", "debug_info", "input_shape"):
         if name in {spec.name for spec, _ in net.ListFields()}:
-            notes.append(f"net: field {name!r}")
+            unknown.append(UnknownField(None, name))
     for layer in _fold_padding(net.layers):
-        upgraded.layers.append(_layer_v0_to_v1(layer, notes))
+        upgraded.layers.append(_layer_v0_to_v1(layer, unknown))
     return upgraded
 
 
 def _fold_padding(layers: Any) -> list[Any]:
-    """Returns V0 layers without padding layers; their readers pad themselves."""
+    """Return V0 layers without padding layers; their readers pad themselves."""
     producer: dict[str, Any] = {}
     kept = []
     for layer in layers:
@@ -131,12 +133,12 @@ def _take_padding(layer: Any, index: int, padding: Any) -> None:
     layer.bottom[index] = padding.bottom[0]
 
 
-def _layer_v0_to_v1(connection: Any, notes: list[str]) -> Any:
+def _layer_v0_to_v1(connection: Any, unknown: list[UnknownField]) -> Any:
     v0 = connection.layer
     if v0.type not in _V0_TYPES:
         raise CaffeFormatError(
-            f"Expected one of the V0 types {', '.join(_V0_TYPES)}; received: "
-            f"{v0.type!r}",
+            f"{v0.type!r} is no type of a V0 layer; expected one of "
+            f"{', '.join(_V0_TYPES)}",
             layer=v0.name,
             field="type",
         )
@@ -145,30 +147,43 @@ def _layer_v0_to_v1(connection: Any, notes: list[str]) -> Any:
     v1.name, v1.type = v0.name, schema.ENUMS["V1LayerParameter.LayerType"][type_]
     for name in ("blobs", "blobs_lr", "weight_decay"):
         getattr(v1, name).extend(getattr(v0, name))
-    for spec, value in v0.ListFields():
-        if not _move_v0_field(v0.type, spec.name, value, v1, param):
-            notes.append(f"layer {v0.name!r}: field {spec.name!r}")
+    texts: dict[str, str] = {}
+    if v0.type == "hdf5_output" and v0.HasField(param):
+        texts[param] = text_format.MessageToString(v0.hdf5_output_param)
+    for spec, _ in v0.ListFields():
+        holder, name = _place_in_v1(v0.type, spec.name, param)
+        if name is None:
+            unknown.append(UnknownField(v0.name, spec.name))
+        elif name:
+            one = type(v0)()
+            _copy_field(one, v0, spec.name)
+            text = text_format.MessageToString(one).removeprefix(spec.name)
+            texts[holder] = texts.get(holder, "") + f"  {name}{text}"
+    for holder, text in texts.items():
+        # In words, since what they mean in V2 depends on the type.
+        value = f" {{\n{text}}}".encode()
+        v1.raw.add(name=holder, value=value, line=0)
     return v1
 
 
-def _move_v0_field(kind: str, name: str, value: Any, v1: Any, param: str) -> bool:
-    """Moves one field of a V0 layer; False if layers of its type have no such one."""
-    if name in ("name", "type", "blobs", "blobs_lr", "weight_decay"):
-        return True
-    if name in _V0_TRANSFORM:
-        setattr(v1.transform_param, _V0_TRANSFORM[name], value)
-        return True
-    if name == "hdf5_output_param" and kind == "hdf5_output":
-        v1.hdf5_output_param.CopyFrom(value)
-        return True
-    new_name, kinds = _V0_FIELDS.get(name, ("", ""))
-    if kind not in kinds.split():
-        return False
-    target = getattr(v1, param)
-    if name.endswith("filler"):
-        getattr(target, new_name).CopyFrom(value)
-    elif kind == "conv" and name in ("pad", "kernelsize", "stride"):
-        getattr(target, new_name).append(value)
+def _copy_field(target: Any, source: Any, name: str) -> None:
+    value = getattr(source, name)
+    if hasattr(value, "CopyFrom"):
+        getattr(target, name).CopyFrom(value)
     else:
-        setattr(target, new_name, value)
-    return True
+        setattr(target, name, value)
+
+
+def _place_in_v1(kind: str, name: str, param: str) -> tuple[str, str | None]:
+    """Return where a field of a V0 layer is in V1: its message, and its name there.
+
+    The name is empty for what is no parameter, `None` where the type has no such one.
+    """
+    if name in ("name", "type", "blobs", "blobs_lr", "weight_decay"):
+        return "", ""
+    if name in _V0_TRANSFORM:
+        return "transform_param", _V0_TRANSFORM[name]
+    if name == "hdf5_output_param":
+        return "", "" if kind == "hdf5_output" else None
+    new_name, kinds = _V0_FIELDS.get(name, (None, ""))
+    return param, new_name if kind in kinds.split() else None

@@ -26,7 +26,7 @@ class Source:
         self._window, self._start = b"", 0
 
     def error(self, problem: str, offset: int, **place) -> CaffeFormatError:
-        """Returns (does not raise) an error that names the file and the byte."""
+        """Return (does not raise) an error that names the file and the byte."""
         return CaffeFormatError(problem, source=self.name, offset=offset, **place)
 
     def fill(self, view: memoryview, pos: int) -> None:
@@ -44,13 +44,13 @@ class Source:
             done += count
 
     def read(self, pos: int, size: int) -> bytes:
-        """Returns `size` bytes from `pos`."""
+        """Return `size` bytes from `pos`."""
         buffer = bytearray(size)
         self.fill(memoryview(buffer), pos)
         return bytes(buffer)
 
     def varint(self, pos: int, end: int) -> tuple[int, int]:
-        """Returns the varint at `pos` and the position after it."""
+        """Return the varint at `pos` and the position after it."""
         near = pos - self._start
         if not 0 <= near <= len(self._window) - 10:
             self._window = self.read(pos, min(_WINDOW, self.size - pos))
@@ -67,6 +67,22 @@ class Source:
         if end - pos < 10 and shift // 7 == end - pos:
             problem = "Expected a number; received: end of the file or message"
         raise self.error(f"{problem}. The file is damaged; fetch it again", pos)
+
+
+class Bytes(Source):
+    """Bytes at hand, with a file's name and the position they have in it."""
+
+    start = 0
+
+    def __init__(self, data: bytes, name: str | None):
+        self.data, self.name, self.size = data, name, len(data)
+        self._window, self._start = data, 0
+
+    def error(self, problem: str, offset: int, **place) -> CaffeFormatError:
+        return super().error(problem, self.start + offset, **place)
+
+    def fill(self, view: memoryview, pos: int) -> None:
+        view[:] = self.data[pos : pos + len(view)]
 
 
 class Run(NamedTuple):
@@ -91,7 +107,7 @@ class Payload:
         return sum(run.count for run in self.runs)
 
     def read(self, source: Source) -> np.ndarray:
-        """Returns the values as a new flat float32 array."""
+        """Return the values as a new flat float32 array."""
         values = np.empty(self.count, np.float32)
         done = 0
         for run in self.runs:
@@ -122,7 +138,7 @@ def _read_run(source: Source, run: Run, out: np.ndarray) -> None:
 
 
 def encode_varint(value: int) -> bytes:
-    """Returns `value` (not negative) as protobuf's variable-length integer."""
+    """Return `value` (not negative) as protobuf's variable-length integer."""
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)
@@ -130,6 +146,11 @@ def encode_varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
+def encode_tag(number: int, wire: int) -> bytes:
+    """Return the bytes that begin a field."""
+    return encode_varint(number << 3 | wire)
+
+
 def encode_header(number: int, length: int) -> bytes:
-    """Returns the bytes before the content of length-delimited field `number`."""
-    return encode_varint(number << 3 | 2) + encode_varint(length)
+    """Return the bytes before the content of length-delimited field `number`."""
+    return encode_tag(number, 2) + encode_varint(length)

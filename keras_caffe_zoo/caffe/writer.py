@@ -1,4 +1,4 @@
-"""Writes Caffe's files: caffemodels, mean images, prototxts.
+"""Write Caffe's files: caffemodels, mean images, prototxts.
 
 Files appear whole or not at all. Blob values go from the array to the file as they
 are; no Python number is made of any.
@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from google.protobuf.message import EncodeError
 
 from . import schema
-from .blobs import MAX_AXES, expected_blobs
+from .blobs import MAX_AXES
 from .net import Layer, Net
 from .reader import read_net
 from .sniff import PathLike
@@ -34,7 +33,7 @@ Params = Mapping[str, Sequence[np.ndarray]]
 def write_caffemodel(
     path: PathLike, params: Params, net: Net | PathLike | None = None
 ) -> None:
-    """Writes a `.caffemodel` that Caffe 1.0 loads.
+    """Write a `.caffemodel` that Caffe 1.0 loads.
 
     Args:
         path: The file; replaced if it exists.
@@ -57,7 +56,7 @@ def write_caffemodel(
         net = net if isinstance(net, Net) else read_net(net)
         _check_names(net, arrays)
         layers = net.layers
-        head = _serialize(Net(net.name, [], message=net.message).to_message())
+        head = net.head().SerializeToString()
     records = [_record(layer, arrays.get(layer.name, [])) for layer in layers]
     _check_size(len(head) + sum(size for _, size, _ in records))
     with _replacing(path) as file:
@@ -70,7 +69,7 @@ def write_caffemodel(
 
 
 def write_mean(path: PathLike, mean: np.ndarray) -> None:
-    """Writes a mean image as `.binaryproto`.
+    """Write a mean image as `.binaryproto`.
 
     Args:
         path: The file; replaced if it exists.
@@ -91,13 +90,13 @@ def write_mean(path: PathLike, mean: np.ndarray) -> None:
     _check_size(4 * mean.size + 64)
     legacy = dict(zip(("num", "channels", "height", "width"), (1, *shape), strict=True))
     with _replacing(path) as file:
-        file.write(_serialize(schema.BlobProto(**legacy)))
+        file.write(schema.BlobProto(**legacy).SerializeToString())
         file.write(encode_header(_DATA, 4 * mean.size))
         _write_values(file, mean, "the mean")
 
 
 def write_prototxt(path: PathLike, net: Net) -> None:
-    """Writes a net's structure as `.prototxt` (V2, no weights).
+    """Write a net's structure as `.prototxt` (V2, no weights).
 
     Args:
         path: The file; replaced if it exists.
@@ -110,7 +109,7 @@ def write_prototxt(path: PathLike, net: Net) -> None:
 
 @contextmanager
 def _replacing(path: PathLike) -> Iterator[BinaryIO]:
-    """Opens a file beside `path` that takes its place when all is written."""
+    """Open a file beside `path` that takes its place when all is written."""
     path = Path(path)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -153,10 +152,8 @@ def _check_array(what: str, blob: np.ndarray) -> np.ndarray:
 def _check_names(net: Net, arrays: dict[str, list]) -> None:
     missing, wrong, seen = [], [], Counter()
     for layer in net.layers:
-        received, expected = (
-            len(arrays.get(layer.name, ())),
-            expected_blobs(layer.to_message()),
-        )
+        received, axes = len(arrays.get(layer.name, ())), layer.blob_axes
+        expected = None if axes is None else len(axes)
         seen[layer.name] += bool(received if expected is None else expected)
         if expected and not received:
             missing.append(layer.name)
@@ -179,16 +176,9 @@ def _check_names(net: Net, arrays: dict[str, list]) -> None:
         )
 
 
-def _serialize(message: Any) -> bytes:
-    try:
-        return message.SerializeToString()
-    except EncodeError as error:
-        raise ValueError(f"Expected a complete message; received: {error}") from None
-
-
 def _record(layer: Layer, blobs: list[np.ndarray]) -> tuple[bytes, int, list]:
-    """Returns a layer's first bytes, its size in all, and its blobs with headers."""
-    structure = _serialize(layer.to_message())
+    """Return a layer's first bytes, its size in all, and its blobs with headers."""
+    structure = layer.to_bytes()
     parts = [(_blob_header(blob), blob) for blob in blobs]
     body = len(structure) + sum(len(head) + 4 * blob.size for head, blob in parts)
     header = encode_header(_LAYER, body) + structure
@@ -196,10 +186,10 @@ def _record(layer: Layer, blobs: list[np.ndarray]) -> tuple[bytes, int, list]:
 
 
 def _blob_header(blob: np.ndarray) -> bytes:
-    """Returns the bytes of a BlobProto field up to its values."""
+    """Return the bytes of a BlobProto field up to its values."""
     shape = b""
     if blob.ndim:  # Caffe writes no shape for a blob without axes
-        shape = _serialize(schema.BlobShape(dim=blob.shape))
+        shape = schema.BlobShape(dim=blob.shape).SerializeToString()
         shape = encode_header(_SHAPE, len(shape)) + shape
     head = shape + encode_header(_DATA, 4 * blob.size)
     return encode_header(_BLOBS, len(head) + 4 * blob.size) + head

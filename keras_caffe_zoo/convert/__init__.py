@@ -2,10 +2,10 @@
 
 from keras_caffe_zoo.convert.compare import Comparison, compare
 from keras_caffe_zoo.convert.exporter import to_caffe
-from keras_caffe_zoo.convert.graph import supported_layers
 from keras_caffe_zoo.convert.importer import from_caffe
 from keras_caffe_zoo.convert.params import caffe_params, set_caffe_params
 from keras_caffe_zoo.convert.summary import inspect_file
+from keras_caffe_zoo.rules.registry import supported_layers
 
 __all__ = [
     "Comparison",

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_caffe_zoo.convert.layout import blob_from_tensor, tensor_from_blob
 from keras_caffe_zoo.convert.model import blob_tensor
-from keras_caffe_zoo.convert.names import caffe_name
+from keras_caffe_zoo.rules.layout import blob_from_tensor, tensor_from_blob
+from keras_caffe_zoo.rules.names import caffe_name
 
 _SPLIT_COPY = re.compile(r"_split_\d+$")
 _PREFIX = "blob/"  # what pycaffe scripts like to put before the names

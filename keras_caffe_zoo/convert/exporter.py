@@ -6,28 +6,16 @@ from collections.abc import Mapping
 
 import keras
 import numpy as np
-from keras import ops
 
-from keras_caffe_zoo.caffe import Layer, Net, schema, write_caffemodel, write_prototxt
-from keras_caffe_zoo.convert import encoders  # noqa: F401  fills the table
-from keras_caffe_zoo.convert.encode import Target, encoder_of
-from keras_caffe_zoo.convert.names import caffe_name
-from keras_caffe_zoo.convert.params import codec
+from keras_caffe_zoo.caffe import Layer, Net, write_caffemodel, write_prototxt
 from keras_caffe_zoo.convert.walk import calls
-from keras_caffe_zoo.layers import CaffeBatchNorm, CaffeSilence, _blobs
+from keras_caffe_zoo.layers import _blobs
+from keras_caffe_zoo.rules.data import input_layer
+from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.registry import rule_for, traits_of
+from keras_caffe_zoo.rules.target import Target
 
 PathLike = str | os.PathLike
-
-# What Caffe's nets do in place, in the blob that they read.
-_IN_PLACE = (
-    CaffeBatchNorm,
-    keras.layers.Dropout,
-    keras.layers.ELU,
-    keras.layers.LeakyReLU,
-    keras.layers.PReLU,
-    keras.layers.ReLU,
-)
-_ONE_TO_ONE = (keras.layers.Activation, keras.layers.Dropout, keras.layers.ReLU)
 
 
 def to_caffe(
@@ -150,16 +138,18 @@ class _Writer:
 
         So it is of what Caffe does in place, if nobody else reads the blob.
         """
-        if isinstance(call.layer, CaffeSilence):
+        rule = rule_for(call.layer)
+        if rule.role == "silence":
             return True
-        if not isinstance(call.layer, _IN_PLACE):
+        if not rule.in_place:
             return False
         (tensor,) = call.inputs
         made_by = tensor._keras_history.operation
         return (
             len(self.readers[id(tensor)]) == 1
             and not any(tensor is output for output in self.model.outputs)
-            and not isinstance(made_by, keras.layers.InputLayer | keras.layers.Flatten)
+            and rule_for(made_by).role != "input"
+            and not _flattens(made_by)
         )
 
     def _repeat(self, call) -> str:
@@ -170,10 +160,11 @@ class _Writer:
 
     def _add(self, call) -> None:
         layer = call.layer
-        if isinstance(layer, keras.layers.InputLayer):
+        rule = rule_for(layer)
+        if rule.role == "input":
             self.layers.append(self._input(call))
             return
-        if isinstance(layer, keras.layers.Flatten):
+        if _flattens(layer):
             self._pass_on(call)
             return
         target = Target(
@@ -183,11 +174,9 @@ class _Writer:
             [self.blobs[id(tensor)] for tensor in call.inputs],
             [self.blobs[id(tensor)] for tensor in call.outputs],
             name=caffe_name(layer.name) + self._repeat(call),
+            rule=rule,
         )
-        encode = encoder_of(layer)
-        if encode is None:
-            raise target.error("Caffe has no such layer")
-        encode(target)
+        rule.encode(target)
         self._give_params(target)
         self.layers += target.layers
 
@@ -200,19 +189,15 @@ class _Writer:
                 f"Expected the size of input '{tensor.name}', which Caffe's files must "
                 f"tell; received shape {shape}. Pass input_shape=…"
             )
-        blob = {"shape": [{"dim": _blobs.caffe_shape(sizes)}]}
-        message = schema.LayerParameter(input_param=blob)
-        layer = Layer(self.blobs[id(tensor)], "Input", [], [], message)
-        layer.tops = [self.blobs[id(tensor)]]
-        layer.message = layer.to_message()
-        return layer
+        blob = self.blobs[id(tensor)]
+        return input_layer(blob, [blob], [_blobs.caffe_shape(sizes)])
 
     def _pass_on(self, call) -> None:
         """Leave a Flatten out: an InnerProduct flattens by itself, in Caffe's order."""
         (source,), (tensor,) = call.inputs, call.outputs
         for reader in self._readers_behind(tensor):
             if (
-                not isinstance(reader.layer, keras.layers.Dense)
+                not self._is_inner_product(reader)
                 and max(source.shape[1:-1], default=1) != 1
             ):
                 raise ValueError(
@@ -224,10 +209,24 @@ class _Writer:
 
     def _readers_behind(self, tensor):
         for reader in self.readers.get(id(tensor), []):
-            if isinstance(reader.layer, _ONE_TO_ONE):
+            if self._stays_flat(reader):
                 yield from self._readers_behind(reader.outputs[0])
             else:
                 yield reader
+
+    @staticmethod
+    def _is_inner_product(call) -> bool:
+        """Tell whether a call reads a vector by a kernel whose rows can be ordered."""
+        flat = len(call.inputs[0].shape) == 2
+        return flat and traits_of(call.layer).outputs == "units"
+
+    @staticmethod
+    def _stays_flat(call) -> bool:
+        """Tell whether a call's values stand as those it reads, one for one."""
+        alone = len(call.inputs) == 1 and not call.layer.weights
+        traits = traits_of(call.layer)
+        by_value = (traits.places, traits.order) == ("kept", "kept")
+        return alone and by_value and traits.activation != "softmax"
 
     def _shared_weights(self) -> dict[int, str]:
         """Return a name for each variable that several calls use."""
@@ -246,31 +245,13 @@ class _Writer:
         weights = target.layer.weights
         if all(weight.dtype == "uint32" for weight in weights):
             return  # none, or the state of a dropout's random numbers
-        self.params |= _layer_params(target.layer, target.name)
+        self.params |= target.rule.params(target.layer, target.name)
         names = [self.owners.get(id(weight), "") for weight in weights]
         if any(names):  # by which Caffe's layers share their parameters
             for name in names:
                 target.layers[0].message.param.add(name=name)
 
 
-def _layer_params(layer: keras.Layer, name: str) -> dict[str, list[np.ndarray]]:
-    """Return the blobs of the Caffe layers that stand for a Keras layer, by name."""
-    if isinstance(layer, keras.layers.BatchNormalization):
-        return _batch_norm_params(layer, name)
-    weights = [ops.convert_to_numpy(w).astype("float32") for w in layer.weights]
-    return {name: codec(layer).encode(layer, weights)}
-
-
-def _batch_norm_params(layer, name: str) -> dict[str, list[np.ndarray]]:
-    """Return the blobs of BatchNorm, and of the Scale that follows it."""
-    mean, variance = (
-        ops.convert_to_numpy(value).astype("float32")
-        for value in (layer.moving_mean, layer.moving_variance)
-    )
-    factor = np.ones_like(mean) if layer.gamma is None else layer.gamma
-    offset = np.zeros_like(mean) if layer.beta is None else layer.beta
-    scale = [ops.convert_to_numpy(v).astype("float32") for v in (factor, offset)]
-    return {
-        name: [mean, variance, np.ones(1, "float32")],
-        f"{name}_scale": scale,
-    }
+def _flattens(layer: keras.Layer) -> bool:
+    """Tell whether a layer flattens in Keras' order, which Caffe has no layer for."""
+    return traits_of(layer).order == "flattened"

@@ -1,246 +1,287 @@
-"""The table of layer types, and what a handler is given to work with.
+"""One walk through a Caffe net that makes a Keras graph."""
 
-A handler is one small function for one type of Caffe layer:
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
-    @handles("Dropout")
-    def dropout(node, x):
-        return CaffeDropout(node.param.dropout_ratio, name=node.name)(x)
+import keras
 
-It gets a `Node` and one tensor for each bottom, and returns one for each top. Tensors
-of 4-D blobs are channels last, all others in Caffe's order of axes. The Keras layer
-that makes the (last) top is named `node.name`; others are named by `node.aux`. A
-handler of a type with parameters says the shapes of Caffe's blobs (`node.learns`)
-before it makes the layer, and gives the layer no values.
-"""
+from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
+from keras_caffe_zoo.convert.model import CaffeModel
+from keras_caffe_zoo.layers import CaffeSilence
+from keras_caffe_zoo.rules.names import keras_name
+from keras_caffe_zoo.rules.node import Budget, NeedsBatch, Node, unused
+from keras_caffe_zoo.rules.registry import rule_of
+from keras_caffe_zoo.rules.rule import Rule
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-from keras_caffe_zoo.caffe import CaffeFormatError, Layer
-from keras_caffe_zoo.convert.names import conv_name, keras_name
-from keras_caffe_zoo.layers import _blobs
-
-MAX_PARAM_BYTES = 2 << 30  # of a net; protobuf cannot hold more either
-
-HANDLERS: dict[str, Callable] = {}
-ENDS: dict[str, "Ends"] = {}
-
-# Layers whose parameters are not in a message of their own name.
-_PARAM_FIELDS = {
-    "Deconvolution": "convolution_param",
-    "Im2col": "convolution_param",
-    "LSTM": "recurrent_param",
-    "RNN": "recurrent_param",
-}
+Custom = Mapping[str, Rule | Callable]
 
 
-class Ends(NamedTuple):
-    """How many bottoms and tops a type may have, (least, most); most may be None."""
-
-    bottoms: tuple[int, int | None]
-    tops: tuple[int, int | None]
-
-
-class NeedsBatch(Exception):
-    """A layer needs to know the number of items that the prototxt declares."""
-
-
-def handles(*types: str, bottoms=(1, 1), tops=(1, 1)):
-    """Register a function as the handler of Caffe layer types.
+class GraphBuilder:
+    """Makes a Keras model of a net, layer by layer, blob by blob.
 
     Args:
-        *types: Caffe's names of the types.
-        bottoms: Least and largest number of bottoms; `None` for any.
-        tops: Likewise.
-    """
-
-    def register(function):
-        HANDLERS.update(dict.fromkeys(types, function))
-        ENDS.update(dict.fromkeys(types, Ends(bottoms, tops)))
-        return function
-
-    return register
-
-
-def supported_layers() -> list[str]:
-    """Return the types of Caffe layers that `from_caffe` imports, sorted.
-
-    Besides these, data and loss layers are replaced or left out.
-    """
-    from keras_caffe_zoo.convert import handlers  # noqa: F401  fills the table
-
-    return sorted(HANDLERS)
-
-
-@dataclass
-class Budget:
-    """What the parameters of a net may take, and have taken, in bytes."""
-
-    most: int = MAX_PARAM_BYTES
-    taken: int = 0
-
-
-@dataclass
-class Node:
-    """One Caffe layer on its way into a Keras graph.
+        net: A net that predicts, of types that there are rules for.
+        shapes: Shape of each data blob in Caffe's order of axes.
+        custom: The caller's own rules, or functions, by type.
+        windows: Turn inner products into convolutions of these windows.
+        blobs: Parameters of each layer, by its position in the net.
+        fixed: Whether to fix the number of items to the prototxt's.
+        phase: `"TEST"` or `"TRAIN"`.
 
     Attributes:
-        layer: The Caffe layer.
-        source: The prototxt's name, for errors.
-        phase: `"TEST"` or `"TRAIN"`.
-        fully_convolutional: Whether inner products become convolutions.
-        windows: Height and width of the blob that each inner product flattens, by
-            layer name; for `fully_convolutional`.
-        suffix: Makes the Keras name unique where Caffe's is not.
-        blobs: The layer's parameters, `None` if no caffemodel was given.
-        anchor: The net's first input, for layers that read none.
-        used: Names that no other Keras layer may take.
-        budget: Bounds the parameters of the net.
-        shapes: Shapes of the layer's blobs in Caffe, once `learns` was told.
+        nodes: The layers with parameters and the Keras layers that hold them.
     """
 
-    layer: Layer
-    source: str
-    phase: str = "TEST"
-    fully_convolutional: bool = False
-    windows: dict[str, tuple[int, int]] = field(default_factory=dict)
-    suffix: str = ""
-    blobs: list | None = None
-    anchor: Any = None
-    used: set[str] = field(default_factory=set)
-    budget: Budget = field(default_factory=Budget)
-    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    def __init__(
+        self,
+        net: Net,
+        shapes: Mapping[str, tuple],
+        custom: Custom,
+        windows: Mapping[str, tuple[int, int]] | None = None,
+        blobs: Mapping[int, list] | None = None,
+        fixed: bool = False,
+        phase: str = "TEST",
+    ):
+        self.net, self.shapes, self.custom = net, shapes, custom
+        self.fully_convolutional = windows is not None
+        self._windows = dict(windows or {})
+        self._blobs, self._fixed, self._phase = blobs, fixed, phase
+        self.inputs = []
+        self.blobs = {}  # name -> tensor that holds it now
+        self.places = {}  # name -> [Keras layer, output index]
+        self.unread = {}  # the blobs that no layer has read yet, in order
+        self.nodes: list[tuple[Node, keras.Layer]] = []
+        self._silenced = []
+        self._owners = {}  # name of a shared parameter -> (Keras layer, index)
+        self._ties = []
+        self._budget = Budget()
+        self._reserved = {keras_name(layer.name) for layer in net.layers}
+        self._used = set(self._reserved)
+        self._seen = Counter()
+        self._stands_in = False
 
-    @property
-    def name(self) -> str:
-        """The Keras layer's name."""
-        return keras_name(self.layer.name) + self.suffix
+    def model(self, ends: Sequence[str] | None = None) -> keras.Model:
+        """Return the Keras model of the whole net.
 
-    @property
-    def conv_name(self) -> str:
-        """The Keras layer's name if it became a convolution."""
-        return conv_name(keras_name(self.layer.name)) + self.suffix
+        Args:
+            ends: The blobs to end with; those that no layer reads if not given.
+        """
+        self._add_inputs()
+        for at, layer in enumerate(self.net.layers):
+            self._add(at, layer)
+        outputs = self._outputs() if ends is None else self._ends(ends)
+        if len(outputs) == 1:
+            (outputs,) = outputs.values()
+        inputs = self.inputs[0] if len(self.inputs) == 1 else self.inputs
+        model = CaffeModel(inputs, outputs, name=keras_name(self.net.name or "net"))
+        kept = {layer.name for layer in model.layers}
+        places = {k: place for k, place in self.places.items() if place[0] in kept}
+        model.remember(places, [t for t in self._ties if {t[0], t[2]} <= kept])
+        return model
 
-    def aux(self, purpose: str) -> str:
-        """Return a name for a Keras layer that Caffe does not have."""
-        name = unused(f"{self.name}_{purpose}", self.used)
-        self.used.add(name)
-        return name
+    def _ends(self, blobs: Sequence[str]) -> dict:
+        missing = [blob for blob in blobs if blob not in self.blobs]
+        if missing:
+            raise CaffeFormatError(
+                "Expected losses of blobs that layers write; received losses of: "
+                f"{missing}",
+                source=self.net.source,
+            )
+        return {blob: self.blobs[blob] for blob in blobs}
 
-    @property
-    def param(self) -> Any:
-        """The layer's own parameters, `convolution_param` and the like."""
-        return getattr(self.layer.message, _param_field(self.layer.type))
+    def _outputs(self) -> dict:
+        outputs = {name: self.blobs[name] for name in self.unread}
+        if not outputs:
+            raise CaffeFormatError(
+                "Expected a blob that no layer reads, for an output; received none",
+                source=self.net.source,
+            )
+        for node, tensors in self._silenced:
+            name, tensor = next(iter(outputs.items()))
+            outputs[name] = CaffeSilence(name=node.name)([tensor, *tensors])
+        return outputs
 
-    @property
-    def shares(self) -> bool:
-        """Whether a parameter has a name, by which another layer may share it."""
-        return any(spec.name for spec in self.layer.message.param)
+    def windows(self) -> dict[str, tuple[int, int]]:
+        """Return the height and width of the blobs that inner products flatten.
 
-    def error(self, problem: str, name: str | None = None) -> CaffeFormatError:
-        """Return an error that names the file, the layer, its type and a field."""
-        problem = f"({self.layer.type}) {problem}"
-        return CaffeFormatError(
-            problem, source=self.source, layer=self.layer.name, field=name
+        Their own outputs are flat stand-ins: no dense layer is made.
+        """
+        self._stands_in = True
+        self._add_inputs()
+        for at, layer in enumerate(self.net.layers):
+            self._add(at, layer)
+        return self._windows
+
+    def _add_inputs(self) -> None:
+        for layer in self.net.layers:
+            if self._is_input(layer):
+                node = self._node(0, layer)
+                self._check_ends(node)
+                for blob in layer.tops:
+                    self._add_input(node, blob)
+        if not self.inputs:
+            raise CaffeFormatError(
+                "Expected a net with data: an Input or data layer, or `input` with "
+                "`input_dim` or `input_shape`; received none",
+                source=self.net.source,
+            )
+
+    def _add_input(self, node: Node, blob: str) -> None:
+        items, *sizes = self.shapes[blob] or (None,)
+        if len(sizes) == 3:
+            sizes = [*sizes[1:], sizes[0]]
+        if self._fixed and items is None:
+            raise node.error(
+                "Expected a known number of items: a layer of the net mixes them; "
+                f"received none for the blob {blob!r}"
+            )
+        name = keras_name(blob)
+        if name in self._used - self._reserved:
+            name = unused(name, self._used)
+        self._used.add(name)
+        batch = items if self._fixed else None
+        tensor = keras.Input(batch_shape=(batch, *sizes), name=name)
+        self.inputs.append(tensor)
+        self._write(node, blob, tensor)
+
+    def _rule(self, layer: Layer) -> Rule | None:
+        """Return the rule that builds a layer; `None` if a function does."""
+        found = self.custom.get(layer.type, rule_of(layer.type))
+        return found if isinstance(found, Rule) else None
+
+    def _is_input(self, layer: Layer) -> bool:
+        rule = self._rule(layer)
+        return rule is not None and rule.role == "input"
+
+    def _node(self, at: int, layer: Layer) -> Node:
+        return Node(
+            layer,
+            self.net.source,
+            phase=self._phase,
+            fully_convolutional=self.fully_convolutional,
+            windows=self._windows,
+            blobs=None if self._blobs is None else self._blobs.get(at, []),
+            anchor=self.inputs[0] if self.inputs else None,
+            used=self._used,
+            budget=self._budget,
+            rule=self._rule(layer),
         )
 
-    def axis(self, axis: int, rank: int, name: str = "axis") -> int:
-        """Return the Keras axis of a Caffe axis, of a blob with `rank` axes.
+    def _named(self, node: Node) -> Node:
+        """Give a node a name that no other layer has."""
+        name = node.name
+        taken = name in self._seen or name in {x.name for x in self.inputs}
+        if taken:
+            node.suffix = unused(name, self._used)[len(name) :]
+        self._seen[name] += 1
+        self._used.add(node.name)
+        self._used.add(node.conv_name)
+        return node
 
-        Raises:
-            CaffeFormatError: If the blob has no such axis.
-        """
-        return _blobs.keras_axis(self.caffe_axis(axis, rank, name), rank)
-
-    def caffe_axis(self, axis: int, rank: int, name: str = "axis") -> int:
-        """Return an axis of a blob with `rank` axes counted from 0, in Caffe's order.
-
-        Raises:
-            CaffeFormatError: If the blob has no such axis.
-        """
-        if not -rank <= axis < rank:
-            raise self.error(
-                f"Expected an axis of a blob with {rank} axes; received: {axis}", name
+    def _add(self, at: int, layer: Layer) -> None:
+        if self._is_input(layer):
+            return
+        node = self._named(self._node(at, layer))
+        if node.rule is not None:
+            self._check_ends(node)
+        bottoms = [self._read(node, blob) for blob in layer.bottoms]
+        tensors = self._tops(node, bottoms)
+        if len(tensors) != len(layer.tops):
+            raise node.error(
+                f"Expected {len(tensors)} tops; received: {len(layer.tops)}", "top"
             )
-        return axis % rank
-
-    def whole_batch(self, *tensors) -> None:
-        """Ask that the number of items be known: the layer mixes them.
-
-        Raises:
-            NeedsBatch: If it is not; the net is then built with the prototxt's.
-        """
-        if any(len(x.shape) and x.shape[0] is None for x in tensors):
-            raise NeedsBatch
-
-    def count(self, value: int, name: str) -> int:
-        """Return `value`, a number of outputs or the like, if it is positive."""
-        if value < 1:
-            raise self.error(f"Expected a positive number; received: {value}", name)
-        return value
-
-    def learns(self, *shapes: Sequence[int]) -> None:
-        """Say the shapes of the layer's parameters in Caffe, before they are made.
-
-        Raises:
-            CaffeFormatError: If they are not the caffemodel's, or too large.
-        """
-        self.shapes = [tuple(int(size) for size in shape) for shape in shapes]
-        if self.blobs:
-            self._check_blobs()
-        self.budget.taken += 4 * sum(map(math.prod, self.shapes))
-        if self.budget.taken > self.budget.most:
-            raise self.error(
-                f"Expected parameters of at most {self.budget.most / 2**30:g} GiB in "
-                f"all; received {self.budget.taken / 2**30:.1f} GiB up to this layer, "
-                f"whose own have the shapes {self.shapes}"
+        for blob, tensor in zip(layer.tops, tensors, strict=True):
+            self._write(node, blob, tensor)
+        if node.rule is not None and node.rule.role == "silence":
+            self._silenced.append((node, bottoms))
+        if node.shapes:
+            self._learn(node, tensors[0])
+        elif node.blobs and not self._stands_in:
+            raise node.error(
+                "The caffemodel has parameters of this layer, of the shapes "
+                f"{[blob.shape for blob in node.blobs]}; what builds it takes none. "
+                "Say their shapes with node.learns(…) before the layer is made"
             )
 
-    def _check_blobs(self) -> None:
-        found = [tuple(blob.shape) for blob in self.blobs]
-        if len(found) != len(self.shapes) or not all(map(_fits, found, self.shapes)):
-            raise self.error(
-                f"Expected parameters of the shapes {self.shapes} in the caffemodel; "
-                f"received: {found}. It is not this net's"
+    def _tops(self, node: Node, bottoms: list) -> list:
+        """Return the tensors of a layer's tops."""
+        rule = node.rule
+        build = self.custom[node.layer.type] if rule is None else rule.build
+        if self._stands_in:
+            build = getattr(rule, "stand_in", build)
+        try:
+            tensors = build(node, *bottoms)
+        except (CaffeFormatError, NeedsBatch):
+            raise
+        except Exception as error:
+            # Whatever Keras says of a layer's arguments and inputs is said of the file.
+            if node.layer.type in self.custom:
+                raise
+            raise node.error(_said(error)) from error
+        return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
+
+    def _learn(self, node: Node, tensor) -> None:
+        """Note which Keras layer has a node's parameters, and which are shared."""
+        layer = tensor._keras_history.operation
+        if isinstance(layer, keras.layers.Identity):
+            layer = layer.input._keras_history.operation
+        self.nodes.append((node, layer))
+        for i, spec in enumerate(node.layer.message.param):
+            if not spec.name or i >= len(node.shapes):
+                continue
+            owner, index = self._owners.setdefault(spec.name, (layer, i))
+            if owner is not layer or index != i:
+                self._tie(node, layer, i, owner, index, spec.name)
+
+    def _tie(self, node, layer, i, owner, index, name) -> None:
+        ours, theirs = layer.weights[i], owner.weights[index]
+        if tuple(ours.shape) != tuple(theirs.shape) or type(layer) is not type(owner):
+            raise node.error(
+                f"Expected the shape of '{owner.name}' for the shared parameter "
+                f"{name!r}, {tuple(theirs.shape)} in a {type(owner).__name__}; "
+                f"received: {tuple(ours.shape)} in a {type(layer).__name__}",
+                "param",
             )
+        self._ties.append([layer.name, i, owner.name, index])
+
+    def _check_ends(self, node: Node) -> None:
+        for what, blobs in (("bottom", node.layer.bottoms), ("top", node.layer.tops)):
+            least, most = getattr(node.rule, f"{what}s")
+            if not least <= len(blobs) <= (len(blobs) if most is None else most):
+                upto = "any number" if most is None else most
+                wanted = least if least == most else f"{least} to {upto}"
+                raise node.error(
+                    f"Expected {wanted} {what}s; received: {len(blobs)}", what
+                )
+
+    def _read(self, node: Node, blob: str):
+        if blob not in self.blobs:
+            raise node.error(
+                "Expected the name of a blob that a layer before it writes; received: "
+                f"{blob!r}",
+                "bottom",
+            )
+        self.unread.pop(blob, None)
+        return self.blobs[blob]
+
+    def _write(self, node: Node, blob: str, tensor) -> None:
+        tops, bottoms = node.layer.tops, node.layer.bottoms
+        at = tops.index(blob)
+        in_place = at < len(bottoms) and bottoms[at] == blob
+        if (blob in self.blobs and not in_place) or tops.count(blob) > 1:
+            raise node.error(
+                f"Expected a top that no other layer writes; received: {blob!r}", "top"
+            )
+        self.blobs[blob] = tensor
+        history = tensor._keras_history
+        self.places[blob] = [history.operation.name, history.tensor_index]
+        self.unread.pop(blob, None)
+        self.unread[blob] = True
 
 
-def _fits(found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Tell whether a blob is a parameter, or its convolutional or dense twin."""
-    if _trimmed(found) == _trimmed(wanted):
-        return True
-    twins = {len(found), len(wanted)} == {2, 4} and found[0] == wanted[0]
-    return twins and math.prod(found) == math.prod(wanted)
-
-
-def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    while shape and shape[0] == 1:
-        shape = shape[1:]
-    return shape
-
-
-def _param_field(kind: str) -> str:
-    if kind in _PARAM_FIELDS:
-        return _PARAM_FIELDS[kind]
-    stem = kind.lower()
-    for descriptor in Layer("", kind).message.DESCRIPTOR.fields:
-        if descriptor.name.replace("_", "") == f"{stem}param":
-            _PARAM_FIELDS[kind] = descriptor.name
-            return descriptor.name
-    raise AttributeError(f"Caffe has no parameters for layers of type {kind}.")
-
-
-def unused(name: str, used) -> str:
-    """Return `name`, or the first of `name_1`, `name_2`, … that is not in `used`."""
-    found, number = name, 0
-    while found in used:
-        number += 1
-        found = f"{name}_{number}"
-    return found
-
-
-def caffe_shape(tensor) -> tuple[int | None, ...]:
-    """Return a tensor's shape in Caffe's order of axes."""
-    return _blobs.caffe_shape(tensor.shape)
+def _said(error: Exception) -> str:
+    """Return what an error says, without what Keras puts around it."""
+    text = str(error) or type(error).__name__
+    bold = re.search("\x1b\\[1m(.*?)\x1b\\[0m", text, re.S)
+    return " ".join((bold[1] if bold else text).split()).removesuffix(".")

@@ -1,25 +1,22 @@
 """From a prototxt and a caffemodel to a Keras model."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import keras
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
-from keras_caffe_zoo.convert.builder import Builder
-from keras_caffe_zoo.convert.fillers import fill
-from keras_caffe_zoo.convert.graph import HANDLERS, NeedsBatch
+from keras_caffe_zoo.convert.deploy import DeployNet, deploy_net
+from keras_caffe_zoo.convert.filling import fill
+from keras_caffe_zoo.convert.graph import Custom, GraphBuilder
 from keras_caffe_zoo.convert.loading import blobs_by_position, load
-from keras_caffe_zoo.convert.prediction import Prediction, predicting
 from keras_caffe_zoo.convert.unknown import check_unknown_fields
+from keras_caffe_zoo.rules.node import NeedsBatch
+from keras_caffe_zoo.rules.registry import as_rule, know_layers, rule_of
+from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
-
-_WHY_NOT = {
-    "Filter": "the size of its tops depends on the data",
-    "Python": "its code is not in the file",
-}
 
 
 def from_caffe(
@@ -27,9 +24,11 @@ def from_caffe(
     caffemodel: PathLike | None = None,
     *,
     phase: str = "TEST",
+    level: int = 0,
+    stages: Collection[str] = (),
     input_shape: tuple | Mapping[str, tuple] | None = None,
     fully_convolutional: bool = False,
-    custom_layers: Mapping[str, Callable] | None = None,
+    custom_layers: Mapping[str, Rule | type[Rule] | Callable] | None = None,
 ) -> keras.Model:
     """Build a Keras model that computes what a Caffe net computes.
 
@@ -44,14 +43,17 @@ def from_caffe(
             filler start as Keras' own: Caffe would make them 0.
         phase: `"TEST"` or `"TRAIN"`: which of the layers with include and exclude
             rules are built. A TRAIN net's BatchNorm takes the batch's statistics.
+        level: What `min_level` and `max_level` of such rules are compared with.
+        stages: What their `stage` and `not_stage` are looked for in.
         input_shape: Shape of one item of the data blob in Keras layout, `(H, W, C)`
             for images; H and W may be None. A mapping by blob name where there are
-            several. The prototxt's own if not given.
+            several. The prototxt's own if not given. A layer of an unknown type that
+            reads nothing (a Python layer with the data) is data if it is given.
         fully_convolutional: Turn inner products on images into convolutions with the
             window that they have at the prototxt's own size.
-        custom_layers: Handlers for layer types, also for such as the net would have
-            anyway: a function of a `Node` and one Keras tensor for each bottom, which
-            returns one for each top. 4-D blobs are channels last.
+        custom_layers: For layer types of your own, also for such as the net would have
+            anyway, a `Rule`, or a function of a `Node` and one Keras tensor for each
+            bottom, which returns one for each top. 4-D blobs are channels last.
 
     Returns:
         A `keras.Model` whose inputs are the data blobs and whose outputs are the
@@ -67,10 +69,10 @@ def from_caffe(
         ValueError: If `phase`, `input_shape` or `custom_layers` is not as above.
         OSError: If a file cannot be read.
     """
-    custom = dict(custom_layers or {})
-    net = read_prototxt(prototxt).fold_splits().filter(phase)
+    custom = _checked_custom(custom_layers or {})
+    net = read_prototxt(prototxt).fold_splits().filter(phase, level, stages)
     trained = None if caffemodel is None else read_net(caffemodel)
-    part = predicting(net, trained, custom)
+    part = deploy_net(net, trained, custom, given=_given_blobs(net, input_shape))
     check_unknown_fields(net, part.changed, custom)
     blobs = None if trained is None else blobs_by_position(part.net, trained)
     builder, model = build_net(
@@ -88,23 +90,48 @@ def from_caffe(
     return model
 
 
+def _checked_custom(custom_layers: Mapping) -> dict[str, Rule | Callable]:
+    custom = {}
+    for type_, given in custom_layers.items():
+        if isinstance(given, Rule) or (
+            isinstance(given, type) and issubclass(given, Rule)
+        ):
+            custom[type_] = as_rule(given)
+            know_layers(custom[type_])
+        elif callable(given):
+            custom[type_] = given
+        else:
+            raise ValueError(
+                "Expected `custom_layers` of rules or functions; received: "
+                f"{type_!r}: {given!r}."
+            )
+    return custom
+
+
+def _given_blobs(net: Net, input_shape) -> Collection[str]:
+    """Return the blobs whose shapes are given; one shape may be any data layer's."""
+    if input_shape is None or isinstance(input_shape, Mapping):
+        return input_shape or ()
+    return [layer.tops[0] for layer in net.layers if layer.tops and not layer.bottoms]
+
+
 def build_net(
-    part: Prediction,
+    part: DeployNet,
     input_shape=None,
     *,
     fully_convolutional=False,
-    custom: Mapping[str, Callable] = MappingProxyType({}),
+    custom: Custom = MappingProxyType({}),
     blobs: Mapping[int, list] | None = None,
     phase: str = "TEST",
     outputs: Sequence[str] | None = None,
-) -> tuple[Builder, keras.Model]:
+) -> tuple[GraphBuilder, keras.Model]:
     """Build a Keras model of a net that predicts.
 
     Args:
         part: The net.
         input_shape: As in `from_caffe`.
         fully_convolutional: As in `from_caffe`.
-        custom: The caller's own handlers by type.
+        custom: The caller's own rules, or functions, by type.
         blobs: Parameters of each layer by its position, for their shapes.
         phase: `"TEST"` or `"TRAIN"`.
         outputs: The blobs that the model ends with; those that no layer reads if not
@@ -131,8 +158,11 @@ def _build(part, shapes, fully_convolutional, custom, blobs, phase, outputs):
             windows = None
             if fully_convolutional:
                 options = {"fixed": fixed, "phase": phase}
-                windows = Builder(part.net, part.inputs, custom, **options).windows()
-            builder = Builder(part.net, shapes, custom, windows, blobs, fixed, phase)
+                builder = GraphBuilder(part.net, part.inputs, custom, **options)
+                windows = builder.windows()
+            builder = GraphBuilder(
+                part.net, shapes, custom, windows, blobs, fixed, phase
+            )
             return builder, builder.model(outputs)
         except NeedsBatch:
             if fixed:
@@ -145,23 +175,35 @@ def _build(part, shapes, fully_convolutional, custom, blobs, phase, outputs):
 
 
 def _check_types(net: Net, custom: Mapping) -> None:
-    known = {*HANDLERS, *custom}
-    unknown = [
-        f"'{layer.name}' ({layer.type}"
-        + (f": {_WHY_NOT[layer.type]})" if layer.type in _WHY_NOT else ")")
-        for layer in net.layers
-        if layer.type not in known
-    ]
-    if unknown:
-        raise CaffeFormatError(
-            f"Expected layers of the types {sorted(HANDLERS)}; received also: "
-            f"{', '.join(unknown)}. Import them with from_caffe(…, custom_layers="
-            "{type: function})",
-            source=net.source,
-        )
+    unknown = {}
+    for layer in net.layers:
+        rule = rule_of(layer.type)
+        if layer.type not in custom and (rule is None or rule.refused):
+            unknown.setdefault(layer.type, []).append(layer)
+    if not unknown:
+        return
+    said = [_why_not(type_, layers) for type_, layers in unknown.items()]
+    raise CaffeFormatError(
+        f"No rule for layers of the type{'s' * (len(said) > 1)} {'; '.join(said)}. "
+        "Give one: from_caffe(…, custom_layers={type: rule or function}). "
+        "keras_caffe_zoo.supported_layers() lists the types that there are rules for",
+        source=net.source,
+    )
 
 
-def _check_inputs(part: Prediction, source: str) -> None:
+def _why_not(type_: str, layers: list) -> str:
+    """Return a type that cannot be built, its first layers, and why."""
+    names = ", ".join(f"'{layer.name}'" for layer in layers[:3])
+    more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
+    rule = rule_of(type_)
+    why = f": {rule.refused}" if rule else ""
+    data = [layer for layer in layers if layer.tops and not layer.bottoms]
+    if data:
+        why += f"; if it is the data, pass input_shape={{'{data[0].tops[0]}': …}}"
+    return f"{type_!r} ({names}{more}{why})"
+
+
+def _check_inputs(part: DeployNet, source: str) -> None:
     for blob, shape in part.inputs.items():
         if any(size is not None and not 0 < size < 2**31 for size in shape or ()):
             raise CaffeFormatError(
@@ -170,7 +212,7 @@ def _check_inputs(part: Prediction, source: str) -> None:
             )
 
 
-def _with_given(part: Prediction, given) -> dict[str, tuple | None]:
+def _with_given(part: DeployNet, given) -> dict[str, tuple | None]:
     """Return the shapes of the data blobs, those that were given in their place."""
     shapes = dict(part.inputs)
     if given is not None and not isinstance(given, Mapping):

@@ -1,11 +1,12 @@
 """A caffemodel's parameters, found by name and put into the layers."""
 
 from collections import Counter
+from dataclasses import replace
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net
-from keras_caffe_zoo.convert.names import twin_name
-from keras_caffe_zoo.convert.params import assign, codec, fitted
-from keras_caffe_zoo.convert.structure import learned_blobs
+from keras_caffe_zoo.convert.params import assign, fitted
+from keras_caffe_zoo.rules.names import twin_name
+from keras_caffe_zoo.rules.registry import codec_of, rule_of
 
 
 def blobs_by_position(net: Net, trained: Net) -> dict[int, list]:
@@ -31,16 +32,17 @@ def blobs_by_position(net: Net, trained: Net) -> dict[int, list]:
         mine = records.get(layer.name) or records.get(twin_name(layer.name)) or []
         if mine:
             blobs = mine[min(seen[layer.name], len(mine) - 1)]
-            found[at] = _untransposed(layer, blobs)
+            found[at] = _learned(layer, blobs)
         seen[layer.name] += 1
     return found
 
 
-def _untransposed(layer, blobs):
-    if layer.type != "InnerProduct" or blobs[0].ndim != 2:
-        return blobs
-    stored = type(layer)(layer.name, layer.type, message=layer.message, blobs=blobs)
-    return learned_blobs(stored)
+def _learned(layer, blobs):
+    """Return blobs as the codec takes them, whatever the definition says of them."""
+    rule = rule_of(layer.type)
+    if rule is None or {blob.ndim for blob in blobs[:1]} == {4}:
+        return blobs  # of a convolution's twin they are as they should be
+    return rule.learned_blobs(replace(layer, blobs=blobs))
 
 
 def load(nodes, source: str, partial: bool = False) -> None:
@@ -72,7 +74,7 @@ def load(nodes, source: str, partial: bool = False) -> None:
                 _with_axes(blob, shape)
                 for blob, shape in zip(node.blobs, node.shapes, strict=True)
             ]
-            decoded = codec(layer).decode(layer, arrays)
+            decoded = codec_of(layer).decode(layer, arrays)
             assign(layer, fitted(layer, decoded, [blob.shape for blob in node.blobs]))
 
 

@@ -75,7 +75,7 @@ def blob_tensor(model: keras.Model, name: str):
     Raises:
         ValueError: If the model has neither.
     """
-    from keras_caffe_zoo.convert.names import keras_name, twin_name
+    from keras_caffe_zoo.rules.names import keras_name, twin_name
 
     blobs = getattr(model, "caffe_blobs", {})
     if isinstance(model, CaffeModel) and not blobs:

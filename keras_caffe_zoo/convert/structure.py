@@ -3,18 +3,12 @@
 import numpy as np
 
 from keras_caffe_zoo.caffe import Layer, Net
-from keras_caffe_zoo.convert.names import caffe_name, twin_name
-
-# Layers whose top has the channels of their (first) bottom, and the same order of
-# values when flattened.
-_KEEPS_CHANNELS = frozenset(
-    """AbsVal BNLL BatchNorm Bias Clip Crop Dropout ELU Eltwise Exp Flatten LRN Log MVN
-    PReLU Pooling Power ReLU Scale Sigmoid Softmax Split Swish TanH Threshold""".split()  # noqa: SIM905
-)
+from keras_caffe_zoo.rules.names import caffe_name, twin_name
+from keras_caffe_zoo.rules.registry import rule_of
 
 
 def flattened_channels(net: Net) -> dict[str, int]:
-    """Return, for each InnerProduct, the channels of the blob it flattens.
+    """Return the channels of the blob that each layer reads flattened.
 
     Args:
         net: A net as read from a file; shapes of blobs need not be known.
@@ -28,39 +22,20 @@ def flattened_channels(net: Net) -> dict[str, int]:
         channels[blob] = shape[1] if len(shape) > 1 else None
     found = {}
     for layer in net.layers:
-        bottom = channels.get(layer.bottoms[0]) if layer.bottoms else None
-        if layer.type == "InnerProduct" and bottom:
-            found[layer.name] = bottom
-        for top in layer.tops if layer.type != "Input" else ():
-            channels[top] = _channels(layer, [channels.get(b) for b in layer.bottoms])
+        bottoms = [channels.get(blob) for blob in layer.bottoms]
+        rule = rule_of(layer.type)
+        if rule and rule.flattens and bottoms and bottoms[0]:
+            found[layer.name] = bottoms[0]
+        if rule is None or rule.role != "input":
+            known = rule.channels(layer, bottoms) if rule else None
+            channels.update(dict.fromkeys(layer.tops, known))
     return found
 
 
-def _channels(layer: Layer, bottoms: list[int | None]) -> int | None:
-    if layer.type in ("Convolution", "Deconvolution"):
-        return layer.message.convolution_param.num_output or None
-    if layer.type == "InnerProduct" and layer.message.inner_product_param.axis == 1:
-        return layer.message.inner_product_param.num_output or None
-    if layer.type == "Concat":
-        axis = layer.message.concat_param
-        if axis.axis == 1 and axis.concat_dim == 1 and all(bottoms):
-            return sum(bottoms)
-    if layer.type in _KEEPS_CHANNELS and bottoms:
-        if layer.type == "Flatten" and layer.message.flatten_param.axis != 1:
-            return None
-        return bottoms[0]
-    return None
-
-
 def learned_blobs(layer: Layer) -> list[np.ndarray]:
-    """Return a layer's blobs, an InnerProduct's weights as (O, I) in any case.
-
-    With `transpose: true` Caffe stores them as (I, O).
-    """
-    if layer.type == "InnerProduct" and layer.message.inner_product_param.transpose:
-        weight, *bias = layer.blobs
-        return [weight.T, *bias]
-    return layer.blobs
+    """Return a layer's blobs as its rule's codec takes them."""
+    rule = rule_of(layer.type)
+    return layer.blobs if rule is None else rule.learned_blobs(layer)
 
 
 def check_structure(net: Net, model) -> None:
@@ -93,7 +68,8 @@ def check_structure(net: Net, model) -> None:
 
 
 def _differences(layer: Layer, ours) -> list[str]:
-    theirs = _FACTS.get(layer.type, lambda _: {})(layer)
+    rule = rule_of(layer.type)
+    theirs = rule.facts(layer) if rule else {}
     return [
         f"layer '{layer.name}' has {key} {value} in the file, {getattr(ours, key)} here"
         for key, value in theirs.items()
@@ -109,73 +85,13 @@ def _agree(ours, theirs) -> bool:
 
 def _reads_another(layer: Layer, ours, makers: list, layers: dict) -> list[str]:
     """Compare the order of pooling and LRN, which no shape of weights shows."""
-    if layer.type not in ("Pooling", "LRN") or not makers:
+    rule = rule_of(layer.type)
+    if rule is None or not rule.compares_reads or not makers:
         return []
     here = caffe_name(ours.input._keras_history.operation.name)
     if here in makers or not {here, makers[0]} <= layers.keys():
         return []
     return [f"layer '{layer.name}' reads '{makers[0]}' in the file, '{here}' here"]
-
-
-def _convolution_facts(layer: Layer) -> dict:
-    if not layer.message.HasField("convolution_param"):
-        return {}
-    param = layer.message.convolution_param
-    return {
-        "strides": window(param, "stride", 1),
-        "pad": window(param, "pad", 0),
-        "groups": param.group,
-        "dilation_rate": window(param, "dilation", 1),
-    }
-
-
-def _pooling_facts(layer: Layer) -> dict:
-    param = layer.message.pooling_param
-    if not layer.message.HasField("pooling_param") or param.global_pooling:
-        return {}
-    return {
-        "pool": ("max", "ave", "stochastic")[param.pool],
-        "kernel_size": window(param, "kernel_size", None),
-        "strides": window(param, "stride", 1),
-        "pad": window(param, "pad", 0),
-    }
-
-
-def _lrn_facts(layer: Layer) -> dict:
-    if not layer.message.HasField("lrn_param"):
-        return {}
-    param = layer.message.lrn_param
-    region = ("across_channels", "within_channel")[param.norm_region]
-    facts = {"local_size": param.local_size, "alpha": param.alpha, "beta": param.beta}
-    return {**facts, "k": param.k, "norm_region": region}
-
-
-_FACTS = {
-    "Convolution": _convolution_facts,
-    "Pooling": _pooling_facts,
-    "LRN": _lrn_facts,
-}
-
-
-def window(param, field: str, default: int | None) -> tuple[int, int]:
-    """Return (height, width) of a kernel, stride, pad or dilation of a Caffe layer.
-
-    Args:
-        param: A ConvolutionParameter or PoolingParameter.
-        field: `"kernel_size"`, `"stride"`, `"pad"` or `"dilation"`.
-        default: Caffe's default.
-    """
-    stem = field.removesuffix("_size")
-    names = {f.name for f in param.DESCRIPTOR.fields}
-    if f"{stem}_h" in names:
-        sides = [f"{stem}_h", f"{stem}_w"]
-        if any(param.HasField(side) and getattr(param, side) for side in sides):
-            return tuple(getattr(param, side) for side in sides)
-    value = getattr(param, field)
-    if isinstance(value, int):  # PoolingParameter; convolutions repeat theirs
-        value = [value] if param.HasField(field) else []
-    values = list(value) or [default]
-    return (values[0], values[-1])
 
 
 def _producers(net: Net) -> list[list[str]]:

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_mean, read_net
-from keras_caffe_zoo.convert.graph import caffe_shape
 from keras_caffe_zoo.convert.importer import from_caffe
 from keras_caffe_zoo.convert.model import blob_tensor
-from keras_caffe_zoo.convert.names import caffe_name
+from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.node import caffe_shape
 
 
 @dataclass(frozen=True)

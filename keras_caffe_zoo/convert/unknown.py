@@ -1,9 +1,9 @@
 """Fields that Caffe 1.0 does not have: which of them cannot change the arithmetic."""
 
-import re
 import warnings
 
-from keras_caffe_zoo.caffe import CaffeFormatError, Net
+from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net, UnknownField
+from keras_caffe_zoo.rules.rule import Rule
 
 # A field is harmless if its name, or that of a message that holds it, is here.
 # Whatever is not here may change what a net computes (`ceil_mode`, `scale_bias`, …).
@@ -24,52 +24,62 @@ _HARMLESS_TO_TRAINING = frozenset(
     f"{_HOW_TO_COMPUTE} {_WHERE_DATA_IS} {_FOR_PEOPLE}".split()
 )
 _HARMLESS = _HARMLESS_TO_TRAINING.union(_FOR_TRAINING.split())
-_NOTE = re.compile(r"(?:layer (?P<layer>.*)|net): field (?P<field>'.*'|\".*\")", re.S)
 
 
-def check_unknown_fields(net: Net, replaced=(), hooked=(), training=False) -> None:
+def check_unknown_fields(net: Net, replaced=(), custom=(), training=False) -> None:
     """Warn of a net's unknown fields, or refuse them.
 
     Args:
         net: The net, as filtered for its phase.
         replaced: Names of layers that are left out or become inputs or predictions.
-        hooked: Types of layers that the caller imports.
+        custom: The caller's own rules or functions by type.
         training: Whether the net is to be trained: then its multipliers, fillers and
             losses count too.
 
     Raises:
         CaffeFormatError: If a field may change what the net computes; names all such.
     """
-    harmless, others = [], []
-    types = {layer.name: layer.type for layer in net.layers}
+    found = [(x, False) for x in net.unknown if _concerns(net, x)]
+    for layer in net.layers:
+        fine = layer.name in replaced
+        found += [(x, fine) for x in _unknown_of(layer, custom)]
     known = _HARMLESS_TO_TRAINING if training else _HARMLESS
-    for note in net.unknown_fields:
-        layer, field = _parse(note)
-        if layer is not None and layer not in types and not layer.startswith("#"):
-            continue  # of another phase
-        fine = (
-            layer in replaced
-            or types.get(layer) in hooked
-            or not known.isdisjoint(field.split("."))
-        )
-        (harmless if fine else others).append(note)
+    harmless, others = [], []
+    for field, fine in found:
+        fine = fine or not known.isdisjoint(field.path.split("."))
+        (harmless if fine else others).append(field)
     if others:
         raise CaffeFormatError(
-            "Expected the fields of Caffe 1.0; received also, and they may change what "
-            f"the net computes: {'; '.join(others)}. Remove them if they do not",
+            f"{_listed(others)}: no rule declares {'it' if len(others) == 1 else 'them'}"
+            ", and what the net computes may depend on it (Caffe 1.0 would refuse the "
+            "file). Remove what does not matter, or give the type a rule that reads "
+            "it: from_caffe(…, custom_layers={type: rule})",
             source=net.source,
         )
     if harmless:
         warnings.warn(
             f"{net.source}: passed over fields that Caffe 1.0 does not have: "
-            f"{'; '.join(harmless)}.",
+            f"{_listed(harmless)}.",
             stacklevel=3,
         )
 
 
-def _parse(note: str) -> tuple[str | None, str]:
-    match = _NOTE.fullmatch(note)
-    if match is None:
-        return None, note
-    layer = match["layer"]
-    return (None if layer is None else layer[1:-1]), match["field"][1:-1]
+def _concerns(net: Net, field: UnknownField) -> bool:
+    """Tell whether a field is the net's, or of a layer that is in this phase."""
+    names = {layer.name for layer in net.layers}
+    return field.layer is None or field.layer in names or field.layer.startswith("#")
+
+
+def _unknown_of(layer: Layer, custom) -> list[UnknownField]:
+    given = custom[layer.type] if layer.type in custom else None
+    if given is None:
+        return layer.unknown_fields()
+    if not isinstance(given, Rule):
+        return []  # a function reads what it wants
+    params = [param for param in (given.param, *given.also) if param is not None]
+    return layer.unknown_fields(params)
+
+
+def _listed(fields: list[UnknownField]) -> str:
+    said = list(dict.fromkeys(map(str, fields)))
+    return "; ".join(said)

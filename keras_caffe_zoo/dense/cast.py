@@ -1,24 +1,10 @@
 """From a classifier to the fully convolutional net that slides it over an image."""
 
 import keras
-import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from keras_caffe_zoo.convert.model import CaffeModel
-from keras_caffe_zoo.convert.names import conv_name
-from keras_caffe_zoo.layers import CaffeConv2D, CaffeFlatten, CaffeReshape
-
-# Layers that look at one pixel at a time, so that a map goes through them as a vector
-# did. (Others are taken over as they are while the blob is still an image.)
-_POINTWISE = (
-    layers.Activation,
-    layers.BatchNormalization,
-    layers.Dropout,
-    layers.ELU,
-    layers.LeakyReLU,
-    layers.ReLU,
-    layers.Softmax,
-)
+from keras_caffe_zoo.rules.registry import rule_for, traits_of
 
 
 def to_fully_convolutional(model: keras.Model) -> keras.Model:
@@ -59,7 +45,7 @@ def to_fully_convolutional(model: keras.Model) -> keras.Model:
         call_function=cast.call,
     )
     for layer, source in cast.sources:
-        _copy_weights(layer, source)
+        rule_for(source).give_weights(layer, source, _image_before)
     return cast.remembering(model, result)
 
 
@@ -75,16 +61,14 @@ class _Cast:
 
     def clone(self, layer):
         """Return the layer that takes the place of another."""
-        if isinstance(layer, layers.Flatten) or _reorders(layer):
-            return _Gone(name=layer.name)
-        if isinstance(layer, layers.GlobalAveragePooling2D):
-            return self._average(layer)
-        if isinstance(layer, layers.Dense):
-            new = self._convolution(layer)
-        elif isinstance(layer, keras.Model):
+        if isinstance(layer, keras.Model):
             return to_fully_convolutional(layer)
-        else:
-            new = self._same(layer)
+        try:
+            new = rule_for(layer).on_map(layer, _image_before)
+        except ValueError as error:
+            raise _refusal(layer, str(error)) from error
+        if new is None:
+            return _Gone(name=layer.name)
         self.sources.append((new, layer))
         return new
 
@@ -108,54 +92,6 @@ class _Cast:
         }
         return result
 
-    def _convolution(self, layer):
-        on_pixels = len(layer.input.shape) == 4  # over the channels of an image
-        window = (1, 1) if on_pixels else _image_before(layer)[0]
-        config = layer.get_config()
-        return CaffeConv2D(
-            layer.units,
-            window,
-            activation=config["activation"],
-            use_bias=layer.use_bias,
-            name=conv_name(layer.name),
-            data_format="channels_last",
-            dtype=config["dtype"],
-        )
-
-    def _average(self, layer):
-        size = layer.input.shape[1:3]
-        if None in size:
-            raise _refusal(layer, "its input has no known size")
-        return layers.AveragePooling2D(
-            size, 1, data_format="channels_last", name=layer.name
-        )
-
-    def _same(self, layer):
-        flat = len(getattr(layer.output, "shape", (0,) * 4)) != 4
-        if flat and not isinstance(layer, _POINTWISE):
-            raise _refusal(layer, "it looks at the whole vector")
-        if flat and isinstance(layer, layers.BatchNormalization | layers.Softmax):
-            axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
-            if axis not in (-1, 1):
-                raise _refusal(layer, f"its axis is {axis}")
-        config = layer.get_config()
-        if flat and "axis" in config:
-            config["axis"] = -1
-        return layer.__class__.from_config(config)
-
-
-def _reorders(layer) -> bool:
-    """Tell whether a Permute or Reshape only prepares a Flatten or is one."""
-    if isinstance(layer, layers.Permute):
-        if tuple(layer.dims) == (3, 1, 2):
-            return True
-        raise _refusal(layer, f"its order of axes is {layer.dims}")
-    if isinstance(layer, layers.Reshape | CaffeReshape | CaffeFlatten):
-        if len(layer.output.shape) == 2:
-            return True
-        raise _refusal(layer, f"its output has the shape {layer.output.shape}")
-    return False
-
 
 def _refusal(layer, why: str) -> ValueError:
     return ValueError(
@@ -173,13 +109,14 @@ def _image_before(layer) -> tuple[tuple[int, int], bool]:
     tensor = layer.input
     while True:
         source = tensor._keras_history.operation
-        if isinstance(source, layers.Flatten | layers.Reshape):
+        order = traits_of(source).order
+        if order == "flattened":
             return _flattened(source)
-        if isinstance(source, CaffeReshape | CaffeFlatten):
+        if order == "flattened in Caffe's order":
             return _flattened(source)[0], True
-        if isinstance(source, layers.Dense | layers.GlobalAveragePooling2D):
+        if order == "new":
             return (1, 1), False
-        if not isinstance(source, _POINTWISE):
+        if order != "kept" or not isinstance(source.input, keras.KerasTensor):
             raise _refusal(source, "a dense layer reads it")
         tensor = source.input
 
@@ -191,18 +128,6 @@ def _flattened(flatten) -> tuple[tuple[int, int], bool]:
         return (1, 1), False
     if len(shape) != 4 or None in shape[1:]:
         raise _refusal(flatten, f"its input has the shape {shape}")
-    if isinstance(before, layers.Permute):
+    if traits_of(before).order == "permuted":
         return shape[2:], True
     return shape[1:3], False
-
-
-def _copy_weights(layer, source) -> None:
-    if not isinstance(source, layers.Dense):
-        layer.set_weights(source.get_weights())
-        return
-    kernel, *bias = source.get_weights()
-    if len(source.input.shape) != 4 and _image_before(source)[1]:  # rows in C, H, W
-        height, width, channels, units = layer.kernel.shape
-        kernel = kernel.reshape(channels, height, width, units).transpose(1, 2, 0, 3)
-    weights = [np.reshape(kernel, ops.shape(layer.kernel)), *bias]
-    layer.set_weights(weights)

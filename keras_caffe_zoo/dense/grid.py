@@ -3,40 +3,12 @@
 from typing import NamedTuple
 
 import keras
-from keras import layers
 
 from keras_caffe_zoo.convert.walk import calls
-from keras_caffe_zoo.layers import (
-    CaffeConv2D,
-    CaffeCrop,
-    CaffeDeconv2D,
-    CaffeLRN,
-    CaffePool2D,
-    CaffeReshape,
-)
+from keras_caffe_zoo.rules.registry import traits_of
+from keras_caffe_zoo.rules.rule import Window
 
 Pair = tuple[int, int]
-
-# Layers that keep the cells' places: pixel by pixel, or of several maps alike.
-_IN_PLACE = (
-    layers.Activation,
-    layers.Add,
-    layers.Average,
-    layers.BatchNormalization,
-    layers.Concatenate,
-    layers.Dropout,
-    layers.ELU,
-    layers.Identity,
-    layers.LeakyReLU,
-    layers.Maximum,
-    layers.Multiply,
-    layers.PReLU,
-    layers.ReLU,
-    layers.Rescaling,
-    layers.Softmax,
-    layers.Subtract,
-)
-_NO_MAP = (layers.Flatten, layers.Dense, CaffeReshape, CaffeDeconv2D, CaffeCrop)
 
 
 class _Axis(NamedTuple):
@@ -53,16 +25,16 @@ class _Axis(NamedTuple):
     before: int = 0
     after: int = 0
 
-    def through(self, kernel, stride, dilation, before, after, size) -> "_Axis":
+    def through(self, window: Window) -> "_Axis":
         """Return the axis behind a layer with a window."""
-        reach = dilation * (kernel - 1) * self.stride
+        reach = window.dilation * (window.kernel - 1) * self.stride
         return _Axis(
-            size,
-            self.offset - before * self.stride,
-            self.stride * stride,
+            window.size,
+            self.offset - window.before * self.stride,
+            self.stride * window.stride,
             self.field + reach,
-            self.before + before * self.stride,
-            self.after + after * self.stride,
+            self.before + window.before * self.stride,
+            self.after + window.after * self.stride,
         )
 
 
@@ -145,23 +117,26 @@ def output_grid(model: keras.Model, image_shape: tuple[int, ...]) -> Grid:
 
 def _look_through(call, sources: list[_Axis], axis: int) -> _Axis:
     """Return one axis behind a layer."""
-    layer, first = call.layer, sources[0]
-    if isinstance(layer, _NO_MAP) or getattr(layer, "global_pooling", False):
+    layer = call.layer
+    places = traits_of(layer).places
+    maps = all(len(tensor.shape) == 4 for tensor in (*call.inputs, *call.outputs))
+    if callable(places) and maps:
+        return sources[0].through(places(layer, sources[0].size, axis))
+    if places == "first" and maps:
+        return sources[0]
+    if places == "kept" and maps:
+        return _union(layer, sources)
+    where = f"layer '{layer.name}' ({type(layer).__name__})"
+    if places is None:
         raise ValueError(
-            "Expected a net that gives a map, such as one built with "
-            f"fully_convolutional=True; received: layer '{layer.name}' "
-            f"({type(layer).__name__}), which does not keep the places of the cells."
+            f"No rule declares which places {where} looks at. Register one with its "
+            "traits: keras_caffe_zoo.register(rule)."
         )
-    window = _window(layer, first.size, axis)
-    if window is not None:
-        return first.through(*window)
-    same_class = type(layer).__module__.startswith("keras_caffe_zoo.layers")
-    if not isinstance(layer, _IN_PLACE) and not same_class:
-        raise ValueError(
-            "Expected layers whose windows are known; received: layer "
-            f"'{layer.name}' ({type(layer).__name__})."
-        )
-    return _union(layer, sources)
+    raise ValueError(
+        f"{where[0].upper()}{where[1:]} does not keep the places of the cells, and "
+        "output_grid looks for a map. Build the net with fully_convolutional=True, or "
+        "without its top."
+    )
 
 
 def _union(layer, sources) -> _Axis:
@@ -178,44 +153,3 @@ def _union(layer, sources) -> _Axis:
     box_end = max(s.offset + s.field - s.after for s in sources)
     before, after = box_start - start, end - box_end
     return _Axis(first.size, start, first.stride, end - start, before, after)
-
-
-def _window(layer, size: int, axis: int):
-    """Return kernel, stride, dilation, padding before and after, and the new size."""
-    if isinstance(layer, CaffePool2D):
-        kernel, stride = layer.kernel_size[axis], layer.strides[axis]
-        pad = layer.pad[axis]
-        windows = _new_size(layer, size, axis)
-        return kernel, stride, 1, pad, pad, windows
-    if isinstance(layer, CaffeConv2D):
-        pad, dilation = layer.pad[axis], layer.dilation_rate[axis]
-        kernel, stride = layer.kernel_size[axis], layer.strides[axis]
-        return kernel, stride, dilation, pad, pad, _new_size(layer, size, axis)
-    if isinstance(layer, CaffeLRN) and layer.norm_region == "within_channel":
-        half = layer.local_size // 2
-        return layer.local_size, 1, 1, half, half, size
-    if isinstance(layer, layers.ZeroPadding2D):
-        before, after = layer.padding[axis]
-        return 1, 1, 1, before, after, size + before + after
-    return _keras_window(layer, size, axis)
-
-
-def _keras_window(layer, size: int, axis: int):
-    kinds = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
-    if isinstance(layer, kinds):
-        kernel, dilation = layer.kernel_size[axis], layer.dilation_rate[axis]
-    elif isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D):
-        kernel, dilation = layer.pool_size[axis], 1
-    else:
-        return None
-    stride, windows = layer.strides[axis], _new_size(layer, size, axis)
-    reach = dilation * (kernel - 1) + 1
-    missing = max((windows - 1) * stride + reach - size, 0)
-    before = missing // 2 if layer.padding == "same" else 0
-    return kernel, stride, dilation, before, missing - before, windows
-
-
-def _new_size(layer, size: int, axis: int) -> int:
-    channels = layer.input.shape[-1]
-    shape = layer.compute_output_shape((1, size, size, channels))
-    return shape[1 + axis]

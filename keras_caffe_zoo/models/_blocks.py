@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_caffe_zoo.convert.names import keras_name
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeDropout, CaffeLRN, CaffePool2D
+from keras_caffe_zoo.rules.names import keras_name
 
 CHANNELS_LAST = {"data_format": "channels_last"}  # whatever Keras' setting is
 

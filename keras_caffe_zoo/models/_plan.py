@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from keras_caffe_zoo.convert.model import CaffeModel
-from keras_caffe_zoo.convert.names import conv_name, keras_name
 from keras_caffe_zoo.models._blocks import CHANNELS_LAST, conv, dropout
+from keras_caffe_zoo.rules.names import conv_name, keras_name
 from keras_caffe_zoo.weights import ModelEntry, load_published, load_weights
 
 FC_UNITS = 4096  # width of fc6 and fc7

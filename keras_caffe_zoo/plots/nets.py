@@ -8,9 +8,9 @@ import numpy as np
 from keras import ops
 from matplotlib.figure import Figure
 
-from keras_caffe_zoo.convert.names import keras_name, twin_name
 from keras_caffe_zoo.features import feature_extractor
 from keras_caffe_zoo.plots._figure import saved
+from keras_caffe_zoo.rules.names import keras_name, twin_name
 
 _ACROSS = 8.0  # inches
 _FEW = 4  # tiles, which fit in one row

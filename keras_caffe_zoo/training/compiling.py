@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import keras
 
 from keras_caffe_zoo.caffe import Net, read_net
-from keras_caffe_zoo.convert.fillers import fill
+from keras_caffe_zoo.convert.deploy import deploy_net
+from keras_caffe_zoo.convert.filling import fill
 from keras_caffe_zoo.convert.importer import build_net
 from keras_caffe_zoo.convert.loading import blobs_by_position, load
-from keras_caffe_zoo.convert.names import caffe_name
-from keras_caffe_zoo.convert.prediction import predicting
 from keras_caffe_zoo.convert.unknown import check_unknown_fields
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.training.heads import ends_with_softmax
 from keras_caffe_zoo.training.losses import loss_of
 from keras_caffe_zoo.training.metrics import accuracy_of
@@ -40,7 +40,7 @@ def training_model(
     """
     objectives = losses(net)
     trained = None if weights is None else read_net(weights)
-    part = predicting(net, trained, answers=False)
+    part = deploy_net(net, trained, answers=False)
     asked = {objective.layer.name for objective in objectives}
     check_unknown_fields(net, part.changed - asked, training=True)
     blobs = None if trained is None else blobs_by_position(part.net, trained)

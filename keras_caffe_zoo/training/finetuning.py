@@ -4,8 +4,8 @@ import keras
 
 from keras_caffe_zoo import models
 from keras_caffe_zoo.convert.model import blob_tensor
-from keras_caffe_zoo.convert.names import caffe_name
 from keras_caffe_zoo.convert.params import layers_with_weights
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.training.heads import ends_with_softmax, find_heads, with_heads
 from keras_caffe_zoo.training.multipliers import by_variable
 from keras_caffe_zoo.training.optimizers import CaffeSGD, Multipliers

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_caffe_zoo.caffe import Layer
-from keras_caffe_zoo.convert.names import keras_name
+from keras_caffe_zoo.rules.names import keras_name
 from keras_caffe_zoo.training._labels import like_values, read_labels
 from keras_caffe_zoo.training.losses.from_layer import check_axis, layer_error
 
@@ -92,7 +92,7 @@ def accuracy_of(layer: Layer) -> Accuracy:
     if layer.type != "Accuracy":
         raise layer_error(layer, "Expected a layer of the type Accuracy")
     check_axis(layer, "accuracy_param")
-    param = layer.message.accuracy_param
+    param = layer.param
     if param.top_k < 1:
         problem = f"Expected at least 1; received: {param.top_k}"
         raise layer_error(layer, problem, "accuracy_param.top_k")

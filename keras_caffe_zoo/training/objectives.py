@@ -3,11 +3,9 @@
 from typing import NamedTuple
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
-from keras_caffe_zoo.convert.prediction import DATA_LAYERS, loss_tops, makers
+from keras_caffe_zoo.convert.deploy import label_bottoms, loss_tops, makers
+from keras_caffe_zoo.rules.registry import role_of, rule_of
 from keras_caffe_zoo.training.losses import LOSS_LAYERS
-
-# How many blobs the net gives each loss; what comes after them is labels.
-_PREDICTED = {**dict.fromkeys(LOSS_LAYERS, 1), "ContrastiveLoss": 2}
 
 
 class Objective(NamedTuple):
@@ -38,21 +36,21 @@ def losses(net: Net) -> list[Objective]:
     found = []
     for at, layer in enumerate(net.layers):
         weights = list(layer.message.loss_weight)
-        if layer.type not in _PREDICTED:
+        if role_of(layer.type) != "loss":
             if any(weights):
                 raise _error(
                     net,
                     layer,
                     "Expected loss_weight on loss layers only, "
-                    f"{sorted(_PREDICTED)}; received it on a {layer.type}",
+                    f"{sorted(LOSS_LAYERS)}; received it on a {layer.type}",
                 )
             continue
         weight = weights[0] if weights else 1.0
         if weight:
-            found.append(_objective(net, at, _PREDICTED[layer.type], weight))
+            found.append(_objective(net, at, weight))
     if not found:
         raise CaffeFormatError(
-            f"Expected a net with a loss, one of {sorted(_PREDICTED)}; received none",
+            f"Expected a net with a loss, one of {sorted(LOSS_LAYERS)}; received none",
             source=net.source,
         )
     return found
@@ -65,14 +63,15 @@ def accuracies(net: Net) -> list[Objective]:
         CaffeFormatError: If one is not of labels.
     """
     return [
-        _objective(net, at, 1)
+        _objective(net, at)
         for at, layer in enumerate(net.layers)
-        if layer.type == "Accuracy"
+        if role_of(layer.type) == "metric"
     ]
 
 
-def _objective(net: Net, at: int, predicted: int, weight: float = 1.0) -> Objective:
+def _objective(net: Net, at: int, weight: float = 1.0) -> Objective:
     layer = net.layers[at]
+    predicted = rule_of(layer.type).labels_from
     if len(layer.bottoms) != predicted + 1:
         raise _error(
             net,
@@ -80,8 +79,10 @@ def _objective(net: Net, at: int, predicted: int, weight: float = 1.0) -> Object
             f"Expected {predicted + 1} bottoms, the labels last; received: "
             f"{layer.bottoms}",
         )
-    *blobs, label = layer.bottoms
-    *sources, maker = makers(net.layers)[at]
+    at_label = min(label_bottoms(net, at), default=predicted)
+    label, maker = layer.bottoms[at_label], makers(net.layers)[at][at_label]
+    blobs = [blob for i, blob in enumerate(layer.bottoms) if i != at_label]
+    sources = [x for i, x in enumerate(makers(net.layers)[at]) if i != at_label]
     for blob, source in zip(blobs, sources, strict=True):
         if source != _last_maker(net, blob):
             raise _error(
@@ -112,16 +113,21 @@ def _last_maker(net: Net, blob: str) -> tuple[int, int] | None:
 
 def _is_label(net: Net, maker: int, top: int) -> bool:
     """Tell whether a top is a data layer's, and read only where labels belong."""
-    if net.layers[maker].type not in {"Input", *DATA_LAYERS}:
+    if role_of(net.layers[maker].type) not in ("input", "data"):
         return False
-    readers = [
-        (layer.type, i)
-        for layer, sources in zip(net.layers, makers(net.layers), strict=True)
+    return all(
+        _reads_labels(net, at, i)
+        for at, sources in enumerate(makers(net.layers))
         for i, source in enumerate(sources)
         if source == (maker, top)
-    ]
-    labels = {**_PREDICTED, "Accuracy": 1, "Silence": 0}
-    return all(i >= labels.get(kind, i + 1) for kind, i in readers)
+    )
+
+
+def _reads_labels(net: Net, at: int, bottom: int) -> bool:
+    """Tell whether a layer's bottom is for labels, or to be silenced."""
+    role = role_of(net.layers[at].type)
+    labelled = role in ("loss", "metric") and bottom in label_bottoms(net, at)
+    return labelled or role == "silence"
 
 
 def _error(net: Net, layer: Layer, problem: str) -> CaffeFormatError:

@@ -9,15 +9,11 @@ import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, read_net
-from keras_caffe_zoo.convert.names import caffe_name, twin_name
-from keras_caffe_zoo.convert.params import (
-    assign,
-    codec,
-    fitted,
-    flat_channels,
-    layers_with_weights,
-)
+from keras_caffe_zoo.convert.params import assign, fitted, layers_with_weights
 from keras_caffe_zoo.convert.structure import check_structure, learned_blobs
+from keras_caffe_zoo.rules.names import caffe_name, twin_name
+from keras_caffe_zoo.rules.order import flat_channels
+from keras_caffe_zoo.rules.registry import codec_of
 from keras_caffe_zoo.weights.cache import converted_weights
 from keras_caffe_zoo.weights.store import FORMAT, DamagedFileError, StoredWeights
 from keras_caffe_zoo.weights.transfer import say
@@ -127,7 +123,7 @@ def _load_caffemodel(model, path, may_differ):
     del net
     for layer, name in _matched(model, params, path):
         blobs = params.pop(name)  # so that memory shrinks as the model fills
-        arrays = codec(layer).decode(layer, blobs)
+        arrays = codec_of(layer).decode(layer, blobs)
         _assign(layer, arrays, [b.shape for b in blobs], may_differ)
 
 

@@ -21,14 +21,13 @@ import h5py
 import numpy as np
 
 from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
-from keras_caffe_zoo.convert import layout
 from keras_caffe_zoo.convert.structure import flattened_channels, learned_blobs
+from keras_caffe_zoo.rules import layout
+from keras_caffe_zoo.rules.registry import rule_of
 from keras_caffe_zoo.weights.files import replacing
 
 FORMAT = "keras_caffe_zoo weights"
 FORMAT_VERSION = 1
-# "": a file without structure
-_KERNEL_TYPES = ("Convolution", "Deconvolution", "InnerProduct", "")
 
 
 def dump_caffe_weights(
@@ -123,7 +122,9 @@ def _progress_bar(total: int):
 
 def _keras_arrays(layer, channels: int) -> dict[str, np.ndarray]:
     weight, *rest = learned_blobs(layer)
-    if layer.type not in _KERNEL_TYPES or len(rest) > 1 or weight.ndim < 2:
+    rule = rule_of(layer.type)
+    has_kernel = rule.has_kernel if rule else not layer.type  # a file without structure
+    if not has_kernel or len(rest) > 1 or weight.ndim < 2:
         return {f"blob{i}": blob for i, blob in enumerate(layer.blobs)}
     if weight.ndim > 2:
         kernel = layout.conv_kernel(weight)

@@ -16,7 +16,8 @@ from support import (
 
 from keras_caffe_zoo.convert.importer import from_caffe
 from keras_caffe_zoo.convert.model import blob_tensor
-from keras_caffe_zoo.convert.params import codec, layers_with_weights
+from keras_caffe_zoo.convert.params import layers_with_weights
+from keras_caffe_zoo.rules import codec_of
 
 OTHER = ("full_", "mean", "preprocess")
 CASES = [
@@ -92,7 +93,7 @@ def test_every_gradient_equals_caffe(case):
     for layer in layers_with_weights(model):
         count = len(layer.trainable_weights)
         arrays, at_weights = at_weights[:count], at_weights[count:]
-        for i, found in enumerate(codec(layer).encode(layer, arrays)):
+        for i, found in enumerate(codec_of(layer).encode(layer, arrays)):
             want = blobs[f"param_diff/{layer.name}/{i}"]
             assert relative_error(found, want) <= 1e-5, (layer.name, i)
     assert not at_weights, "of no layer"

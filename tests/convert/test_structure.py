@@ -11,9 +11,9 @@ from keras_caffe_zoo.convert.structure import (
     check_structure,
     flattened_channels,
     learned_blobs,
-    window,
 )
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
+from keras_caffe_zoo.rules.geometry import sides
 
 NET = """
 name: "little"
@@ -151,5 +151,5 @@ def test_learned_blobs_have_outputs_first(params, rows):
 )
 def test_a_window_is_read_however_it_is_written(text, expected):
     layer = f'layer {{ name: "c" type: "Convolution" convolution_param {{ {text} }} }}'
-    param = parse_prototxt(layer).layers[0].message.convolution_param
-    assert window(param, "kernel_size", None) == expected
+    param = parse_prototxt(layer).layers[0].param
+    assert sides(param, "kernel_size", None) == expected

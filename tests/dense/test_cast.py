@@ -10,6 +10,12 @@ from keras_caffe_zoo import demo
 from keras_caffe_zoo.convert import from_caffe
 from keras_caffe_zoo.dense import to_fully_convolutional
 from keras_caffe_zoo.features import feature_extractor
+from keras_caffe_zoo.layers import (
+    CaffeBatchNorm,
+    CaffeFlatten,
+    CaffePool2D,
+    CaffeScale,
+)
 
 
 def sequential(*head):
@@ -43,6 +49,15 @@ HEADS = {
         layers.GlobalAveragePooling2D(),
         layers.Dense(4),
         layers.Softmax(),
+    ],
+    "global maximum": lambda: [layers.GlobalMaxPooling2D(), layers.Dense(4)],
+    "caffe's global pooling": lambda: [
+        CaffePool2D("ave", global_pooling=True, data_format="channels_last"),
+        CaffeBatchNorm(),
+        CaffeScale(use_bias=True),
+        CaffeFlatten(),
+        CaffeScale(),
+        layers.Dense(4),
     ],
     "dense on pixels": lambda: [layers.Dense(4), layers.Flatten(), layers.Dense(2)],
 }
@@ -157,7 +172,6 @@ def test_flatten_of_caffe_is_understood(tmp_path):
     ("head", "name"),
     [
         ([layers.Flatten(), layers.LayerNormalization(name="odd")], "odd"),
-        ([layers.GlobalMaxPooling2D(name="odd"), layers.Dense(2)], "odd"),
         ([layers.Permute((2, 1, 3), name="odd"), layers.Flatten()], "odd"),
         ([layers.Reshape((5, -1), name="odd"), layers.Flatten()], "odd"),
     ],

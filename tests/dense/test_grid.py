@@ -102,7 +102,7 @@ def test_uneven_padding_of_keras_is_followed(size):
 
 
 def test_nets_without_a_map_are_refused():
-    with pytest.raises(ValueError, match="layer 'fc6_flatten'"):
+    with pytest.raises(ValueError, match="ayer 'fc6_flatten'"):
         output_grid(caffenet(weights=None), (227, 227))
 
 

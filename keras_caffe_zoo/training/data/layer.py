@@ -4,7 +4,7 @@ import functools
 import os
 import warnings
 
-from keras_caffe_zoo.caffe import Layer, Net, read_prototxt, schema
+from keras_caffe_zoo.caffe import TRANSFORM, Layer, Net, read_prototxt, schema
 from keras_caffe_zoo.preprocessing import resize
 from keras_caffe_zoo.training.data.bad import BadRecords
 from keras_caffe_zoo.training.data.database import lmdb_dataset
@@ -68,7 +68,7 @@ def layer_dataset(
     """
     net = prototxt if isinstance(prototxt, Net) else read_prototxt(prototxt)
     layer = _data_layer(net, phase, name)
-    param = getattr(layer.message, _PARAMS[layer.type])
+    param = layer.read(_PARAMS[layer.type])
     if source is None:
         raise ValueError(
             f"Expected `source=…`, the place of the data of layer {layer.name!r} on "
@@ -131,7 +131,7 @@ def _check_lmdb(layer: Layer, param) -> None:
 
 
 def _check_no_transform(layer: Layer, mean, bad_records) -> None:
-    if layer.message.HasField("transform_param") or mean is not None:
+    if layer.decode(TRANSFORM).given or mean is not None:
         raise ValueError(
             f"Expected no transform for layer {layer.name!r}: HDF5Data has none, in "
             "Caffe too; received: a transform_param or `mean`. Transform the files"
@@ -144,7 +144,7 @@ def _check_no_transform(layer: Layer, mean, bad_records) -> None:
 
 
 def _color(layer: Layer, param) -> bool | None:
-    transform = layer.message.transform_param
+    transform = layer.decode(TRANSFORM).message
     if transform.force_color and transform.force_gray:
         raise ValueError(
             f"Expected one of force_color, force_gray in layer {layer.name!r}; "

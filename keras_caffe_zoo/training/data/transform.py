@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_caffe_zoo.caffe import Layer, read_mean
+from keras_caffe_zoo.caffe import TRANSFORM, Layer, read_mean
 from keras_caffe_zoo.training.data.draws import below, check_seed, crop_draws
 
 # Before Caffe had transform_param, each data layer had these fields itself.
@@ -69,7 +69,7 @@ class Transform:
             ValueError: If the layer asks for a mean file and none is given, or the
                 other way round, or names both a mean file and mean values.
         """
-        values = list(layer.message.transform_param.mean_value)
+        values = list(layer.decode(TRANSFORM).message.mean_value)
         file = _field(layer, "mean_file")
         if file and values:
             raise ValueError(
@@ -170,8 +170,8 @@ class Transform:
 
 def _field(layer: Layer, name: str):
     """Return a field of a layer's transform, or the old one of the same name."""
-    transform = layer.message.transform_param
-    old = getattr(layer.message, _OLD_PARAMS.get(layer.type, "transform_param"))
+    transform = layer.decode(TRANSFORM).message
+    old = layer.read(_OLD_PARAMS.get(layer.type, "transform_param"))
     holder = transform if transform.HasField(name) else old
     return getattr(holder, name)
 

@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, read_mean
-from keras_caffe_zoo.convert.names import keras_name
+from keras_caffe_zoo.rules.names import keras_name
 from keras_caffe_zoo.training.losses._base import NORMALIZATIONS, CaffeLoss
 from keras_caffe_zoo.training.losses.margins import ContrastiveLoss, HingeLoss
 from keras_caffe_zoo.training.losses.softmax import (
@@ -48,21 +48,21 @@ def loss_of(layer: Layer, infogain=None, *, from_logits: bool = True) -> CaffeLo
             channels, or its matrix is missing, none, or of another size.
         OSError: If the matrix's file cannot be read.
     """
-    name, message = keras_name(layer.name), layer.message
+    name = keras_name(layer.name)
     if layer.type == "SoftmaxWithLoss":
         check_axis(layer, "softmax_param")
-        options = {**_ignoring(message, "valid"), "from_logits": from_logits}
+        options = {**_ignoring(layer, "valid"), "from_logits": from_logits}
         return SoftmaxWithLoss(**options, name=name)
     if layer.type == "InfogainLoss":
         check_axis(layer, "infogain_loss_param")
-        options = {**_ignoring(message, "valid"), "from_logits": from_logits}
+        options = {**_ignoring(layer, "valid"), "from_logits": from_logits}
         return _infogain_loss(layer, infogain, {**options, "name": name})
     if layer.type == "SigmoidCrossEntropyLoss":
-        return SigmoidCrossEntropyLoss(**_ignoring(message, "batch_size"), name=name)
+        return SigmoidCrossEntropyLoss(**_ignoring(layer, "batch_size"), name=name)
     if layer.type == "HingeLoss":
-        return HingeLoss(f"L{message.hinge_loss_param.norm}", name=name)
+        return HingeLoss(f"L{layer.param.norm}", name=name)
     if layer.type == "ContrastiveLoss":
-        param = message.contrastive_loss_param
+        param = layer.param
         return ContrastiveLoss(param.margin, param.legacy_version, name=name)
     if layer.type == "EuclideanLoss":
         return EuclideanLoss(name=name)
@@ -77,7 +77,7 @@ def check_axis(layer: Layer, name: str) -> None:
     Raises:
         CaffeFormatError: If not.
     """
-    axis = getattr(layer.message, name).axis
+    axis = layer.read(name).axis
     if axis != 1:
         raise layer_error(
             layer,
@@ -87,9 +87,9 @@ def check_axis(layer: Layer, name: str) -> None:
         )
 
 
-def _ignoring(message, default: str) -> dict:
+def _ignoring(layer, default: str) -> dict:
     """Return `normalization` and `ignore_label` of a layer's LossParameter."""
-    param = message.loss_param
+    param = layer.read("loss_param")
     normalization = default
     if param.HasField("normalization"):
         normalization = NORMALIZATIONS[param.normalization]
@@ -102,7 +102,7 @@ def _ignoring(message, default: str) -> dict:
 def _infogain_loss(layer: Layer, infogain, options: dict) -> InfogainLoss:
     field = "infogain_loss_param.source"
     if infogain is None:
-        source = layer.message.infogain_loss_param.source
+        source = layer.param.source
         raise layer_error(
             layer,
             "Expected the infogain matrix, an array (C, C) or the path of its "

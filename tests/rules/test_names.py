@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_caffe_zoo.convert.names import caffe_name, conv_name, keras_name, twin_name
+from keras_caffe_zoo.rules.names import caffe_name, conv_name, keras_name, twin_name
 
 CHECK = settings(deadline=None, max_examples=300, database=None)
 NAMES = st.text(st.sampled_from("ab1x_/\\>_.- :é\n\U0001f600"), max_size=8)

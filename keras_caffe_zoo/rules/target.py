@@ -1,40 +1,26 @@
-"""The table of Keras classes, and what an encoder is given to work with.
+"""What a rule is given to write a Keras layer with, as one Caffe layer or several.
 
-An encoder is one small function for one class of Keras layer:
-
-    @encodes(keras.layers.Dropout)
-    def dropout(call):
-        call.add("Dropout", dropout_param={"dropout_ratio": call.layer.rate})
-
-It gets a `Target`, reads the layer's arguments, and adds one Caffe layer, or several.
-Weights are not its concern: `convert/params.py` encodes them under the same name.
+Weights are not its concern: the rule's codec encodes them under the same name.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import keras
 
-from keras_caffe_zoo.caffe import Layer, schema
-from keras_caffe_zoo.convert.names import caffe_name
+from keras_caffe_zoo.caffe import Layer, Param, declared, schema
 from keras_caffe_zoo.layers import _blobs
+from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.rule import Rule
 
-ENCODERS: dict[type, Callable] = {}
-
-
-def encodes(*classes: type):
-    """Register a function as the encoder of classes of Keras layers."""
-
-    def register(function):
-        ENCODERS.update(dict.fromkeys(classes, function))
-        return function
-
-    return register
-
-
-def encoder_of(layer: keras.Layer) -> Callable | None:
-    """Return the encoder of a layer's class, or of the nearest one it derives from."""
-    return next((ENCODERS[c] for c in type(layer).__mro__ if c in ENCODERS), None)
+_FUNCTIONS = {
+    keras.activations.relu: "ReLU",
+    keras.activations.sigmoid: "Sigmoid",
+    keras.activations.tanh: "TanH",
+    keras.activations.softplus: "BNLL",
+    keras.activations.elu: "ELU",
+    keras.activations.exponential: "Exp",
+    keras.activations.silu: "Swish",
+}
 
 
 @dataclass
@@ -49,6 +35,7 @@ class Target:
         tops: Caffe's names of the blobs that it is to write.
         layers: The Caffe layers made so far.
         name: Caffe's name of the layer.
+        rule: The rule that writes it.
     """
 
     layer: keras.Layer
@@ -58,6 +45,7 @@ class Target:
     tops: list[str]
     layers: list[Layer] = field(default_factory=list)
     name: str = ""
+    rule: Rule | None = None
 
     def __post_init__(self):
         self.name = self.name or caffe_name(self.layer.name)
@@ -74,18 +62,37 @@ class Target:
         """
         bottoms = self.bottoms if bottoms is None else bottoms
         tops = self.tops if tops is None else tops
-        message = schema.LayerParameter(**params)
+        message = schema.LayerParameter()
+        for field, values in params.items():
+            param = self._declaration(type, field)
+            message.raw.append(param.encode(param.message(**values)))
         layer = Layer(name or self.name, type, list(bottoms), list(tops), message)
         layer.message = layer.to_message()
         self.layers.append(layer)
+
+    def _declaration(self, type: str, name: str) -> Param:
+        """Return the declaration of a parameter message: this rule's, or the type's."""
+        own = [self.rule.param, *self.rule.also] if self.rule else []
+        known = [*declared(type).params, *filter(None, own)]
+        return next(param for param in known if param.name == name)
 
     def add_activation(self) -> None:
         """Add the activation that the layer has built in, in place."""
         activation = getattr(self.layer, "activation", None)
         if activation in (None, keras.activations.linear):
             return
-        encode = ENCODERS[keras.activations.get]
-        encode(self, activation, self.tops, f"{self.name}_{_short(activation)}")
+        self.add_function(activation, self.tops, f"{self.name}_{_short(activation)}")
+
+    def add_function(self, activation, bottoms: list[str], name: str) -> None:
+        """Add an activation function, in place if its bottoms are this call's tops."""
+        if activation is keras.activations.softmax:
+            rank = len(self.outputs[0].shape)
+            axis = 1 if rank == 4 else rank - 1
+            self.add("Softmax", bottoms, name=name, softmax_param={"axis": axis})
+            return
+        if activation not in _FUNCTIONS:
+            raise self.error(f"its activation is {activation}")
+        self.add(_FUNCTIONS[activation], bottoms, name=name)
 
     def axis(self, axis: int) -> int:
         """Return Caffe's axis for an axis of the (first) input."""

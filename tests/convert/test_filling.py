@@ -8,9 +8,9 @@ import pytest
 
 from keras_caffe_zoo import CaffeFormatError, caffe_params, from_caffe
 from keras_caffe_zoo.caffe import parse_prototxt
-from keras_caffe_zoo.convert.fillers import fill
+from keras_caffe_zoo.convert.deploy import deploy_net
+from keras_caffe_zoo.convert.filling import fill
 from keras_caffe_zoo.convert.importer import build_net
-from keras_caffe_zoo.convert.prediction import predicting
 
 IMAGE = """layer { name: "data" type: "Input" top: "data"
     input_param { shape { dim: 2 dim: 8 dim: 6 dim: 6 } } }
@@ -287,7 +287,7 @@ TWO = VECTOR + "".join(
 def test_layers_of_one_shape_get_different_numbers_and_a_seed_repeats_them():
     nets = []
     for seed in (7, 7, 8):
-        builder, model = build_net(predicting(parse_prototxt(TWO)))
+        builder, model = build_net(deploy_net(parse_prototxt(TWO)))
         fill(builder.nodes, seed=seed)
         nets.append(caffe_params(model))
     first, again, other = nets
@@ -308,7 +308,7 @@ def test_keras_seed_makes_a_net_the_same_again(params):
 
 def test_what_a_caffemodel_gave_stays_also_where_it_is_shared():
     text = shared("weight_filler { value: 3 }", "weight_filler { value: 5 }")
-    builder, model = build_net(predicting(parse_prototxt(text)))
+    builder, model = build_net(deploy_net(parse_prototxt(text)))
     (owner, _), (other, _) = builder.nodes
     before = caffe_params(model)["one"][0]
     other.blobs = [before]  # as if the second alone had been loaded

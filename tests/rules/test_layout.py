@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_caffe_zoo.convert import layout
+from keras_caffe_zoo.rules import layout
 
 CHECK = settings(deadline=None, max_examples=50, database=None)
 SIDES = st.tuples(*[st.integers(1, 4)] * 4)

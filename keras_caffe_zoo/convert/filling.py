@@ -1,27 +1,11 @@
 """A prototxt's fillers: how a net starts that is built without weights."""
 
-import math
-
 import keras
 import numpy as np
-from keras import ops
 
-from keras_caffe_zoo.convert import layout
-from keras_caffe_zoo.convert.params import codec, fitted
+from keras_caffe_zoo.convert.params import fitted
 from keras_caffe_zoo.layers import initializers
-
-_WEIGHT_AND_BIAS = ("weight_filler", "bias_filler")
-# Fields with the fillers of each type's parameters, in their order.
-_FIELDS = {
-    "Bias": ("filler",),
-    "Convolution": _WEIGHT_AND_BIAS,
-    "Deconvolution": _WEIGHT_AND_BIAS,
-    "Embed": _WEIGHT_AND_BIAS,
-    "InnerProduct": _WEIGHT_AND_BIAS,
-    "PReLU": ("filler",),
-    "Scale": ("filler", "bias_filler"),
-}
-_RECURRENT = ("LSTM", "RNN")
+from keras_caffe_zoo.rules.registry import codec_of
 
 
 def fill(nodes, seed: int | None = None) -> None:
@@ -49,22 +33,12 @@ def fill(nodes, seed: int | None = None) -> None:
         if node.blobs:
             continue
         blobs, names = [None] * len(node.shapes), _shared_names(node)
-        for i, field in enumerate(_filler_fields(node)):
+        fields = node.rule.filler_fields(node) if node.rule else ()
+        for i, field in enumerate(fields):
             if names[i] not in done and node.param.HasField(field):
                 blobs[i] = _filled(node, i, field, seeds)
         _assign(layer, node.shapes, blobs)
         done |= set(names) - {""}
-
-
-def _filler_fields(node) -> list[str]:
-    """Return the field with the filler of each of a layer's parameters."""
-    kind = node.layer.type
-    if kind in _RECURRENT:
-        return [_WEIGHT_AND_BIAS[len(shape) == 1] for shape in node.shapes]
-    fields = _FIELDS.get(kind, ())
-    if kind == "Scale" and len(node.layer.bottoms) > 1:
-        fields = fields[1:]  # the factors are the second bottom
-    return list(fields[: len(node.shapes)])
 
 
 def _shared_names(node) -> list[str]:
@@ -75,30 +49,12 @@ def _shared_names(node) -> list[str]:
 
 def _filled(node, index: int, field: str, seeds) -> np.ndarray:
     """Return a parameter in Caffe's layout, filled."""
-    shape = node.shapes[index]
-    matrix = node.layer.type == "InnerProduct" and index == 0
-    if matrix:  # which has two axes in Caffe, also where it became a convolution
-        shape = (shape[0], math.prod(shape[1:]))
-    transposed = matrix and node.param.transpose
-    if transposed:
-        shape = shape[::-1]
-    kernel_shape = (*shape[2:], *shape[1::-1])
     try:
-        kernel = _initializer(getattr(node.param, field), seeds)(kernel_shape)
+        initializer = _initializer(getattr(node.param, field), seeds)
+        return node.rule.fill(node, index, initializer)
     except ValueError as error:
         problem = str(error).removesuffix(".")
-        raise node.error(problem, _place(node, field)) from error
-    blob = ops.convert_to_numpy(kernel)
-    blob = layout.conv_weight(blob) if blob.ndim > 1 else blob
-    return (blob.T if transposed else blob).reshape(node.shapes[index])
-
-
-def _place(node, field: str) -> str:
-    """Return the path of a field, such as `convolution_param.weight_filler`."""
-    wanted = node.param.DESCRIPTOR
-    fields = [found for found, _ in node.layer.message.ListFields()]
-    name = next(found.name for found in fields if found.message_type == wanted)
-    return f"{name}.{field}"
+        raise node.error(problem, f"{node.rule.param.name}.{field}") from error
 
 
 def _assign(layer: keras.Layer, shapes, blobs) -> None:
@@ -109,7 +65,7 @@ def _assign(layer: keras.Layer, shapes, blobs) -> None:
         np.zeros(shape, "float32") if blob is None else blob
         for shape, blob in zip(shapes, blobs, strict=True)
     ]
-    arrays = fitted(layer, codec(layer).decode(layer, whole), shapes)
+    arrays = fitted(layer, codec_of(layer).decode(layer, whole), shapes)
     for variable, array, blob in zip(layer.weights, arrays, blobs, strict=True):
         if blob is not None:
             variable.assign(array)

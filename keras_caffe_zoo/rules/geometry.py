@@ -99,3 +99,24 @@ def _pair(node, name: str, default: int, least: int) -> tuple[int, int]:
     if all(sides):
         values = [getattr(param, field) for field in fields[1:]]
     return _at_least(node, least, values, f"pooling_param.{name}")
+
+
+def sides(param, field: str, default: int | None) -> tuple[int, int]:
+    """Return (height, width) of a kernel, stride, pad or dilation, unchecked.
+
+    Args:
+        param: The parameters of a convolution or pooling.
+        field: `"kernel_size"`, `"stride"`, `"pad"` or `"dilation"`.
+        default: Caffe's default.
+    """
+    stem = field.removesuffix("_size")
+    names = {f.name for f in param.DESCRIPTOR.fields}
+    if f"{stem}_h" in names:
+        both = [f"{stem}_h", f"{stem}_w"]
+        if any(param.HasField(side) and getattr(param, side) for side in both):
+            return tuple(getattr(param, side) for side in both)
+    value = getattr(param, field)
+    if isinstance(value, int):  # a pooling's; convolutions repeat theirs
+        value = [value] if param.HasField(field) else []
+    values = list(value) or [default]
+    return (values[0], values[-1])

@@ -1,0 +1,351 @@
+"""Layers that look at one value at a time, and Softmax."""
+
+import keras
+import numpy as np
+
+from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.layers import (
+    CaffeAbs,
+    CaffeClip,
+    CaffeDropout,
+    CaffeExp,
+    CaffeLeakyReLU,
+    CaffeLog,
+    CaffePower,
+    CaffeSwish,
+    CaffeThreshold,
+)
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule
+
+_ENGINE = "enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2"
+
+
+class _Pointwise(Rule):
+    traits = POINTWISE
+
+
+@register
+class ReLU(_Pointwise):
+    types = ("ReLU",)
+    layers = (keras.layers.ReLU, keras.layers.LeakyReLU, CaffeLeakyReLU)
+    in_place = True
+    param = Param(
+        "relu_param",
+        f"1 negative_slope float=0; 2 engine Engine=DEFAULT\n{_ENGINE}",
+        123,
+    )
+
+    def build(self, node, x):
+        slope = node.param.negative_slope
+        kind = keras.layers.ReLU if slope >= 0 else CaffeLeakyReLU
+        return kind(negative_slope=slope, name=node.name)(x)
+
+    def encode(self, call):
+        layer = call.layer
+        if getattr(layer, "max_value", None) is not None or getattr(
+            layer, "threshold", 0
+        ):
+            raise call.error("it has a max_value or a threshold")
+        slope = float(layer.negative_slope)
+        call.add("ReLU", relu_param={"negative_slope": slope} if slope else {})
+
+    def traits_of(self, layer):
+        plain = isinstance(layer, keras.layers.ReLU)
+        return self.traits._replace(activation="relu" if plain else None)
+
+
+def _encode_prelu(layer, arrays):
+    (alpha,) = arrays
+    return [alpha.reshape(() if _is_shared(layer) else -1)]
+
+
+def _decode_prelu(layer, blobs):
+    (slopes,) = blobs
+    shape = tuple(layer.alpha.shape)
+    return [slopes.reshape(shape) if slopes.size == np.prod(shape) else slopes]
+
+
+def _is_shared(layer) -> bool:
+    return len(layer.shared_axes or ()) == len(layer.alpha.shape)
+
+
+@register
+class PReLU(_Pointwise):
+    types = ("PReLU",)
+    layers = (keras.layers.PReLU,)
+    in_place = True
+    param = Param(
+        "prelu_param", "1 filler FillerParameter; 2 channel_shared bool=false", 131
+    )
+    codec = Codec(_encode_prelu, _decode_prelu)
+    fillers = ("filler",)
+
+    def build(self, node, x):
+        channels, shared = node.channels(x), node.param.channel_shared
+        rank = len(x.shape)
+        node.learns(() if shared else (channels,))
+        axes = [i for i in range(1, rank) if shared or i != node.axis(1, rank)]
+        return keras.layers.PReLU(
+            alpha_initializer=keras.initializers.Constant(0.25),
+            shared_axes=axes or None,
+            name=node.name,
+        )(x)
+
+    def encode(self, call):
+        rank = len(call.inputs[0].shape)
+        shared = set(call.layer.shared_axes or ())
+        axes = set(range(1, rank))
+        channels = {3 if rank == 4 else 1}
+        if shared not in (axes, axes - channels):
+            raise call.error(f"its shared_axes are {sorted(shared)}")
+        call.add("PReLU", prelu_param={"channel_shared": shared == axes})
+
+    def blob_axes(self, layer):
+        return (0 if layer.param.channel_shared else 1,)
+
+    def traits_of(self, layer):
+        # One slope for each place, unless the places share them.
+        everywhere = {1, 2} <= set(layer.shared_axes or ())
+        flat = len(layer.input.shape) != 4
+        return self.traits if everywhere or flat else MIXED._replace(order="kept")
+
+    def on_map(self, layer, image):
+        if len(layer.input.shape) != 4:
+            raise ValueError("each value of the vector has a slope of its own")
+        return super().on_map(layer, image)
+
+
+@register
+class ELU(_Pointwise):
+    types = ("ELU",)
+    layers = (keras.layers.ELU,)
+    in_place = True
+    param = Param("elu_param", "1 alpha float=1", 140)
+
+    def build(self, node, x):
+        return keras.layers.ELU(node.param.alpha, name=node.name)(x)
+
+    def encode(self, call):
+        call.add("ELU", elu_param={"alpha": float(call.layer.alpha)})
+
+
+class _Function(_Pointwise):
+    """A function that Keras has as an activation."""
+
+    function = ""
+
+    def build(self, node, x):
+        return keras.layers.Activation(self.function, name=node.name)(x)
+
+
+@register
+class Sigmoid(_Function):
+    types = ("Sigmoid",)
+    function = "sigmoid"
+    param = Param("sigmoid_param", f"1 engine Engine=DEFAULT\n{_ENGINE}", 124)
+
+
+@register
+class TanH(_Function):
+    types = ("TanH",)
+    function = "tanh"
+    param = Param("tanh_param", f"1 engine Engine=DEFAULT\n{_ENGINE}", 127)
+
+
+@register
+class BNLL(_Function):
+    types = ("BNLL",)
+    function = "softplus"
+
+
+@register
+class Activation(_Pointwise):
+    layers = (keras.layers.Activation,)
+
+    def encode(self, call):
+        if call.layer.activation is keras.activations.linear:
+            call.add("Split")
+        else:
+            call.add_function(call.layer.activation, call.bottoms, call.name)
+
+    def traits_of(self, layer):
+        functions = {
+            keras.activations.relu: "relu",
+            keras.activations.softmax: "softmax",
+        }
+        return self.traits._replace(activation=functions.get(layer.activation))
+
+
+@register
+class AbsVal(_Pointwise):
+    types = ("AbsVal",)
+    layers = (CaffeAbs,)
+
+    def build(self, node, x):
+        return CaffeAbs(name=node.name)(x)
+
+    def encode(self, call):
+        call.add("AbsVal")
+
+
+@register
+class Power(_Pointwise):
+    types = ("Power",)
+    layers = (CaffePower,)
+    param = Param(
+        "power_param", "1 power float=1; 2 scale float=1; 3 shift float=0", 122
+    )
+
+    def build(self, node, x):
+        param = node.param
+        return CaffePower(param.power, param.scale, param.shift, name=node.name)(x)
+
+    def encode(self, call):
+        layer = call.layer
+        values = {"power": layer.power, "scale": layer.scale, "shift": layer.shift}
+        call.add("Power", power_param=values)
+
+
+@register
+class Rescaling(_Pointwise):
+    layers = (keras.layers.Rescaling,)
+
+    def encode(self, call):
+        try:
+            scale, shift = float(call.layer.scale), float(call.layer.offset)
+        except TypeError as error:
+            raise call.error("its scale or offset is not one number") from error
+        call.add("Power", power_param={"scale": scale, "shift": shift})
+
+
+class _OfBase(_Pointwise):
+    """Exp and Log: a base, and an affine function of the input."""
+
+    kind = CaffeExp
+
+    def build(self, node, x):
+        param = node.param
+        return self.kind(param.base, param.scale, param.shift, name=node.name)(x)
+
+    def encode(self, call):
+        layer = call.layer
+        values = {"base": layer.base, "scale": layer.scale, "shift": layer.shift}
+        call.add(self.types[0], **{self.param.name: values})
+
+
+_BASE = "1 base float=-1; 2 scale float=1; 3 shift float=0"
+
+
+@register
+class Exp(_OfBase):
+    types, kind = ("Exp",), CaffeExp
+    layers = (CaffeExp,)
+    param = Param("exp_param", _BASE, 111)
+
+
+@register
+class Log(_OfBase):
+    types, kind = ("Log",), CaffeLog
+    layers = (CaffeLog,)
+    param = Param("log_param", _BASE, 134)
+
+
+@register
+class Threshold(_Pointwise):
+    types = ("Threshold",)
+    layers = (CaffeThreshold,)
+    param = Param("threshold_param", "1 threshold float=0", 128)
+
+    def build(self, node, x):
+        return CaffeThreshold(node.param.threshold, name=node.name)(x)
+
+    def encode(self, call):
+        call.add("Threshold", threshold_param={"threshold": call.layer.threshold})
+
+
+@register
+class Swish(_Pointwise):
+    types = ("Swish",)
+    layers = (CaffeSwish,)
+    param = Param("swish_param", "1 beta float=1", 147)
+
+    def build(self, node, x):
+        return CaffeSwish(node.param.beta, name=node.name)(x)
+
+    def encode(self, call):
+        call.add("Swish", swish_param={"beta": call.layer.beta})
+
+
+@register
+class Clip(_Pointwise):
+    types = ("Clip",)
+    layers = (CaffeClip,)
+    param = Param("clip_param", "1 min float!; 2 max float!", 148)
+
+    def build(self, node, x):
+        if not node.has(self.param):
+            raise node.error("Expected min and max; received: neither", "clip_param")
+        return CaffeClip(node.param.min, node.param.max, name=node.name)(x)
+
+    def encode(self, call):
+        call.add("Clip", clip_param={"min": call.layer.low, "max": call.layer.high})
+
+
+@register
+class Dropout(_Pointwise):
+    types = ("Dropout",)
+    layers = (CaffeDropout, keras.layers.Dropout)
+    in_place = True
+    param = Param("dropout_param", "1 dropout_ratio float=0.5", 108)
+
+    def build(self, node, x):
+        ratio = node.param.dropout_ratio
+        if not 0 <= ratio < 1:
+            raise node.error(
+                f"Expected a ratio of at least 0 and below 1; received: {ratio:g}",
+                "dropout_param.dropout_ratio",
+            )
+        return CaffeDropout(ratio, name=node.name)(x)
+
+    def encode(self, call):
+        call.add("Dropout", dropout_param={"dropout_ratio": call.layer.rate})
+
+
+@register
+class Softmax(_Pointwise):
+    types = ("Softmax",)
+    layers = (keras.layers.Softmax,)
+    param = Param(
+        "softmax_param", f"1 engine Engine=DEFAULT; 2 axis int32=1\n{_ENGINE}", 125
+    )
+
+    def build(self, node, x):
+        axis = node.axis(node.param.axis, len(x.shape), "softmax_param.axis")
+        if axis == 0:
+            node.whole_batch(x)
+        return keras.layers.Softmax(axis=axis, name=node.name)(x)
+
+    def encode(self, call):
+        if not isinstance(call.layer.axis, int):
+            raise call.error(f"its axis is {call.layer.axis}")
+        call.add("Softmax", softmax_param={"axis": call.axis(call.layer.axis)})
+
+    def traits_of(self, layer):
+        rank = len(layer.input.shape)
+        axis = layer.axis if isinstance(layer.axis, int) else None
+        if axis is None or axis % rank != rank - 1:
+            return MIXED._replace(order="kept", channels="kept")
+        return self.traits._replace(activation="softmax")
+
+
+@register
+class OnlyInTraining(_Pointwise):
+    """Keras' layers that do nothing at test time, which Caffe does not have."""
+
+    layers = (
+        keras.layers.ActivityRegularization,
+        keras.layers.GaussianDropout,
+        keras.layers.GaussianNoise,
+        keras.layers.SpatialDropout2D,
+    )

@@ -1,0 +1,284 @@
+"""Layers that read no blob, and those that write none."""
+
+import math
+
+import keras
+
+from keras_caffe_zoo.caffe import (
+    DATA,
+    IMAGE_DATA,
+    INPUT,
+    TRANSFORM,
+    WINDOW_DATA,
+    Layer,
+    Param,
+)
+from keras_caffe_zoo.layers import CaffeConstant, CaffeParameter, CaffeSilence
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule, Traits
+
+Shape = tuple[int | None, ...]
+
+
+@register
+class Input(Rule):
+    types = ("Input",)
+    layers = (keras.layers.InputLayer,)
+    role = "input"
+    param = INPUT
+    bottoms, tops = (0, 0), (1, None)
+    traits = Traits(places="kept", order="new")
+
+    def build(self, node):
+        """Do nothing: the graph makes its inputs before it asks any rule."""
+
+
+def input_layer(name: str, tops: list[str], shapes=()) -> Layer:
+    """Return a Caffe layer whose tops are the data of a net."""
+    layer = Layer(name, Input.types[0], [], tops)
+    if shapes:
+        message = INPUT.message(shape=[{"dim": shape} for shape in shapes])
+        layer.message.raw.append(INPUT.encode(message))
+    return layer
+
+
+class _Data(Rule):
+    """A layer of a training net that reads a file: an input of one that predicts."""
+
+    role = "data"
+    bottoms, tops = (0, 0), (1, None)
+
+    def data_shape(self, node, top: int, channels: int | None) -> Shape | None:
+        """Return the shape of a top in Caffe's order of axes.
+
+        Args:
+            node: The layer.
+            top: Which top; the first has the data, others have labels.
+            channels: Those that the net's weights tell, if they do.
+
+        Returns:
+            The shape, `None` for sizes that no file tells; `None` for it all where not
+            even the number of axes is known.
+        """
+        if top:
+            return (node.param.batch_size or None,)
+        return self._image_shape(node, node.param, channels)
+
+    def _image_shape(self, node, param, channels) -> Shape:
+        transform = node.read(TRANSFORM)
+        crop = transform.crop_size or param.crop_size or None
+        channels = channels or (1 if transform.force_gray else 3)
+        return (param.batch_size or None, channels, crop, crop)
+
+
+@register
+class Data(_Data):
+    types = ("Data",)
+    param, also = DATA, (TRANSFORM,)
+
+
+@register
+class ImageData(_Data):
+    types = ("ImageData",)
+    param, also = IMAGE_DATA, (TRANSFORM,)
+
+    def _image_shape(self, node, param, channels):
+        items, _, height, width = super()._image_shape(node, param, channels)
+        height = height or param.new_height or None
+        width = width or param.new_width or None
+        # force_gray is for databases only.
+        return (items, channels or (3 if param.is_color else 1), height, width)
+
+
+@register
+class WindowData(_Data):
+    types = ("WindowData",)
+    param, also = WINDOW_DATA, (TRANSFORM,)
+
+
+@register
+class HDF5Data(_Data):
+    types = ("HDF5Data",)
+    param = Param(
+        "hdf5_data_param",
+        "1 source string; 2 batch_size uint32; 3 shuffle bool=false",
+        112,
+    )
+    also = (TRANSFORM,)
+
+    def data_shape(self, node, top, channels):
+        shape = (node.param.batch_size or None, channels, None, None)
+        return shape if channels else None
+
+
+@register
+class MemoryData(_Data):
+    types = ("MemoryData",)
+    param = Param(
+        "memory_data_param",
+        "1 batch_size uint32; 2 channels uint32; 3 height uint32; 4 width uint32",
+        119,
+    )
+    also = (TRANSFORM,)
+
+    def _image_shape(self, node, param, channels):
+        return (param.batch_size, param.channels, param.height, param.width)
+
+
+@register
+class DummyData(_Data):
+    """Data of no file: constants, or what stands for the data of a net without any."""
+
+    types = ("DummyData",)
+    layers = (CaffeConstant,)
+    param = Param(
+        "dummy_data_param",
+        """
+        1 data_filler FillerParameter*; 2 num uint32*; 3 channels uint32*;
+        4 height uint32*; 5 width uint32*; 6 shape BlobShape*
+        """,
+        109,
+    )
+    traits = MIXED._replace(order="new")
+
+    def build(self, node):
+        """Make blobs of one value each; others have become inputs before."""
+        shapes, fillers = self.shapes(node), self._fillers_of(node)
+        names = [node.name]
+        names = [node.aux(f"top{i}") for i in range(len(shapes) - 1)] + names
+        return [
+            CaffeConstant(shape, filler.value if filler else 0.0, name=name)(
+                node.anchor
+            )
+            for shape, filler, name in zip(shapes, fillers, names, strict=True)
+        ]
+
+    def encode(self, call):
+        shape = {"dim": call.layer.shape}
+        filler = {"type": "constant", "value": call.layer.value}
+        call.add(
+            "DummyData",
+            [],
+            dummy_data_param={"shape": [shape], "data_filler": [filler]},
+        )
+
+    def data_shape(self, node, top, channels):
+        return self.shapes(node)[top]
+
+    def is_constant(self, node) -> bool:
+        """Tell whether all tops hold one value each."""
+        return all(filler.type == "constant" for filler in node.param.data_filler)
+
+    def shapes(self, node) -> list[tuple[int, ...]]:
+        """Return the shape of each top."""
+        param, tops = node.param, len(node.layer.tops)
+        if param.shape:
+            shapes = [tuple(shape.dim) for shape in param.shape]
+        else:
+            sides = (param.num, param.channels, param.height, param.width)
+            count = max(map(len, sides))
+            sides = [list(side) * (count if len(side) == 1 else 1) for side in sides]
+            shapes = list(zip(*sides, strict=False))
+            if any(len(side) != count for side in sides):
+                shapes = []
+        if len(shapes) not in (1, tops):
+            raise node.error(
+                f"Expected one shape, or one for each of {tops} tops; received: "
+                f"{shapes}",
+                "dummy_data_param.shape",
+            )
+        shapes = shapes * tops if len(shapes) == 1 else shapes
+        return [_checked(node, shape, "dummy_data_param.shape") for shape in shapes]
+
+    def _fillers_of(self, node) -> list:
+        """Return the filler of each top; `None` for zeros."""
+        fillers, tops = list(node.param.data_filler), len(node.layer.tops)
+        if len(fillers) not in (0, 1, tops):
+            raise node.error(
+                f"Expected one filler, or one for each of {tops} tops; received: "
+                f"{len(fillers)}",
+                "dummy_data_param.data_filler",
+            )
+        return fillers if len(fillers) == tops else (fillers or [None]) * tops
+
+
+def _checked(node, sizes, name) -> tuple[int, ...]:
+    shape = tuple(sizes)
+    if any(size < 1 for size in shape) or math.prod(shape) > 2**31 - 1:
+        raise node.error(
+            f"Expected positive sizes of at most {2**31 - 1:,} values; received: "
+            f"{shape}",
+            name,
+        )
+    return shape
+
+
+@register
+class Parameter(Rule):
+    types = ("Parameter",)
+    layers = (CaffeParameter,)
+    param = Param("parameter_param", "1 shape BlobShape", 145)
+    bottoms = (0, 0)
+    codec = STORED
+    traits = MIXED._replace(order="new")
+
+    def build(self, node):
+        shape = _checked(node, node.param.shape.dim, "parameter_param.shape")
+        node.learns(shape)
+        return CaffeParameter(shape, name=node.name)(node.anchor)
+
+    def encode(self, call):
+        call.add("Parameter", [], parameter_param={"shape": {"dim": call.layer.shape}})
+
+    def blob_axes(self, layer):
+        return (None,)
+
+
+@register
+class Silence(Rule):
+    types = ("Silence",)
+    layers = (CaffeSilence,)
+    role = "silence"
+    bottoms, tops = (1, None), (0, 0)
+    traits = Traits(places="first", channels="kept", order="first")
+    in_place = True  # the first input goes on as it is
+
+    def build(self, node, *bottoms):
+        """Do nothing: the graph keeps what is read here from being an output."""
+        return []
+
+    def encode(self, call):
+        """Add Silence for what ends here; the first input goes on as it is."""
+        call.add("Silence", call.bottoms[1:], [])
+
+
+@register
+class HDF5Output(Rule):
+    types = ("HDF5Output",)
+    role = "output"
+    param = Param("hdf5_output_param", number=113, message="HDF5OutputParameter")
+    bottoms, tops = (2, 2), (0, 0)
+    labels_from = 0  # everything it reads is there only to be written
+
+
+@register
+class Filter(Rule):
+    types = ("Filter",)
+    refused = "the size of its tops depends on the data"
+
+
+@register
+class Python(Rule):
+    types = ("Python",)
+    refused = "its code is not in the file"
+    param = Param(
+        "python_param",
+        """
+        1 module string; 2 layer string; 3 param_str string;
+        4 share_in_parallel bool=false
+        """,
+        130,
+    )
+
+    def blob_axes(self, layer):
+        return None

@@ -1,0 +1,244 @@
+"""Layers of several bottoms, or several tops."""
+
+import keras
+
+from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.layers import (
+    CaffeBatchReindex,
+    CaffeCrop,
+    CaffeSlice,
+    CaffeWeightedSum,
+)
+from keras_caffe_zoo.rules.node import caffe_shape
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
+
+_PROD, _SUM = 0, 1
+_ON_CHANNELS = Traits(places="kept", order="moved")
+
+
+@register
+class Eltwise(Rule):
+    types = ("Eltwise",)
+    layers = (
+        CaffeWeightedSum,
+        keras.layers.Add,
+        keras.layers.Average,
+        keras.layers.Maximum,
+        keras.layers.Multiply,
+        keras.layers.Subtract,
+    )
+    param = Param(
+        "eltwise_param",
+        """
+        1 operation EltwiseOp=SUM; 2 coeff float*; 3 stable_prod_grad bool=true
+        enum EltwiseOp: PROD=0 SUM=1 MAX=2
+        """,
+        110,
+    )
+    bottoms = (2, None)
+    traits = POINTWISE
+
+    def build(self, node, *bottoms):
+        param = node.param
+        _check_shapes(node, bottoms, ())
+        if param.coeff and param.operation == _PROD:
+            raise node.error("Expected coeff with SUM only", "eltwise_param.coeff")
+        if param.coeff and len(param.coeff) != len(bottoms):
+            raise node.error(
+                f"Expected one for each of {len(bottoms)} bottoms; received: "
+                f"{len(param.coeff)}",
+                "eltwise_param.coeff",
+            )
+        if param.operation == _SUM and any(value != 1 for value in param.coeff):
+            return CaffeWeightedSum(list(param.coeff), name=node.name)(list(bottoms))
+        kinds = (keras.layers.Multiply, keras.layers.Add, keras.layers.Maximum)
+        return kinds[param.operation](name=node.name)(list(bottoms))
+
+    def encode(self, call):
+        shapes = {tuple(tensor.shape) for tensor in call.inputs}
+        if len(shapes) > 1:
+            raise call.error(
+                f"Caffe does not broadcast, its inputs are {sorted(shapes)}"
+            )
+        operation, coeff = self._operation(call.layer, len(call.inputs))
+        call.add("Eltwise", eltwise_param={"operation": operation, "coeff": coeff})
+
+    @staticmethod
+    def _operation(layer, count):
+        if isinstance(layer, keras.layers.Multiply):
+            return "PROD", ()
+        if isinstance(layer, keras.layers.Maximum):
+            return "MAX", ()
+        if isinstance(layer, keras.layers.Subtract):
+            return "SUM", [1.0, -1.0]
+        if isinstance(layer, keras.layers.Average):
+            return "SUM", [1.0 / count] * count
+        return "SUM", getattr(layer, "coeff", ())
+
+
+def _check_shapes(node, bottoms, but):
+    """Check that bottoms have the same shape but for some (Keras) axes."""
+    shapes = [tuple(x.shape) for x in bottoms]
+    for shape in shapes[1:]:
+        pairs = list(zip(shape, shapes[0], strict=False))
+        if len(shape) != len(shapes[0]) or any(
+            a != b and None not in (a, b)
+            for axis, (a, b) in enumerate(pairs)
+            if axis not in but
+        ):
+            raise node.error(
+                "Expected bottoms of the same shape; received: "
+                f"{[caffe_shape(x) for x in bottoms]}",
+                "bottom",
+            )
+
+
+def _legacy_axis(node, x, old):
+    """Return the Keras axis of a layer that once had another field for it."""
+    param, rank, name = node.param, len(x.shape), node.rule.param.name
+    if not param.HasField(old):
+        return node.axis(param.axis, rank, f"{name}.axis")
+    if param.HasField("axis"):
+        raise node.error(f"Expected axis or {old}; received: both", name)
+    return node.axis(getattr(param, old), rank, f"{name}.{old}")
+
+
+def _along(layer, rank: int) -> Traits:
+    """Return the traits of a layer that joins or cuts along its axis."""
+    last = layer.axis % rank == rank - 1
+    return _ON_CHANNELS if last else MIXED
+
+
+@register
+class Concat(Rule):
+    types = ("Concat",)
+    layers = (keras.layers.Concatenate,)
+    param = Param("concat_param", "1 concat_dim uint32=1; 2 axis int32=1", 104)
+    bottoms = (1, None)
+
+    def build(self, node, *bottoms):
+        axis = _legacy_axis(node, bottoms[0], "concat_dim")
+        _check_shapes(node, bottoms, (axis,))
+        if len(bottoms) == 1:
+            return keras.layers.Identity(name=node.name)(bottoms[0])
+        if axis == 0:
+            node.whole_batch(*bottoms)
+        return keras.layers.Concatenate(axis=axis, name=node.name)(list(bottoms))
+
+    def encode(self, call):
+        call.add("Concat", concat_param={"axis": call.axis(call.layer.axis)})
+
+    def traits_of(self, layer):
+        return _along(layer, len(layer.output.shape))
+
+    def channels(self, layer, bottoms):
+        axis = layer.param
+        along_channels = axis.axis == 1 and axis.concat_dim == 1
+        return sum(bottoms) if along_channels and all(bottoms) else None
+
+
+@register
+class Slice(Rule):
+    types = ("Slice",)
+    layers = (CaffeSlice,)
+    param = Param(
+        "slice_param",
+        "1 slice_dim uint32=1; 2 slice_point uint32*; 3 axis int32=1",
+        126,
+    )
+    tops = (1, None)
+
+    def build(self, node, x):
+        axis, tops = _legacy_axis(node, x, "slice_dim"), len(node.layer.tops)
+        if tops == 1:
+            return keras.layers.Identity(name=node.name)(x)
+        if axis == 0:
+            node.whole_batch(x)
+        size = x.shape[axis]
+        if size is None:
+            raise node.error(
+                f"Expected a known size to cut; received: {caffe_shape(x)}"
+            )
+        return CaffeSlice(self._parts(node, size, tops), axis, name=node.name)(x)
+
+    @staticmethod
+    def _parts(node, size, tops):
+        points = list(node.param.slice_point)
+        if not points:
+            if size % tops:
+                raise node.error(
+                    f"Expected a size that {tops} tops divide; received: {size}",
+                    "slice_param.slice_point",
+                )
+            return [size // tops] * tops
+        ends = [0, *points, size]
+        parts = [end - start for start, end in zip(ends, ends[1:], strict=False)]
+        if len(points) != tops - 1 or min(parts) < 1:
+            raise node.error(
+                f"Expected {tops - 1} growing numbers below {size}; received: {points}",
+                "slice_param.slice_point",
+            )
+        return parts
+
+    def encode(self, call):
+        points, at = [], 0
+        for size in call.layer.sizes[:-1]:
+            at += size
+            points.append(at)
+        axis = call.axis(call.layer.axis)
+        call.add("Slice", slice_param={"axis": axis, "slice_point": points})
+
+    def traits_of(self, layer):
+        return _along(layer, len(layer.input.shape))
+
+
+@register
+class Split(Rule):
+    types = ("Split",)
+    layers = (keras.layers.Identity,)
+    tops = (1, None)
+    traits = POINTWISE
+
+    def build(self, node, x):
+        return [keras.layers.Identity(name=node.name)(x)] * len(node.layer.tops)
+
+    def encode(self, call):
+        call.add("Split")
+
+
+@register
+class Crop(Rule):
+    types = ("Crop",)
+    layers = (CaffeCrop,)
+    param = Param("crop_param", "1 axis int32=2; 2 offset uint32*", 144)
+    bottoms = (2, 2)
+    # The second input only tells a size.
+    traits = Traits(places="uniform", channels="kept", order="moved", reads=1)
+
+    def build(self, node, x, reference):
+        param = node.param
+        rank = len(x.shape)
+        if node.caffe_axis(param.axis, rank, "crop_param.axis") == 0:
+            node.whole_batch(x, reference)
+        layer = CaffeCrop(param.axis, list(param.offset), name=node.name)
+        return layer([x, reference])
+
+    def encode(self, call):
+        layer = call.layer
+        call.add("Crop", crop_param={"axis": layer.axis, "offset": layer.offsets})
+
+
+@register
+class BatchReindex(Rule):
+    types = ("BatchReindex",)
+    layers = (CaffeBatchReindex,)
+    bottoms = (2, 2)
+    traits = MIXED
+
+    def build(self, node, x, numbers):
+        node.whole_batch(x, numbers)
+        return CaffeBatchReindex(name=node.name)([x, numbers])
+
+    def encode(self, call):
+        call.add("BatchReindex")

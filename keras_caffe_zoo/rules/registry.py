@@ -1,0 +1,113 @@
+"""Which rule a type of Caffe layer has, and which one a Keras layer."""
+
+import keras
+
+from keras_caffe_zoo.caffe import Declaration, declare
+from keras_caffe_zoo.rules.rule import Codec, Rule, Traits
+
+_BY_TYPE: dict[str, Rule] = {}
+_BY_CLASS: dict[type, Rule] = {}
+_UNKNOWN = Rule()
+
+
+def register(rule: Rule | type[Rule]) -> Rule | type[Rule]:
+    """Make a rule known to all that reads, builds, writes or moves layers.
+
+    A later rule takes the place of an earlier one of the same type or class.
+
+    Args:
+        rule: The rule, or its class (so this serves as a decorator).
+
+    Returns:
+        What it was given.
+
+    Raises:
+        TypeError: If it is no rule.
+    """
+    made = as_rule(rule)
+    for type_ in made.types:
+        _BY_TYPE[type_] = made
+        params = (made.param, *made.also)
+        known = tuple(param for param in params if param is not None)
+        declare(type_, Declaration(known, made.blob_axes))
+    _BY_CLASS.update(dict.fromkeys(made.layers, made))
+    return rule
+
+
+def as_rule(rule: Rule | type[Rule]) -> Rule:
+    """Return a rule, given itself or its class.
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    if isinstance(rule, type) and issubclass(rule, Rule):
+        return rule()
+    if not isinstance(rule, Rule):
+        raise TypeError(
+            f"Expected a Rule, or a class of rules; received: {rule!r}. Derive it "
+            "from keras_caffe_zoo.Rule"
+        )
+    return rule
+
+
+def know_layers(rule: Rule) -> None:
+    """Know the classes of a rule that only one import uses, unless another has them.
+
+    So that what was imported with it can be written, and its weights read.
+    """
+    for kind in rule.layers:
+        _BY_CLASS.setdefault(kind, rule)
+
+
+def rule_of(type_: str) -> Rule | None:
+    """Return the rule of a type of Caffe layer, if there is one."""
+    return _BY_TYPE.get(type_)
+
+
+def role_of(type_: str) -> str:
+    """Return the role of a type of Caffe layer; `""` for an unknown one."""
+    rule = _BY_TYPE.get(type_)
+    return rule.role if rule else ""
+
+
+def rule_for(layer: keras.Layer) -> Rule:
+    """Return the rule of a Keras layer; one that knows nothing if there is none."""
+    for kind in type(layer).__mro__:
+        if kind in _BY_CLASS:
+            # A class that computes something else is not what its base is.
+            same = getattr(type(layer), "call", None) is getattr(kind, "call", None)
+            return _BY_CLASS[kind] if same else _UNKNOWN
+    return _UNKNOWN
+
+
+def traits_of(layer: keras.Layer) -> Traits:
+    """Return the traits of a Keras layer; all of them `None` if no rule has it."""
+    return rule_for(layer).traits_of(layer)
+
+
+def codec_of(layer: keras.Layer) -> Codec:
+    """Return how a layer's weights become blobs.
+
+    Raises:
+        ValueError: If Caffe has no such layer.
+    """
+    codec = rule_for(layer).codec
+    if codec is None:
+        raise ValueError(
+            f"Layer '{layer.name}' has weights, and no rule says how Caffe stores those "
+            f"of a {type(layer).__name__}. Register one with its codec "
+            "(keras_caffe_zoo.register), or leave the layer out."
+        )
+    return codec
+
+
+def supported_layers() -> list[str]:
+    """Return the types of Caffe layers that `from_caffe` imports, sorted.
+
+    Besides these, data and loss layers are replaced or left out.
+    """
+    return sorted(
+        type_
+        for type_, rule in _BY_TYPE.items()
+        if type(rule).build is not Rule.build and not rule.refused
+    )

@@ -1,0 +1,266 @@
+"""A rule: everything known of one type of Caffe layer, and of the Keras layer it is.
+
+    @register
+    class Normalize(Rule):
+        types = ("Normalize",)
+        layers = (L2Normalize,)
+        param = Param("norm_param", "1 across_spatial bool=true; …", 206)
+        codec, fillers = STORED, ("scale_filler",)
+        traits = Traits(places="kept", channels="kept", order="kept")
+
+        def build(self, node, x):
+            node.learns((node.channels(x),))
+            return L2Normalize(node.param.across_spatial, name=node.name)(x)
+
+        def encode(self, call):
+            call.add("Normalize", across_spatial=call.layer.across_spatial)
+
+Whatever a rule does not declare is refused where it is needed, never guessed.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_caffe_zoo.caffe import Layer, Param
+from keras_caffe_zoo.rules import layout
+
+Arrays = list[np.ndarray]
+
+
+class Window(NamedTuple):
+    """How a layer slides along one axis of a map, in cells of its input.
+
+    Attributes:
+        kernel: Cells in the window.
+        stride: Cells from one window to the next.
+        dilation: Cells from one cell of the window to the next.
+        before: Cells that the layer adds before the first.
+        after: Cells that it adds behind the last.
+        size: Windows.
+    """
+
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+    size: int
+
+
+class Traits(NamedTuple):
+    """What a layer does to a map, for whoever moves nets and weights about.
+
+    A trait that is `None` is not known, and what would need it is refused.
+
+    Attributes:
+        places: What the cell (y, x) of the output is made of. `"kept"`: of the inputs'
+            cells (y, x); of a window of cells: a function from the layer, the size of
+            its input along an axis, and the axis (0 or 1) to a `Window`; `"first"`: of
+            the first input's cell; `"uniform"`: of the same cells around it, wherever
+            it is, in a way that no `Window` tells; `"mixed"`: of anything else.
+        channels: `"kept"` if the output has the channels of the (first) input.
+        order: How the values of an output stand when it is flattened. `"kept"`: as
+            those of the inputs; `"flattened"`: so too, and a map's without its axes;
+            `"flattened in Caffe's order"`; `"permuted"`: the layer brings a map into
+            Caffe's order of axes; `"new"`: as values of a vector that is no map
+            flattened; `"first"`: as those of the first input; `"moved"` in another
+            order of the same axes, `"shuffled"` across axes.
+        outputs: The argument that says how many channels come out, such as `"units"`.
+        activation: `"relu"` or `"softmax"` if the layer is that.
+        reads: How many of its inputs the output is made of, `None` for all; others
+            only tell a size.
+        enlarges: Whether it makes larger maps of the maps that it reads.
+    """
+
+    places: str | Callable[[keras.Layer, int, int], Window] | None = None
+    channels: str | None = None
+    order: str | None = None
+    outputs: str | None = None
+    activation: str | None = None
+    reads: int | None = None
+    enlarges: bool = False
+
+
+# Layers that look at one value at a time.
+POINTWISE = Traits(places="kept", channels="kept", order="kept")
+MIXED = Traits(places="mixed", order="moved")
+
+
+class Codec(NamedTuple):
+    """How a Keras layer's weights are Caffe's blobs, and the other way round.
+
+    Both functions take the layer and a list of arrays, and return a list of arrays.
+    """
+
+    encode: Callable[[keras.Layer, Arrays], Arrays]
+    decode: Callable[[keras.Layer, Arrays], Arrays]
+
+
+def _as_stored(_, arrays: Arrays) -> Arrays:
+    return list(arrays)
+
+
+STORED = Codec(_as_stored, _as_stored)  # the weights are the blobs
+
+Ends = tuple[int, int | None]  # least and largest number; None for any
+
+
+class Rule:
+    """One type of Caffe layer, or several that differ little.
+
+    Attributes:
+        types: Caffe's names of the types; none for a Keras layer that Caffe has no
+            type for, and that is written as layers of other types.
+        layers: The Keras classes that layers of these types become, or that are
+            written as such. They are found by their class, or that of a base whose
+            `call` they do not replace.
+        param: The parameter message of the types.
+        also: Other messages that their layers may have.
+        bottoms: Least and largest number of bottoms; `None` for any.
+        tops: Likewise.
+        role: `"layer"`, or what becomes of it in a net that predicts: `"input"` and
+            `"data"` give the net its inputs, `"loss"`, `"metric"` and `"output"` are
+            left out or leave a prediction, `"silence"` ends what nobody reads.
+        refused: Why layers of the type cannot be built, if they cannot.
+        codec: How weights are blobs; `None` for layers without weights.
+        fillers: Names of the fields with the fillers of each blob, in their order.
+        traits: What all layers of the classes do; see `traits_of`.
+        in_place: Whether Caffe's nets have the layer write into the blob it reads.
+        has_kernel: Whether its first blob is a matrix or kernel (out, in, …), the second
+            a bias.
+        flattens: Whether it reads its bottom flattened, in Caffe's order of axes.
+        compares_reads: Whether which layer it reads tells nets apart whose blobs have
+            the same shapes.
+    """
+
+    types: tuple[str, ...] = ()
+    layers: tuple[type, ...] = ()
+    param: Param | None = None
+    also: tuple[Param, ...] = ()
+    bottoms: Ends = (1, 1)
+    tops: Ends = (1, 1)
+    role: str = "layer"
+    refused: str = ""
+    codec: Codec | None = None
+    fillers: tuple[str, ...] = ()
+    traits: Traits = Traits()
+    in_place: bool = False
+    has_kernel: bool = False
+    flattens: bool = False
+    compares_reads: bool = False
+
+    def build(self, node, *bottoms):
+        """Return the tensors of a Caffe layer's tops: one, or a list.
+
+        Args:
+            node: The layer, a `Node`.
+            *bottoms: A symbolic tensor for each bottom; 4-D blobs are channels last,
+                others in Caffe's order of axes.
+        """
+        raise node.error(self.refused or "Expected a type that can be built")
+
+    def encode(self, call) -> None:
+        """Add to `call`, a `Target`, the Caffe layers that a Keras layer is."""
+        raise call.error("Caffe has no such layer")
+
+    def traits_of(self, layer: keras.Layer) -> Traits:
+        """Return what one layer does, where its arguments matter."""
+        return self.traits
+
+    def blob_axes(self, layer: Layer) -> Sequence[int | None] | None:
+        """Return how many axes each blob of a Caffe layer has.
+
+        `None` for one whose axes are as stored; `None` at all where not even the
+        number of blobs is known.
+        """
+        return () if self.codec is None else None
+
+    def channels(self, layer: Layer, bottoms: list[int | None]) -> int | None:
+        """Return the channels of a Caffe layer's tops, given those of its bottoms."""
+        kept = self.traits.channels == "kept" and bottoms
+        return bottoms[0] if kept else None
+
+    def facts(self, layer: Layer) -> dict:
+        """Return what tells a Caffe layer from others with blobs of the same shapes.
+
+        Args:
+            layer: The Caffe layer.
+
+        Returns:
+            Attributes of the Keras layer, and the values that they must have.
+        """
+        return {}
+
+    def learned_blobs(self, layer: Layer) -> Arrays:
+        """Return a Caffe layer's blobs as `codec` takes them."""
+        return layer.blobs
+
+    def filler_fields(self, node) -> Sequence[str]:
+        """Return the field with the filler of each of a layer's blobs."""
+        return self.fillers[: len(node.shapes)]
+
+    def fill(self, node, index: int, initializer) -> np.ndarray:
+        """Return a blob that is filled with what an initializer makes.
+
+        Args:
+            node: The layer.
+            index: Which blob.
+            initializer: A Keras initializer; it gets the shape of Keras' kernel.
+        """
+        return filled(node.shapes[index], initializer)
+
+    def params(self, layer: keras.Layer, name: str) -> dict[str, Arrays]:
+        """Return the blobs of the Caffe layers that a Keras layer is, by their names."""
+        weights = [ops.convert_to_numpy(w).astype("float32") for w in layer.weights]
+        return {name: self.codec.encode(layer, weights)}
+
+    def on_map(self, layer: keras.Layer, image) -> keras.Layer | None:
+        """Return the layer that does on a larger map what this one does on a vector.
+
+        Args:
+            layer: A layer of a classifier, behind the point where its map was flattened
+                or on the way there.
+            image: Tells `(height, width)` of the map that a layer reads flattened.
+
+        Returns:
+            The new layer, without weights; `None` for one that a map does not need.
+
+        Raises:
+            ValueError: If there is none; says why, as a half sentence.
+        """
+        places = self.traits_of(layer).places
+        if places in (None, "mixed"):
+            raise ValueError("it looks at the whole map" if places else UNDECLARED)
+        config = layer.get_config()
+        if all(len(y.shape) == 4 for y in keras.tree.flatten(layer.output)):
+            return layer.__class__.from_config(config)
+        if places != "kept":
+            raise ValueError("it looks at the whole vector")
+        return layer.__class__.from_config(self._on_last_axis(config))
+
+    def _on_last_axis(self, config: dict) -> dict:
+        if "axis" not in config:
+            return config
+        axis = config["axis"]
+        axis = axis if isinstance(axis, int) else axis[0]
+        if axis not in (-1, 1):
+            raise ValueError(f"its axis is {axis}")
+        return {**config, "axis": -1}
+
+    def give_weights(self, layer: keras.Layer, source: keras.Layer, image) -> None:
+        """Give the layer that `on_map` made the weights of the one it was made of."""
+        layer.set_weights(source.get_weights())
+
+
+UNDECLARED = "no rule declares what it does to a map"
+
+
+def filled(shape: Sequence[int], initializer) -> np.ndarray:
+    """Return a blob of a shape in Caffe's order of axes, filled."""
+    kernel = initializer((*shape[2:], *shape[1::-1]))
+    blob = ops.convert_to_numpy(kernel)
+    return layout.conv_weight(blob) if blob.ndim > 1 else blob

@@ -1,0 +1,471 @@
+"""Layers that slide a window over an image."""
+
+import keras
+
+from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.layers import (
+    CaffeConv2D,
+    CaffeConvND,
+    CaffeDeconv2D,
+    CaffeIm2col,
+    CaffeMaxPool2DWithMask,
+    CaffePool2D,
+    CaffeSPP,
+    CaffeStochasticPool2D,
+)
+from keras_caffe_zoo.rules import layout
+from keras_caffe_zoo.rules.geometry import conv_geometry, pool_geometry, sides
+from keras_caffe_zoo.rules.inner_product import kernel_from_caffe
+from keras_caffe_zoo.rules.node import caffe_shape
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, Codec, Rule, Traits, Window
+
+_POOLS = ("max", "ave", "stochastic")
+_LAST = {"data_format": "channels_last"}
+_ACTIVATIONS = {keras.activations.relu: "relu", keras.activations.softmax: "softmax"}
+
+CONVOLUTION = Param(
+    "convolution_param",
+    """
+    1 num_output uint32; 2 bias_term bool=true; 3 pad uint32*; 4 kernel_size uint32*;
+    5 group uint32=1; 6 stride uint32*; 7 weight_filler FillerParameter;
+    8 bias_filler FillerParameter; 9 pad_h uint32=0; 10 pad_w uint32=0;
+    11 kernel_h uint32; 12 kernel_w uint32; 13 stride_h uint32; 14 stride_w uint32;
+    15 engine Engine=DEFAULT; 16 axis int32=1; 17 force_nd_im2col bool=false;
+    18 dilation uint32*
+    enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2
+    """,
+    106,
+)
+
+
+def _new_size(layer, size: int, axis: int) -> int:
+    channels = layer.input.shape[-1]
+    shape = layer.compute_output_shape((1, size, size, channels))
+    return shape[1 + axis]
+
+
+def _convolution_window(layer, size, axis):
+    pad = layer.pad[axis]
+    return Window(
+        layer.kernel_size[axis],
+        layer.strides[axis],
+        layer.dilation_rate[axis],
+        pad,
+        pad,
+        _new_size(layer, size, axis),
+    )
+
+
+def _pooling_window(layer, size, axis):
+    pad, windows = layer.pad[axis], _new_size(layer, size, axis)
+    return Window(layer.kernel_size[axis], layer.strides[axis], 1, pad, pad, windows)
+
+
+def _keras_window(layer, size, axis):
+    """Return the window of one of Keras' own layers, which may pad unevenly."""
+    is_pool = hasattr(layer, "pool_size")
+    kernel = (layer.pool_size if is_pool else layer.kernel_size)[axis]
+    dilation = 1 if is_pool else layer.dilation_rate[axis]
+    stride, windows = layer.strides[axis], _new_size(layer, size, axis)
+    reach = dilation * (kernel - 1) + 1
+    missing = max((windows - 1) * stride + reach - size, 0)
+    before = missing // 2 if layer.padding == "same" else 0
+    return Window(kernel, stride, dilation, before, missing - before, windows)
+
+
+def _check_channels_last(call):
+    if call.layer.data_format != "channels_last":
+        raise call.error("its data_format is channels_first")
+
+
+def _encode_conv(_, arrays):
+    kernel, *bias = arrays
+    return [layout.conv_weight(kernel).copy(), *bias]
+
+
+def _decode_nd(_, blobs):
+    weight, *bias = blobs
+    return [layout.conv_kernel(weight) if weight.ndim > 1 else weight, *bias]
+
+
+class _Convolution(Rule):
+    """Convolution and Deconvolution."""
+
+    param = CONVOLUTION
+    bottoms, tops = (1, None), (1, None)
+    codec = Codec(_encode_conv, kernel_from_caffe)
+    fillers = ("weight_filler", "bias_filler")
+    has_kernel = True
+    transposed = False
+
+    def build(self, node, *bottoms):
+        if len(bottoms) != len(node.layer.tops):
+            raise node.error(
+                f"Expected a top for each of {len(bottoms)} bottoms; received: "
+                f"{len(node.layer.tops)}",
+                "top",
+            )
+        layer = self._layer(node, bottoms[0])
+        if len(bottoms) == 1:
+            return layer(bottoms[0])
+        # The outputs of a layer that is used twice have no names; these have.
+        return [
+            keras.layers.Identity(name=node.aux(f"top{i}"))(layer(x))
+            for i, x in enumerate(bottoms)
+        ]
+
+    def _layer(self, node, x):
+        param, shape = node.param, caffe_shape(x)
+        axis = node.caffe_axis(param.axis, len(shape), "convolution_param.axis")
+        filters = node.count(param.num_output, "convolution_param.num_output")
+        groups = node.count(param.group, "convolution_param.group")
+        channels = shape[axis]
+        if channels is None or channels % groups or filters % groups:
+            raise node.error(
+                f"Expected a group that divides {channels} channels and {filters} "
+                f"outputs; received: {groups}",
+                "convolution_param.group",
+            )
+        geometry = conv_geometry(node, len(shape) - axis - 1)
+        ends = (filters, channels // groups)
+        if self.transposed:
+            ends = (channels, filters // groups)
+        bias = [(filters,)] if param.bias_term else []
+        node.learns((*ends, *geometry["kernel_size"]), *bias)
+        options = {**geometry, "groups": groups, "use_bias": param.bias_term}
+        options["name"] = node.name
+        if len(shape) != 4 or axis != 1:
+            transposed = self.transposed
+            return CaffeConvND(filters, axis=axis, transposed=transposed, **options)
+        kind = CaffeDeconv2D if self.transposed else CaffeConv2D
+        return kind(filters, **options, **_LAST)
+
+    def encode(self, call):
+        _add_convolution(call, self.types[0], call.layer.pad)
+
+    def blob_axes(self, layer):
+        return (4, 1)[: 1 + layer.param.bias_term]
+
+    def channels(self, layer, bottoms):
+        return layer.param.num_output or None
+
+    def data_channels(self, layer, blobs) -> int | None:
+        """Return the channels of a Caffe layer's bottom, as its weights tell them."""
+        if not blobs or blobs[0].ndim != 4:
+            return None
+        return blobs[0].shape[1] * layer.param.group
+
+
+def _add_convolution(call, type, pad):
+    layer = call.layer
+    param = {
+        "num_output": layer.filters,
+        "bias_term": layer.use_bias,
+        "group": layer.groups,
+        "axis": getattr(layer, "axis", 1),
+        "kernel_size": layer.kernel_size,
+        "stride": layer.strides,
+        "pad": pad,
+        "dilation": layer.dilation_rate,
+    }
+    call.add(type, convolution_param=param)
+    call.add_activation()
+
+
+@register
+class Convolution(_Convolution):
+    types = ("Convolution",)
+    layers = (CaffeConv2D,)
+    traits = Traits(places=_convolution_window, order="moved", outputs="filters")
+
+    def traits_of(self, layer):
+        return self.traits._replace(activation=_ACTIVATIONS.get(layer.activation))
+
+    def facts(self, layer):
+        if not layer.decode(self.param).given:
+            return {}
+        param = layer.param
+        return {
+            "strides": sides(param, "stride", 1),
+            "pad": sides(param, "pad", 0),
+            "groups": param.group,
+            "dilation_rate": sides(param, "dilation", 1),
+        }
+
+
+@register
+class Deconvolution(_Convolution):
+    types = ("Deconvolution",)
+    layers = (CaffeDeconv2D,)
+    transposed = True
+    traits = Traits(places="uniform", order="moved", outputs="filters", enlarges=True)
+
+    def data_channels(self, layer, blobs):
+        return None
+
+
+@register
+class ConvolutionND(Rule):
+    """Convolution and Deconvolution of blobs that are no images."""
+
+    layers = (CaffeConvND,)
+    codec = Codec(_encode_conv, _decode_nd)
+    traits = MIXED._replace(order="new")
+
+    def encode(self, call):
+        type = "Deconvolution" if call.layer.transposed else "Convolution"
+        _add_convolution(call, type, call.layer.pad)
+
+
+@register
+class KerasConvolution(Rule):
+    layers = (keras.layers.Conv2D,)
+    codec = Codec(_encode_conv, kernel_from_caffe)
+    traits = Traits(places=_keras_window, order="moved", outputs="filters")
+
+    def traits_of(self, layer):
+        return self.traits._replace(activation=_ACTIVATIONS.get(layer.activation))
+
+    def encode(self, call):
+        layer = call.layer
+        _check_channels_last(call)
+        reach = [
+            rate * (size - 1)
+            for rate, size in zip(layer.dilation_rate, layer.kernel_size, strict=True)
+        ]
+        pad = (0, 0)
+        if layer.padding == "same":
+            if max(layer.strides) > 1 or any(r % 2 for r in reach):
+                raise call.error("its padding is uneven; use CaffeConv2D with `pad`")
+            pad = tuple(r // 2 for r in reach)
+        _add_convolution(call, "Convolution", pad)
+
+
+@register
+class KerasSeparable(Rule):
+    """Convolutions that Caffe has no layer of its own for."""
+
+    layers = (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+    traits = Traits(places=_keras_window, order="moved")
+
+
+@register
+class KerasTransposed(Rule):
+    layers = (keras.layers.Conv2DTranspose,)
+    traits = Traits(places="uniform", order="moved", outputs="filters", enlarges=True)
+
+
+def _padding_window(layer, size, axis):
+    before, after = layer.padding[axis]
+    return Window(1, 1, 1, before, after, size + before + after)
+
+
+@register
+class KerasPadding(Rule):
+    layers = (keras.layers.ZeroPadding2D,)
+    traits = Traits(places=_padding_window, channels="kept", order="moved")
+
+
+@register
+class Pooling(Rule):
+    types = ("Pooling",)
+    layers = (CaffePool2D, CaffeMaxPool2DWithMask, CaffeStochasticPool2D)
+    param = Param(
+        "pooling_param",
+        """
+        1 pool PoolMethod=MAX; 2 kernel_size uint32; 3 stride uint32=1; 4 pad uint32=0;
+        5 kernel_h uint32; 6 kernel_w uint32; 7 stride_h uint32; 8 stride_w uint32;
+        9 pad_h uint32=0; 10 pad_w uint32=0; 11 engine Engine=DEFAULT;
+        12 global_pooling bool=false; 13 round_mode RoundMode=CEIL
+        enum PoolMethod: MAX=0 AVE=1 STOCHASTIC=2
+        enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2
+        enum RoundMode: CEIL=0 FLOOR=1
+        """,
+        121,
+    )
+    tops = (1, 2)
+    traits = Traits(places=_pooling_window, channels="kept", order="moved")
+    compares_reads = True
+
+    def build(self, node, x):
+        _check_image(node, x)
+        geometry = {**pool_geometry(node), "name": node.name, **_LAST}
+        geometry["round_mode"] = ("ceil", "floor")[node.param.round_mode]
+        pool = _POOLS[node.param.pool]
+        if len(node.layer.tops) == 2:
+            if pool != "max":
+                raise node.error("Expected one top but for MAX; received: two", "top")
+            return CaffeMaxPool2DWithMask(**geometry)(x)
+        if pool == "stochastic":
+            return CaffeStochasticPool2D(**geometry)(x)
+        return CaffePool2D(pool, **geometry)(x)
+
+    def encode(self, call):
+        layer = call.layer
+        pool = layer.pool.upper()
+        if layer.global_pooling:
+            call.add("Pooling", pooling_param={"pool": pool, "global_pooling": True})
+        else:
+            _add_pooling(call, pool, layer.kernel_size, layer.strides, layer.pad)
+
+    def traits_of(self, layer):
+        # Of a global pooling there is one cell; a mask counts from the image's corner.
+        if layer.global_pooling or isinstance(layer, CaffeMaxPool2DWithMask):
+            return MIXED._replace(channels="kept")
+        return self.traits
+
+    def on_map(self, layer, image):
+        """Return the layer; of a global pooling one of as large a window everywhere."""
+        if not layer.global_pooling:
+            return super().on_map(layer, image)
+        size = layer.input.shape[1:3]
+        if None in size:
+            raise ValueError("its input has no known size")
+        config = {**layer.get_config(), "global_pooling": False, "kernel_size": size}
+        return layer.__class__.from_config(config)
+
+    def facts(self, layer):
+        param = layer.param
+        if not layer.decode(self.param).given or param.global_pooling:
+            return {}
+        return {
+            "pool": _POOLS[param.pool],
+            "kernel_size": sides(param, "kernel_size", None),
+            "strides": sides(param, "stride", 1),
+            "pad": sides(param, "pad", 0),
+        }
+
+
+def _add_pooling(call, pool, kernel, stride, pad):
+    param = {
+        "pool": pool,
+        **_named_sides("kernel", "kernel_size", kernel),
+        **_named_sides("stride", "stride", stride),
+        **_named_sides("pad", "pad", pad),
+    }
+    if getattr(call.layer, "round_mode", "ceil") == "floor":
+        param["round_mode"] = "FLOOR"
+    call.add("Pooling", pooling_param=param)
+
+
+def _named_sides(stem, name, value):
+    if value[0] == value[1]:
+        return {name: value[0]}
+    return {f"{stem}_h": value[0], f"{stem}_w": value[1]}
+
+
+@register
+class KerasPooling(Rule):
+    layers = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+    traits = Traits(places=_keras_window, channels="kept", order="moved")
+
+    def encode(self, call):
+        layer = call.layer
+        _check_channels_last(call)
+        sizes = call.inputs[0].shape[1:3]
+        if (
+            layer.padding != "valid"
+            or None in sizes
+            or any(
+                (size - kernel) % stride
+                for size, kernel, stride in zip(
+                    sizes, layer.pool_size, layer.strides, strict=True
+                )
+            )
+        ):
+            raise call.error(
+                "Caffe's pooling makes as many windows only where they fit the input "
+                "exactly; use CaffePool2D"
+            )
+        pool = "MAX" if isinstance(layer, keras.layers.MaxPooling2D) else "AVE"
+        _add_pooling(call, pool, layer.pool_size, layer.strides, (0, 0))
+
+
+@register
+class KerasGlobalPooling(Rule):
+    layers = (keras.layers.GlobalMaxPooling2D, keras.layers.GlobalAveragePooling2D)
+    traits = MIXED._replace(channels="kept", order="new")
+
+    def encode(self, call):
+        _check_channels_last(call)
+        is_max = isinstance(call.layer, keras.layers.GlobalMaxPooling2D)
+        param = {"pool": "MAX" if is_max else "AVE", "global_pooling": True}
+        if call.layer.keepdims:
+            call.add("Pooling", pooling_param=param)
+            return
+        pooled = [f"{call.name}_pooled"]
+        call.add("Pooling", tops=pooled, name=pooled[0], pooling_param=param)
+        call.add("Flatten", pooled)
+
+    def on_map(self, layer, image):
+        """Return the pooling of as large a window at every place."""
+        if isinstance(layer, keras.layers.GlobalMaxPooling2D):
+            kind = keras.layers.MaxPooling2D
+        else:
+            kind = keras.layers.AveragePooling2D
+        size = layer.input.shape[1:3]
+        if None in size:
+            raise ValueError("its input has no known size")
+        return kind(size, 1, name=layer.name, **_LAST)
+
+
+@register
+class SPP(Rule):
+    types = ("SPP",)
+    layers = (CaffeSPP,)
+    param = Param(
+        "spp_param",
+        """
+        1 pyramid_height uint32; 2 pool PoolMethod=MAX; 6 engine Engine=DEFAULT
+        enum PoolMethod: MAX=0 AVE=1 STOCHASTIC=2
+        enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2
+        """,
+        132,
+    )
+    traits = MIXED._replace(order="flattened in Caffe's order")
+
+    def build(self, node, x):
+        _check_image(node, x)
+        height = node.count(node.param.pyramid_height, "spp_param.pyramid_height")
+        return CaffeSPP(height, _POOLS[node.param.pool], name=node.name)(x)
+
+    def encode(self, call):
+        layer = call.layer
+        param = {"pyramid_height": layer.pyramid_height, "pool": layer.pool.upper()}
+        call.add("SPP", spp_param=param)
+
+
+@register
+class Im2col(Rule):
+    types = ("Im2col",)
+    layers = (CaffeIm2col,)
+    param = CONVOLUTION
+    traits = Traits(places=_convolution_window, order="moved")
+
+    def build(self, node, x):
+        _check_image(node, x)
+        axis = node.caffe_axis(node.param.axis, 4, "convolution_param.axis")
+        if axis != 1:
+            raise node.error(
+                f"Expected channels at axis 1; received: {axis}",
+                "convolution_param.axis",
+            )
+        return CaffeIm2col(**conv_geometry(node, 2), name=node.name)(x)
+
+    def encode(self, call):
+        layer = call.layer
+        param = {
+            "kernel_size": layer.kernel_size,
+            "stride": layer.strides,
+            "pad": layer.pad,
+            "dilation": layer.dilation_rate,
+        }
+        call.add("Im2col", convolution_param=param)
+
+
+def _check_image(node, x):
+    if len(x.shape) != 4:
+        raise node.error(
+            f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}", "bottom"
+        )
