@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +13,19 @@ from google.protobuf import text_format
 
 from . import schema
 from .errors import CaffeFormatError, UnknownField
-from .params import Decoded, Param, declared, is_declared, is_field, raw_bytes, raw_text
+from .params import (
+    Decoded,
+    Param,
+    declared,
+    indented,
+    is_declared,
+    is_field,
+    raw_bytes,
+    raw_text,
+    raw_value,
+)
 from .prototxt import Parser, Undeclared
+from .skeleton import MAX_UNKNOWN
 
 INPUT = Param("input_param", "1 shape BlobShape*", 143)
 
@@ -34,6 +44,7 @@ class Layer:
             `type`, `bottom` or `top` differ from the attributes above, those count.
         blobs: Learned parameters, float32, in Caffe's layout.
         source: The file it came from, for error messages.
+        number: What errors call it if it has no name, `"#3"`.
     """
 
     name: str
@@ -43,6 +54,7 @@ class Layer:
     message: Any = None
     blobs: list[np.ndarray] = field(default_factory=list)
     source: str = ""
+    number: str = field(default="", init=False, repr=False, compare=False)
     _decoded: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self):
@@ -118,7 +130,9 @@ class Layer:
         """How many axes each blob has, `None` for as stored; `None` if not known."""
         return declared(self.type).axes(self)
 
-    def unknown_fields(self, params: Sequence[Param] | None = None) -> list:
+    def unknown_fields(
+        self, params: Sequence[Param] | None = None
+    ) -> list[UnknownField]:
         """Return the fields beside the envelope that nobody declared.
 
         Args:
@@ -129,22 +143,21 @@ class Layer:
             CaffeFormatError: If a declared field is not as declared.
         """
         params = declared(self.type).params if params is None else params
-        found = []
+        found: list[UnknownField] = []
         for raw in self.message.raw:
+            if len(found) == MAX_UNKNOWN:
+                break
             mine = any(is_field(raw, p.name, p.numbers) for p in params)
             if not mine and not is_declared(raw):
-                value = raw.value
-                if raw.HasField("line"):
-                    value = value.decode("utf-8", "replace").lstrip(" :").strip()
-                path = raw.name or str(raw.number)
-                found.append(UnknownField(self.name, path, value))
+                name, path = self.name or self.number, raw.name or str(raw.number)
+                found.append(UnknownField(name, path, raw_value(raw)))
         for param in params:
             found += self.decode(param).unknown
         return found
 
     @property
     def _place(self) -> dict:
-        return {"source": self.source or None, "layer": self.name}
+        return {"source": self.source or None, "layer": self.name or self.number}
 
     def to_message(self) -> Any:
         """Return a `LayerParameter` of this layer, without blobs."""
@@ -171,9 +184,9 @@ class Layer:
         """Return the layer's structure as prototxt text."""
         message = self.to_message()
         message.ClearField("raw")
-        text = text_format.MessageToString(message)
+        text = indented(text_format.MessageToString(message))
         text += "".join(raw_text(x, self.type, **self._place) for x in self.message.raw)
-        return f"layer {{\n{textwrap.indent(text, '  ')}}}\n"
+        return f"layer {{\n{text}}}\n"
 
 
 @dataclass
@@ -209,7 +222,10 @@ class Net:
         Raises:
             CaffeFormatError: If a declared field is not as declared.
         """
-        return [*self.unknown, *(x for y in self.layers for x in y.unknown_fields())]
+        found = list(self.unknown)
+        for layer in self.layers:
+            found += layer.unknown_fields()
+        return found
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -64,11 +65,11 @@ class Param:
     def schema(self) -> schema.Schema:
         """The message's schema, built when it is first used."""
         lines = ["Holder", f" 1 {self.name} {self._message}"]
-        if self._message not in schema.SPEC:
+        if self.fields or self._message not in schema.SPEC:
             lines.append(self._message)
             for line in map(str.strip, self.fields.splitlines()):
-                is_message = line.startswith("message ")
-                lines.append(line.split()[1] if is_message else f" {line}")
+                name = line.removeprefix("message ")
+                lines.append(f" {line}" if name == line else name)
         return schema.Schema("\n".join(lines), next(_packages), schema.BASE)
 
     @functools.cached_property
@@ -91,6 +92,12 @@ class Param:
         number = self.numbers[0] if self.numbers else 0
         value = message.SerializeToString()
         return schema.Raw(name=self.name, number=number, wire=2, value=value)
+
+    def encode_text(self, message: Any) -> Any:
+        """Return a message as a field that a layer keeps, in words."""
+        lines = text_format.MessageToString(message).splitlines()
+        value = "".join(f"  {line}\n" for line in lines)
+        return schema.Raw(name=self.name, value=f" {{\n{value}}}".encode(), line=0)
 
     def mine(self, raws: Sequence[Any]) -> list[Any]:
         """Return those of a layer's raw fields that hold this message."""
@@ -116,7 +123,7 @@ class Param:
             else:
                 unknown.append(UnknownField(place.get("layer"), self.name, raw.value))
         if packed:
-            unknown += self._merge(holder, packed, place)
+            unknown += self._merge(getattr(holder, self.name), packed, place)
         missing = holder.FindInitializationErrors()
         if missing:
             raise CaffeFormatError(
@@ -133,21 +140,22 @@ class Param:
         parser.parse_into(holder, "Holder")
         return parser.unknown
 
-    def _merge(self, holder: Any, raws: list[Any], place: dict) -> list[UnknownField]:
-        # Protobuf merges the pieces of one message, so their bytes may be joined.
-        source = Bytes(b"".join(raw.value for raw in raws), place.get("source"))
-        source.start = raws[0].offset
-        skeleton = Skeleton(
-            source, self._message, self.schema, (place.get("layer"), self.name)
-        )
-        try:
-            getattr(holder, self.name).MergeFromString(skeleton.data)
-        except DecodeError as error:
-            raise CaffeFormatError(
-                f"Expected a {self._message}; received: {error}", **place
-            ) from None
-        getattr(holder, self.name).SetInParent()
-        return skeleton.unknown
+    def _merge(self, message: Any, raws: list[Any], place: dict) -> list[UnknownField]:
+        """Add the pieces of a message one after the other, as protobuf does."""
+        holder, fields, unknown = (place.get("layer"), self.name), 0, []
+        for raw in raws:
+            source = Bytes(raw.value, place.get("source"), raw.offset)
+            skeleton = Skeleton(source, self._message, self.schema, holder, fields)
+            fields = skeleton.fields
+            unknown += skeleton.unknown
+            try:
+                message.MergeFromString(skeleton.data)
+            except DecodeError as error:
+                raise CaffeFormatError(
+                    f"Expected a {self._message}; received: {error}", **place
+                ) from None
+        message.SetInParent()
+        return unknown
 
 
 class Decoded(NamedTuple):
@@ -189,6 +197,7 @@ _DECLARED: dict[str, Declaration] = {}
 def declare(type: str, declaration: Declaration) -> None:
     """Make a layer type known to the file formats; replaces an earlier declaration."""
     _DECLARED[type] = declaration
+    _all_params.cache_clear()
 
 
 def declared(type: str) -> Declaration:
@@ -198,11 +207,14 @@ def declared(type: str) -> Declaration:
 
 def is_declared(raw: Any) -> bool:
     """Tell whether a raw field is a parameter of any type that is known."""
-    return any(
-        is_field(raw, param.name, param.numbers)
-        for declaration in _DECLARED.values()
-        for param in declaration.params
-    )
+    names, numbers = _all_params()
+    return raw.name in names if raw.name else raw.number in numbers
+
+
+@functools.cache
+def _all_params() -> tuple[set[str], set[int]]:
+    params = [x for declaration in _DECLARED.values() for x in declaration.params]
+    return {x.name for x in params}, {number for x in params for number in x.numbers}
 
 
 def raw_bytes(raw: Any, type: str, **place) -> bytes:
@@ -227,19 +239,31 @@ def _field_bytes(number: int, raw: Any) -> bytes:
     return encode_tag(number, raw.wire) + raw.value
 
 
-def raw_text(raw: Any, type: str, **place) -> str:
-    """Return a raw field of a layer as a prototxt has it.
+def raw_value(raw: Any) -> str | bytes:
+    """Return a raw field's value as the file has it."""
+    if not raw.HasField("line"):
+        return raw.value
+    return raw.value.decode("utf-8", "replace").lstrip(" :").strip()
 
-    What no declaration tells how to write becomes a comment.
+
+def indented(text: str) -> str:
+    """Return lines moved to the right; other line ends may be part of strings."""
+    return re.sub("^(?=.)", "  ", text, flags=re.MULTILINE)
+
+
+def raw_text(raw: Any, type: str, **place) -> str:
+    """Return a raw field of a layer as the lines of a prototxt, indented.
+
+    Text stays as it is. What no declaration tells how to write becomes a comment.
     """
     if raw.HasField("line"):
-        value = raw.value.decode("utf-8", "surrogateescape")
-        return f"{raw.name}{'' if value[:1] in ':{<' else ' '}{value}\n"
+        return f"  {raw.name}{raw.value.decode('utf-8', 'surrogateescape')}\n"
     for param in declared(type).params:
         if is_field(raw, param.name, param.numbers):
             decoded = param.decode([raw], **place)
-            lines = text_format.MessageToString(decoded.message).splitlines()
-            lines += [f"# {field.path}: {field.value!r}" for field in decoded.unknown]
-            body = "".join(f"  {line}\n" for line in lines)
-            return f"{param.name} {{\n{body}}}\n"
-    return f"# field {raw.name or raw.number}: {raw.value[:60]!r}\n"
+            text = text_format.MessageToString(decoded.message)
+            text += "".join(f"# {x.path}: {x.value!r}\n" for x in decoded.unknown)
+            if decoded.given:
+                text = f"{param.name} {{\n{indented(text)}}}\n"
+            return indented(text)
+    return f"  # field {raw.name or raw.number}: {raw.value[:60]!r}\n"

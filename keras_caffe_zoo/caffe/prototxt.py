@@ -70,6 +70,7 @@ class Parser:
         self._layer: str | None = None
         self._path: list[str] = []
         self._start = (1, 1)
+        self._counted = (0, 0)  # a position, and how many lines end before it
         self._messages = self._layers = self._depth = 0
         self.token = Token("mark", "", 0)
         self._advance()
@@ -118,7 +119,9 @@ class Parser:
 
     def _place(self, pos: int) -> tuple[int, int]:
         line, column = self._start
-        newlines = self.text.count("\n", 0, pos)
+        since, newlines = self._counted if pos >= self._counted[0] else (0, 0)
+        newlines += self.text.count("\n", since, pos)
+        self._counted = (pos, newlines)
         if newlines:
             return line + newlines, pos - self.text.rfind("\n", 0, pos)
         return line, column + pos

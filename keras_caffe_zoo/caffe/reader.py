@@ -222,9 +222,13 @@ def _build_net(
     source: Source | None = None,
     payloads: list[Payload] = (),
 ) -> Net:
-    version = net_version(message)
+    version, count = net_version(message), len(message.layer) + len(message.layers)
     message, notes = _in_file(name, upgrade_net, message)
-    layers = [_build_layer(x, name, source, payloads) for x in message.layer]
+    first = min(0, count - len(message.layer))  # -1 where inputs have become a layer
+    layers = [
+        _build_layer(x, i, name, source, payloads)
+        for i, x in enumerate(message.layer, first)
+    ]
     net = Net(
         name=message.name,
         layers=layers,
@@ -239,7 +243,7 @@ def _build_net(
 
 
 def _build_layer(
-    message: Any, name: str, source: Source | None, payloads: list[Payload]
+    message: Any, index: int, name: str, source: Source | None, payloads: list[Payload]
 ) -> Layer:
     structure = schema.LayerParameter()
     structure.CopyFrom(message)
@@ -252,6 +256,7 @@ def _build_layer(
         message=structure,
         source=name,
     )
+    layer.number = f"#{index}"
     layer.blobs = [
         _read_blob(layer, blob, i, source, payloads)
         for i, blob in enumerate(message.blobs)
@@ -275,7 +280,7 @@ def _read_blob(layer: Layer, blob, index: int, source, payloads) -> np.ndarray:
         raise CaffeFormatError(
             error.problem,
             source=layer.source,
-            layer=layer.name,
+            layer=layer.name or layer.number,
             field=error.field or f"blobs[{index}]",
             offset=error.offset,
         ) from None

@@ -8,6 +8,7 @@ neither. Each message class is an attribute: `schema.NetParameter`,
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -30,6 +31,10 @@ _SCALARS = {
 }
 _KINDS = {*_SCALARS, "message", "enum"}
 _WIRE_TYPES = {"float": 5, "double": 1, "string": 2, "bytes": 2}
+_FIELD_FORM = (
+    "Expected fields as 'number name type=default', the type a scalar "
+    f"({', '.join(_SCALARS)}), a message or an enum"
+)
 
 
 class Field(NamedTuple):
@@ -69,17 +74,31 @@ def _parse_table(table: str):
         if words.startswith("enum "):
             name, _, words = words[5:].partition(":")
             enum = f"{message}.{name}" if line[0] == " " else name
+            if not name.isidentifier() or not words:
+                raise _enum_error(line)
             enums[enum] = {}
         elif line[:1] not in ("", " "):
             message, enum = words, None
+            if message in items:
+                raise ValueError(f"Expected each message once; received: {message}")
             items[message] = []
             continue
         if enum:
-            pairs = (pair.split("=") for pair in words.split())
-            enums[enum].update((name, int(number)) for name, number in pairs)
+            for pair in words.split():
+                if not re.fullmatch(r"\w+=-?\d+", pair):
+                    raise _enum_error(line)
+                name, number = pair.split("=")
+                enums[enum][name] = int(number)
         else:
             items[message] += filter(None, (w.strip() for w in words.split(";")))
     return items, enums
+
+
+def _enum_error(line: str) -> ValueError:
+    return ValueError(
+        "Expected enums as 'enum Name: A=0 B=1', below all fields of their message; "
+        f"received: {line.strip()!r}"
+    )
 
 
 def _fields(message: str, items: list[str], kinds: set, enums: dict) -> dict:
@@ -97,7 +116,7 @@ def _fields(message: str, items: list[str], kinds: set, enums: dict) -> dict:
 
 
 def _field(item: str, message: str, kinds: set, enums: dict, number: int) -> Field:
-    declaration, _, default = item.partition("=")
+    declaration, _, default = (part.strip() for part in item.partition("="))
     *given, name, kind = declaration.split() if " " in declaration else ("", "", "")
     type_ = kind.rstrip("*!")
     marks = kind[len(type_) :]
@@ -108,12 +127,10 @@ def _field(item: str, message: str, kinds: set, enums: dict, number: int) -> Fie
         kind = type_
     elif nested in enums or type_ in enums:
         kind, type_ = "enum", nested if nested in enums else type_
-    if len(given) > 1 or not "".join(given or "1").isdigit() or kind not in _KINDS:
-        raise ValueError(
-            "Expected fields as 'number name type=default', the type a scalar "
-            f"({', '.join(_SCALARS)}), a message or an enum; received: {item!r} in "
-            f"{message}"
-        )
+    is_number = len(given) < 2 and "".join(given or "1").isdigit()
+    is_marked = marks in ("", "!") or (marks in ("*", "**") and not default)
+    if not is_number or not is_marked or kind not in _KINDS:
+        raise ValueError(f"{_FIELD_FORM}; received: {item!r} in {message}")
     return Field(
         int(given[0]) if given else number,
         name,
@@ -176,7 +193,10 @@ class Schema:
         self._package, self._base = package, base
         self._own, self._own_enums = own, own_enums
         self._pool = descriptor_pool.DescriptorPool()
-        self._add_files(self._pool)
+        try:
+            self._add_files(self._pool)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{_FIELD_FORM}; received a table with: {error}") from None
         self.MESSAGES: dict[str, Any] = {
             name: message_factory.GetMessageClass(
                 self._pool.FindMessageTypeByName(f"{package}.{name}")

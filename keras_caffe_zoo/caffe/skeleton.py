@@ -21,6 +21,7 @@ MAX_SKELETON = 8 << 20
 MAX_FIELDS = 200_000
 MAX_LAYERS = 16_384
 MAX_RUNS = 65_536
+MAX_DEPTH = 100
 MAX_UNKNOWN = 1_000
 MAX_VALUE = 100  # bytes of an unknown field that are kept to be shown
 _CHUNK = 1 << 20
@@ -47,6 +48,7 @@ class Skeleton:
         holder: Layer and field that the message is the parameters of; then a value of
             another wire type than the schema's, or of no value of an enum, is an
             unknown field (forks give one number to different fields), not an error.
+        fields: How many fields were read before these, towards the limit.
 
     Attributes:
         payloads: Where each blob's values lie. A BlobProto in the skeleton carries
@@ -55,6 +57,7 @@ class Skeleton:
         unknown: The fields that the schema does not have.
         data: The serialized message without blob values and unknown fields; what a
             layer has beside its envelope is in its fields `raw`.
+        fields: How many fields were read, with those before.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Skeleton:
         message: str,
         kinds: schema.Schema = schema.BASE,
         holder: tuple[str | None, str] | None = None,
+        fields: int = 0,
     ):
         self.source, self.kinds, self._strict = source, kinds, holder is None
         self.payloads: list[Payload] = []
@@ -70,7 +74,7 @@ class Skeleton:
         self._names: list[str] = [] if layer is None else [layer]
         self._layer: int | None = None if layer is None else 0
         self._path: list[str] = [] if field is None else [field]
-        self._fields = self._size = self._runs = 0
+        self.fields, self._size, self._runs = fields, 0, 0
         self._unknown: list[tuple[int | None, str, bytes]] = []
         self.data = bytes(self._message(message, 0, source.size))
         self.unknown = [
@@ -112,14 +116,14 @@ class Skeleton:
 
     def _message(self, kind: str, pos: int, end: int) -> bytearray:
         fields, out = self.kinds.SPEC[kind], bytearray()
-        payload = Payload() if kind == "BlobProto" else None
+        payload = Payload() if kind == "BlobProto" and self._strict else None
         kept = pos  # from here to `start`, all stays as it is
         while pos < end:
             start = pos
             tag, pos = self._varint(pos, end)
             number, wire = tag >> 3, tag & 7
-            self._fields += 1
-            self._limit("fields", self._fields, MAX_FIELDS, start)
+            self.fields += 1
+            self._limit("fields", self.fields, MAX_FIELDS, start)
             spec = None
             if payload is not None and number in _PAYLOADS:
                 pos = self._payload(payload, number, wire, start, pos, end)
@@ -211,6 +215,7 @@ class Skeleton:
             self._limit("layers", len(self._names), MAX_LAYERS, pos)
         else:
             self._path.append(spec.name)
+            self._limit("nested messages", len(self._path), MAX_DEPTH, pos)
         pos, stop = self._length(pos, end)
         body = self._message(spec.type, pos, stop)
         if is_layer:
@@ -222,8 +227,8 @@ class Skeleton:
     def _packed(self, spec, pos, end) -> int:
         pos, stop = self._length(pos, end)
         while pos < stop:
-            self._fields += 1
-            self._limit("fields", self._fields, MAX_FIELDS, pos)
+            self.fields += 1
+            self._limit("fields", self.fields, MAX_FIELDS, pos)
             pos = self._value("", spec, pos, stop)
         return stop
 

@@ -135,11 +135,12 @@ def upgrade_net(net: Any) -> tuple[Any, list[UnknownField]]:
             f"the one and {len(net.layer)} of the other. Write all as 'layer'"
         )
     unknown: list[UnknownField] = []
+    for layer in net.layers:
+        _name_raw(layer)
     if net_version(net) == "V0":
         net = net_v0_to_v1(net, unknown)
     for layer in net.layers:
-        _name_raw(layer)
-        _move_transformation(layer)
+        _move_transformation(layer, unknown)
     layers = [_layer_v1_to_v2(layer) for layer in net.layers]
     net.ClearField("layers")
     net.layer.extend(layers)
@@ -152,22 +153,22 @@ def upgrade_net(net: Any) -> tuple[Any, list[UnknownField]]:
 def _name_raw(layer: Any) -> None:
     """Name the parameters of a V1 layer, whose numbers are not those of V2."""
     for raw in layer.raw:
-        if not raw.name and raw.number in _V1_PARAMS:
-            raw.name = _V1_PARAMS[raw.number]
+        raw.name = raw.name or _V1_PARAMS.get(raw.number, str(raw.number))
         raw.number = 0  # that of V2 is written if the type has one
 
 
-def _move_transformation(layer: Any) -> None:
+def _move_transformation(layer: Any, unknown: list[UnknownField]) -> None:
     """Move scale, mean file, crop and mirror of a V1 data layer to one place."""
     param = _DATA_PARAMS.get(_V1_TYPE_NAMES[layer.type])
     if param is None or not param.mine(layer.raw):
         return
     place = {"layer": layer.name}
-    data = param.decode(layer.raw, **place).message
+    data, _, unknown_data = param.decode(layer.raw, **place)
     moved = [name for name in _DATA_TRANSFORM if data.HasField(name)]
     if not moved:
         return
-    transform = TRANSFORM.decode(layer.raw, **place).message
+    transform, _, unknown_transform = TRANSFORM.decode(layer.raw, **place)
+    unknown += [*unknown_data, *unknown_transform]
     for name in moved:
         setattr(transform, name, getattr(data, name))
         data.ClearField(name)

@@ -8,6 +8,7 @@ from google.protobuf import text_format
 
 from . import schema
 from .errors import CaffeFormatError, UnknownField
+from .params import raw_value
 
 # V0 type: (V1 type, name of its parameters in a V1 layer)
 _V0_TYPES = {
@@ -137,8 +138,8 @@ def _layer_v0_to_v1(connection: Any, unknown: list[UnknownField]) -> Any:
     v0 = connection.layer
     if v0.type not in _V0_TYPES:
         raise CaffeFormatError(
-            f"{v0.type!r} is no type of a V0 layer; expected one of "
-            f"{', '.join(_V0_TYPES)}",
+            f"Expected one of the V0 types {', '.join(_V0_TYPES)}; received: "
+            f"{v0.type!r}",
             layer=v0.name,
             field="type",
         )
@@ -159,6 +160,8 @@ def _layer_v0_to_v1(connection: Any, unknown: list[UnknownField]) -> Any:
             _copy_field(one, v0, spec.name)
             text = text_format.MessageToString(one).removeprefix(spec.name)
             texts[holder] = texts.get(holder, "") + f"  {name}{text}"
+    for raw in connection.raw:
+        unknown.append(UnknownField(v0.name, raw.name, raw_value(raw)))
     for holder, text in texts.items():
         # In words, since what they mean in V2 depends on the type.
         value = f" {{\n{text}}}".encode()

@@ -72,14 +72,12 @@ class Source:
 class Bytes(Source):
     """Bytes at hand, with a file's name and the position they have in it."""
 
-    start = 0
-
-    def __init__(self, data: bytes, name: str | None):
+    def __init__(self, data: bytes, name: str | None, start: int = 0):
         self.data, self.name, self.size = data, name, len(data)
-        self._window, self._start = data, 0
+        self._window, self._start, self._offset = data, 0, start
 
     def error(self, problem: str, offset: int, **place) -> CaffeFormatError:
-        return super().error(problem, self.start + offset, **place)
+        return super().error(problem, self._offset + offset, **place)
 
     def fill(self, view: memoryview, pos: int) -> None:
         view[:] = self.data[pos : pos + len(view)]

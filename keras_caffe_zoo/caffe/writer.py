@@ -104,7 +104,7 @@ def write_prototxt(path: PathLike, net: Net) -> None:
     """
     text = net.to_prototxt()
     with _replacing(path) as file:
-        file.write(text.encode())
+        file.write(text.encode("utf-8", "surrogateescape"))
 
 
 @contextmanager

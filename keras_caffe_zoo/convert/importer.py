@@ -73,6 +73,7 @@ def from_caffe(
     net = read_prototxt(prototxt).fold_splits().filter(phase, level, stages)
     trained = None if caffemodel is None else read_net(caffemodel)
     part = deploy_net(net, trained, custom, given=_given_blobs(net, input_shape))
+    _check_types(part.net, custom)
     check_unknown_fields(net, part.changed, custom)
     blobs = None if trained is None else blobs_by_position(part.net, trained)
     builder, model = build_net(

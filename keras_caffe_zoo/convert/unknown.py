@@ -1,6 +1,7 @@
 """Fields that Caffe 1.0 does not have: which of them cannot change the arithmetic."""
 
 import warnings
+from types import MappingProxyType
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net, UnknownField
 from keras_caffe_zoo.rules.rule import Rule
@@ -26,7 +27,9 @@ _HARMLESS_TO_TRAINING = frozenset(
 _HARMLESS = _HARMLESS_TO_TRAINING.union(_FOR_TRAINING.split())
 
 
-def check_unknown_fields(net: Net, replaced=(), custom=(), training=False) -> None:
+def check_unknown_fields(
+    net: Net, replaced=(), custom=MappingProxyType({}), training=False
+) -> None:
     """Warn of a net's unknown fields, or refuse them.
 
     Args:
@@ -50,10 +53,10 @@ def check_unknown_fields(net: Net, replaced=(), custom=(), training=False) -> No
         (harmless if fine else others).append(field)
     if others:
         raise CaffeFormatError(
-            f"{_listed(others)}: no rule declares {'it' if len(others) == 1 else 'them'}"
-            ", and what the net computes may depend on it (Caffe 1.0 would refuse the "
-            "file). Remove what does not matter, or give the type a rule that reads "
-            "it: from_caffe(…, custom_layers={type: rule})",
+            f"{_listed(others)}. No rule declares this, and what the net computes may "
+            "depend on it (Caffe 1.0 would refuse the file). Remove what does not "
+            "matter, or give the type a rule that reads it: "
+            "from_caffe(…, custom_layers={type: rule})",
             source=net.source,
         )
     if harmless:
@@ -71,7 +74,7 @@ def _concerns(net: Net, field: UnknownField) -> bool:
 
 
 def _unknown_of(layer: Layer, custom) -> list[UnknownField]:
-    given = custom[layer.type] if layer.type in custom else None
+    given = custom.get(layer.type)
     if given is None:
         return layer.unknown_fields()
     if not isinstance(given, Rule):

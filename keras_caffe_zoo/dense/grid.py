@@ -98,12 +98,9 @@ def output_grid(model: keras.Model, image_shape: tuple[int, ...]) -> Grid:
     for call in calls(model):
         if call.inputs:
             sources = [found[id(tensor)] for tensor in call.inputs]
-            axes = tuple(
-                _look_through(call, [source[axis] for source in sources], axis)
-                for axis in (0, 1)
-            )
+            axes = _both_axes(call, sources)
             found.update(dict.fromkeys(map(id, call.outputs), axes))
-    height, width = found[id(output)]
+    height, width = _told(found[id(output)])
     sides = (height, width)
     return Grid(
         tuple(a.size for a in sides),
@@ -115,6 +112,26 @@ def output_grid(model: keras.Model, image_shape: tuple[int, ...]) -> Grid:
     )
 
 
+def _both_axes(call, sources: list):
+    """Return both axes behind a layer, or why they cannot be told.
+
+    An error then, for it matters only if the output is made of it.
+    """
+    if traits_of(call.layer).places == "first":
+        return sources[0]
+    try:
+        pairs = [_told(source) for source in sources]
+        return tuple(_look_through(call, [p[i] for p in pairs], i) for i in (0, 1))
+    except ValueError as error:
+        return error
+
+
+def _told(axes):
+    if isinstance(axes, ValueError):
+        raise axes
+    return axes
+
+
 def _look_through(call, sources: list[_Axis], axis: int) -> _Axis:
     """Return one axis behind a layer."""
     layer = call.layer
@@ -122,8 +139,6 @@ def _look_through(call, sources: list[_Axis], axis: int) -> _Axis:
     maps = all(len(tensor.shape) == 4 for tensor in (*call.inputs, *call.outputs))
     if callable(places) and maps:
         return sources[0].through(places(layer, sources[0].size, axis))
-    if places == "first" and maps:
-        return sources[0]
     if places == "kept" and maps:
         return _union(layer, sources)
     where = f"layer '{layer.name}' ({type(layer).__name__})"

@@ -118,7 +118,7 @@ class InnerProduct(Rule):
         return layer.param.num_output or None if layer.param.axis == 1 else None
 
     def learned_blobs(self, layer):
-        """Return the weights as (O, I) in any case: with `transpose` they are (I, O)."""
+        """Return the weights as (O, I), also those of `transpose`, which are (I, O)."""
         if not layer.param.transpose:
             return layer.blobs
         weight, *bias = layer.blobs

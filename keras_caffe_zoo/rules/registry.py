@@ -94,8 +94,8 @@ def codec_of(layer: keras.Layer) -> Codec:
     codec = rule_for(layer).codec
     if codec is None:
         raise ValueError(
-            f"Layer '{layer.name}' has weights, and no rule says how Caffe stores those "
-            f"of a {type(layer).__name__}. Register one with its codec "
+            f"Layer '{layer.name}' has weights, and no rule says how Caffe stores "
+            f"those of a {type(layer).__name__}. Register one with its codec "
             "(keras_caffe_zoo.register), or leave the layer out."
         )
     return codec

@@ -130,8 +130,8 @@ class Rule:
         fillers: Names of the fields with the fillers of each blob, in their order.
         traits: What all layers of the classes do; see `traits_of`.
         in_place: Whether Caffe's nets have the layer write into the blob it reads.
-        has_kernel: Whether its first blob is a matrix or kernel (out, in, …), the second
-            a bias.
+        has_kernel: Whether its first blob is a matrix or kernel (out, in, …), its
+            second a bias.
         flattens: Whether it reads its bottom flattened, in Caffe's order of axes.
         compares_reads: Whether which layer it reads tells nets apart whose blobs have
             the same shapes.
@@ -214,7 +214,7 @@ class Rule:
         return filled(node.shapes[index], initializer)
 
     def params(self, layer: keras.Layer, name: str) -> dict[str, Arrays]:
-        """Return the blobs of the Caffe layers that a Keras layer is, by their names."""
+        """Return the blobs of the Caffe layers that a Keras layer is, by name."""
         weights = [ops.convert_to_numpy(w).astype("float32") for w in layer.weights]
         return {name: self.codec.encode(layer, weights)}
 

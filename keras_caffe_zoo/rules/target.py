@@ -63,9 +63,9 @@ class Target:
         bottoms = self.bottoms if bottoms is None else bottoms
         tops = self.tops if tops is None else tops
         message = schema.LayerParameter()
-        for field, values in params.items():
-            param = self._declaration(type, field)
-            message.raw.append(param.encode(param.message(**values)))
+        for param_name, values in params.items():
+            param = self._declaration(type, param_name)
+            message.raw.append(param.encode_text(param.message(**values)))
         layer = Layer(name or self.name, type, list(bottoms), list(tops), message)
         layer.message = layer.to_message()
         self.layers.append(layer)

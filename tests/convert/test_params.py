@@ -5,10 +5,11 @@ import re
 import keras
 import numpy as np
 import pytest
+from keras.layers import Concatenate, Dense, Flatten, GlobalAveragePooling2D
 from support import relative_error
 
 from keras_caffe_zoo.convert.params import caffe_params, set_caffe_params
-from keras_caffe_zoo.layers import CaffeConv2D
+from keras_caffe_zoo.layers import CaffeConv2D, CaffeDropout, CaffeFlatten, CaffePower
 from keras_caffe_zoo.rules.order import flat_channels
 
 LAST = {"data_format": "channels_last"}
@@ -146,3 +147,104 @@ def test_a_dense_layer_knows_the_channels_that_were_flattened(between, channels)
     dense = keras.layers.Dense(2)
     model = keras.Model(inputs, dense(x))
     assert flat_channels(model.layers[-1]) == channels
+
+
+class Odd(keras.layers.Layer):
+    """A layer that no rule knows."""
+
+    def call(self, inputs):
+        return inputs
+
+
+def behind_flatten(*between):
+    """Return a net of one dense layer behind Flatten and some layers."""
+    x = inputs = keras.Input((4, 5, 3))
+    x = Flatten(**LAST)(x)
+    for layer in between:
+        x = layer(x)
+    return keras.Model(inputs, Dense(2, name="fc")(x))
+
+
+def assert_caffes_numbers(model, input_factor=1.0):
+    """Hold a net with one dense layer against Caffe's product, in C, H, W order."""
+    rng = np.random.default_rng(3)
+    weight, bias = rng.standard_normal((2, 60)), rng.standard_normal(2)
+    set_caffe_params(model, {"fc": [weight, bias]})
+    x = rng.standard_normal((3, 4, 5, 3)).astype("float32")
+    flat = np.moveaxis(x, -1, 1).reshape(3, -1) * input_factor
+    expected = flat @ weight.T + bias
+    assert relative_error(model.predict(x, verbose=0), expected) <= 1e-5
+    found, _ = caffe_params(model)["fc"]
+    np.testing.assert_allclose(found, weight, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("between", "factor"),
+    [
+        ([keras.layers.Identity()], 1),
+        ([keras.layers.Rescaling(2.0)], 2),
+        ([keras.layers.GaussianNoise(0.1)], 1),
+        ([keras.layers.ActivityRegularization(0.1)], 1),
+        ([keras.layers.GaussianDropout(0.1), keras.layers.Identity()], 1),
+        ([CaffePower(1, 3)], 3),
+        ([CaffeDropout(0.5), CaffePower(1, -1)], -1),
+        ([keras.layers.Reshape((60,))], 1),
+        ([keras.layers.Reshape((20, 3)), Flatten(**LAST)], 1),
+    ],
+)
+def test_the_order_of_a_flattened_map_is_followed_through(between, factor):
+    assert_caffes_numbers(behind_flatten(*between), factor)
+
+
+def test_a_map_flattened_in_caffes_order_is_followed_through():
+    x = inputs = keras.Input((4, 5, 3))
+    x = keras.layers.Identity()(CaffeFlatten()(x))
+    assert_caffes_numbers(keras.Model(inputs, Dense(2, name="fc")(x)))
+
+
+def test_a_map_through_an_undeclared_layer_before_flatten_is_no_matter():
+    x = inputs = keras.Input((4, 5, 3))
+    x = Flatten(**LAST)(Odd()(x))
+    assert_caffes_numbers(keras.Model(inputs, Dense(2, name="fc")(x)))
+
+
+def two_flattened():
+    inputs = keras.Input((4, 5, 3))
+    half = keras.layers.MaxPooling2D(2)(inputs)
+    x = Concatenate()([Flatten(**LAST)(inputs), Flatten(**LAST)(half)])
+    return keras.Model(inputs, Dense(2, name="fc")(x))
+
+
+def shuffled(layer):
+    inputs = keras.Input((4, 5, 3))
+    return keras.Model(inputs, Dense(2, name="fc")(Flatten(**LAST)(layer(inputs))))
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: behind_flatten(Odd(name="odd")), "'odd' (Odd)"),
+        (lambda: behind_flatten(keras.layers.LayerNormalization(name="n")), "'n'"),
+        (two_flattened, "(Concatenate)"),
+        (lambda: shuffled(keras.layers.Permute((2, 1, 3))), "(Permute)"),
+        (lambda: shuffled(keras.layers.Reshape((5, 4, 3))), "(Reshape)"),
+    ],
+)
+def test_what_may_have_changed_the_order_is_refused_by_name(make, named):
+    model = make()
+    size = model.get_layer("fc").kernel.shape[0]
+    with pytest.raises(ValueError, match=re.escape(named)):
+        set_caffe_params(model, {"fc": [np.ones((2, size)), np.ones(2)]})
+    with pytest.raises(ValueError, match="(?i)register"):
+        caffe_params(model)
+
+
+def test_vectors_of_pooled_maps_may_be_joined():
+    inputs = keras.Input((4, 5, 3))
+    x = Concatenate()([GlobalAveragePooling2D()(inputs), Dense(4)(Flatten()(inputs))])
+    model = keras.Model(inputs, Dense(2, name="fc")(x))
+    weight = np.random.default_rng(0).standard_normal((2, 7))
+    set_caffe_params(model, {"fc": [weight, np.zeros(2)]})
+    np.testing.assert_allclose(
+        np.asarray(model.get_layer("fc").kernel), weight.T, rtol=1e-6
+    )
