@@ -8,10 +8,9 @@ import keras
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
 from keras_caffe_zoo.convert.model import CaffeModel
-from keras_caffe_zoo.layers import CaffeSilence
 from keras_caffe_zoo.rules.names import keras_name
 from keras_caffe_zoo.rules.node import Budget, NeedsBatch, Node, unused
-from keras_caffe_zoo.rules.registry import rule_of
+from keras_caffe_zoo.rules.registry import is_input, rule_of
 from keras_caffe_zoo.rules.rule import Rule
 
 Custom = Mapping[str, Rule | Callable]
@@ -99,7 +98,7 @@ class GraphBuilder:
             )
         for node, tensors in self._silenced:
             name, tensor = next(iter(outputs.items()))
-            outputs[name] = CaffeSilence(name=node.name)([tensor, *tensors])
+            outputs[name] = node.rule.keep(node, tensor, tensors)
         return outputs
 
     def windows(self) -> dict[str, tuple[int, int]]:
@@ -224,7 +223,12 @@ class GraphBuilder:
     def _learn(self, node: Node, tensor) -> None:
         """Note which Keras layer has a node's parameters, and which are shared."""
         layer = tensor._keras_history.operation
-        if isinstance(layer, keras.layers.Identity):
+        while not layer.weights:  # what only gives an output its name
+            if not isinstance(layer.input, keras.KerasTensor) or is_input(layer):
+                raise node.error(
+                    f"Expected a layer with weights, for parameters of the shapes "
+                    f"{node.shapes}; received: '{tensor._keras_history.operation.name}'"
+                )
             layer = layer.input._keras_history.operation
         self.nodes.append((node, layer))
         for i, spec in enumerate(node.layer.message.param):

@@ -31,5 +31,5 @@ def calls(model: keras.Model) -> Iterator[Call]:
     for depth in sorted(model._nodes_by_depth, reverse=True):
         nodes = model._nodes_by_depth[depth]
         for node in sorted(nodes, key=lambda node: order[id(node.operation)]):
-            if not isinstance(node.operation, keras.layers.InputLayer):
+            if not node.is_input:
                 yield Call(node.operation, list(node.input_tensors), list(node.outputs))

@@ -247,6 +247,10 @@ class Silence(Rule):
         """Do nothing: the graph keeps what is read here from being an output."""
         return []
 
+    def keep(self, node, x, tensors):
+        """Return an output, led through a layer that keeps what is silenced."""
+        return CaffeSilence(name=node.name)([x, *tensors])
+
     def encode(self, call):
         """Add Silence for what ends here; the first input goes on as it is."""
         call.add("Silence", call.bottoms[1:], [])

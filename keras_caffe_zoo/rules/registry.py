@@ -80,6 +80,11 @@ def rule_for(layer: keras.Layer) -> Rule:
     return _UNKNOWN
 
 
+def is_input(layer: keras.Layer) -> bool:
+    """Tell whether a Keras layer is a model's input."""
+    return rule_for(layer).role == "input"
+
+
 def traits_of(layer: keras.Layer) -> Traits:
     """Return the traits of a Keras layer; all of them `None` if no rule has it."""
     return rule_for(layer).traits_of(layer)

@@ -3,10 +3,7 @@
 import keras
 
 from keras_caffe_zoo.convert.walk import calls
-from keras_caffe_zoo.layers import CaffeCrop, CaffeDeconv2D
-
-_ENLARGES = (CaffeDeconv2D, keras.layers.Conv2DTranspose)
-_REPLACED = (keras.layers.Dense, keras.layers.Conv2D, *_ENLARGES)
+from keras_caffe_zoo.rules.registry import is_input, traits_of
 
 
 def find_heads(model: keras.Model) -> list[str]:
@@ -38,21 +35,17 @@ def find_heads(model: keras.Model) -> list[str]:
     relu = False
     while waiting:
         call = waiting.pop()
-        if id(call.outputs[0]) in seen or isinstance(
-            call.layer, keras.layers.InputLayer
-        ):
+        if id(call.outputs[0]) in seen or is_input(call.layer):
             continue
         seen.add(id(call.outputs[0]))
-        relu |= _is_relu(call.layer)
+        traits = traits_of(call.layer)
+        relu |= traits.activation == "relu"
         if call.layer.weights and not _is_dropout(call.layer):
             _check_head(model, call.layer, call.outputs[0].shape[-1], classes)
             heads[call.layer.name] = call.layer
-            if not isinstance(call.layer, _ENLARGES):
+            if not traits.enlarges:
                 continue
-        # The second input of a crop only tells a size.
-        several = not isinstance(call.layer, CaffeCrop)
-        sources = call.inputs if several else call.inputs[:1]
-        waiting += [makers[id(tensor)] for tensor in sources]
+        waiting += [makers[id(tensor)] for tensor in call.inputs[: traits.reads]]
     if not heads or (relu and not ends_with_softmax(model)):
         raise ValueError(
             "Expected a model that ends with scores or probabilities of classes; "
@@ -72,13 +65,8 @@ def _is_dropout(layer) -> bool:
     return all(weight.dtype == "uint32" for weight in layer.weights)
 
 
-def _is_relu(layer) -> bool:
-    activation = getattr(layer, "activation", None)
-    return isinstance(layer, keras.layers.ReLU) or activation is keras.activations.relu
-
-
 def _check_head(model, layer, channels, classes) -> None:
-    if not isinstance(layer, _REPLACED) or channels != classes:
+    if traits_of(layer).outputs is None or channels != classes:
         raise ValueError(
             f"Expected the last layer with weights of '{model.name}' to be a dense "
             f"layer or a convolution with {classes} outputs; received: '{layer.name}' "
@@ -89,10 +77,7 @@ def _check_head(model, layer, channels, classes) -> None:
 def ends_with_softmax(model: keras.Model) -> bool:
     """Tell whether a model's one output is probabilities, by a softmax."""
     last = model.outputs[0]._keras_history.operation
-    activation = getattr(last, "activation", None)
-    return isinstance(last, keras.layers.Softmax) or (
-        activation is keras.activations.softmax
-    )
+    return traits_of(last).activation == "softmax"
 
 
 def with_heads(model: keras.Model, heads: list[str], classes: int) -> keras.Model:
@@ -114,10 +99,11 @@ def with_heads(model: keras.Model, heads: list[str], classes: int) -> keras.Mode
         if entry["config"]["name"] not in heads:
             continue
         own = entry["config"]
-        own["units" if "units" in own else "filters"] = classes
+        traits = traits_of(graph.get_layer(own["name"]))
+        own[traits.outputs] = classes
         if own.get("groups", 1) == before and before > 1:  # one group for each class
             own["groups"] = classes
-        if not isinstance(graph.get_layer(own["name"]), _ENLARGES):
+        if not traits.enlarges:
             own["kernel_initializer"] = normal
     copy = type(graph).from_config(config)
     for layer in graph.layers:

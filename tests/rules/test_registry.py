@@ -122,6 +122,15 @@ def test_weights_that_a_function_takes_are_loaded(load):
     )
 
 
+def test_a_function_that_learns_without_a_layer_to_hold_it_is_an_error(load):
+    def build(node, x):
+        node.learns((2, 3))
+        return keras.layers.Identity(name=node.name)(x)
+
+    with pytest.raises(kcz.CaffeFormatError, match="Expected a layer with weights"):
+        load("Odd", "", {"Odd": build}, {"a": [WEIGHT]})
+
+
 def test_weights_of_a_layer_that_has_none_are_an_error(load):
     with pytest.raises(kcz.CaffeFormatError, match=r"'a'.*has parameters"):
         load("ReLU", "", None, {"a": [WEIGHT]})
