@@ -21,10 +21,7 @@ class Call(NamedTuple):
 
 
 def calls(model: keras.Model) -> Iterator[Call]:
-    """Yield the calls of a functional model's layers, its inputs first.
-
-    The one place that reads Keras' own record of a graph.
-    """
+    """Yield the calls of a functional model's layers, its inputs first."""
     order = {id(operation): i for i, operation in enumerate(model.operations)}
     for tensor in model.inputs:
         yield Call(tensor._keras_history.operation, [], [tensor])

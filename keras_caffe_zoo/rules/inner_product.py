@@ -29,6 +29,18 @@ def bias_shape(param, units: int) -> list[tuple[int]]:
     return [(units,)] if param.bias_term else []
 
 
+def _encode_inner_product(layer, arrays):
+    kernel, *bias = arrays
+    return [layout.transposed(kernel) if layer.transpose else kernel, *bias]
+
+
+def _decode_inner_product(layer, blobs):
+    weight, *bias = blobs
+    if weight.ndim == 4:
+        weight = weight.reshape(len(weight), -1)
+    return [layout.transposed(weight) if layer.transpose else weight, *bias]
+
+
 @register
 class InnerProduct(Rule):
     types = ("InnerProduct",)
@@ -43,6 +55,7 @@ class InnerProduct(Rule):
     )
     fillers = ("weight_filler", "bias_filler")
     has_kernel = flattens = True
+    codec = Codec(_encode_inner_product, _decode_inner_product)
     traits = _NEW
 
     def build(self, node, x):
@@ -99,18 +112,6 @@ class InnerProduct(Rule):
         }  # no transpose: `caffe_params` gives (outputs, inputs) in any case
         call.add("InnerProduct", inner_product_param=param)
 
-    def _encode_weights(layer, arrays):
-        kernel, *bias = arrays
-        return [kernel.T if layer.transpose else kernel, *bias]
-
-    def _decode_weights(layer, blobs):
-        weight, *bias = blobs
-        if weight.ndim == 4:
-            weight = weight.reshape(len(weight), -1)
-        return [weight.T if layer.transpose else weight, *bias]
-
-    codec = Codec(_encode_weights, _decode_weights)
-
     def blob_axes(self, layer):
         return (2, 1)[: 1 + layer.param.bias_term]
 
@@ -122,7 +123,7 @@ class InnerProduct(Rule):
         if not layer.param.transpose:
             return layer.blobs
         weight, *bias = layer.blobs
-        return [weight.T, *bias]
+        return [layout.transposed(weight), *bias]
 
     def fill(self, node, index, initializer):
         if index:
@@ -131,7 +132,7 @@ class InnerProduct(Rule):
         shape = node.shapes[0]
         matrix = (shape[0], math.prod(shape[1:]))
         if node.param.transpose:
-            return filled(matrix[::-1], initializer).T.reshape(shape)
+            return layout.transposed(filled(matrix[::-1], initializer)).reshape(shape)
         return filled(matrix, initializer).reshape(shape)
 
 
@@ -189,10 +190,9 @@ class Dense(Rule):
 
     def give_weights(self, layer, source, image):
         kernel, *bias = source.get_weights()
-        height, width, channels, units = layer.kernel.shape
+        height, width, _, _ = layer.kernel.shape
         if len(source.input.shape) != 4 and image(source)[1]:  # rows in C, H, W
-            kernel = kernel.reshape(channels, height, width, units)
-            kernel = kernel.transpose(1, 2, 0, 3)
+            kernel = layout.conv_kernel_of_rows(kernel, (height, width))
         layer.set_weights([kernel.reshape(layer.kernel.shape), *bias])
 
 

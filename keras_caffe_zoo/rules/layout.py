@@ -2,7 +2,7 @@
 
 Caffe stores a convolution's weights (out, in / groups, height, width) and flattens a
 blob in C, H, W order. Keras stores (height, width, in / groups, out) and flattens in
-H, W, C order. Nothing outside this module transposes weights.
+H, W, C order. Nothing outside this module changes the order of weights' axes.
 """
 
 import math
@@ -39,6 +39,17 @@ def dense_weight(kernel: np.ndarray, channels: int = 1) -> np.ndarray:
     outputs = kernel.shape[-1]
     by_channel = kernel.reshape(-1, channels, outputs).transpose(2, 1, 0)
     return by_channel.reshape(outputs, -1)
+
+
+def transposed(matrix: np.ndarray) -> np.ndarray:
+    """Return a matrix as `transpose: true` of an InnerProduct stores it, or back."""
+    return matrix.T
+
+
+def conv_kernel_of_rows(kernel: np.ndarray, window: tuple[int, int]) -> np.ndarray:
+    """Return a dense kernel (C * pixels, O), rows in C, H, W order, as (H, W, C, O)."""
+    by_channel = kernel.reshape(-1, *window, kernel.shape[-1])
+    return by_channel.transpose(1, 2, 0, 3)
 
 
 def fits_by_reshape(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
