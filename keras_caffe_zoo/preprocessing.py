@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.pictures import read_picture
 from keras_caffe_zoo.weights import mean_image, model_entry
-from keras_caffe_zoo.weights.transfer import say
 
 _told: set[str] = set()
 

@@ -6,17 +6,14 @@ are; no Python number is made of any.
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 from google.protobuf.message import EncodeError
 
+from ..files import replacing
 from . import schema
 from .blobs import MAX_AXES, expected_blobs
 from .net import Layer, Net
@@ -60,7 +57,7 @@ def write_caffemodel(
         head = _serialize(Net(net.name, [], message=net.message).to_message())
     records = [_record(layer, arrays.get(layer.name, [])) for layer in layers]
     _check_size(len(head) + sum(size for _, size, _ in records))
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(head)
         for layer, (header, _, blobs) in zip(layers, records, strict=True):
             file.write(header)
@@ -90,7 +87,7 @@ def write_mean(path: PathLike, mean: np.ndarray) -> None:
         )
     _check_size(4 * mean.size + 64)
     legacy = dict(zip(("num", "channels", "height", "width"), (1, *shape), strict=True))
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(_serialize(schema.BlobProto(**legacy)))
         file.write(encode_header(_DATA, 4 * mean.size))
         _write_values(file, mean, "the mean")
@@ -104,23 +101,8 @@ def write_prototxt(path: PathLike, net: Net) -> None:
         net: The net.
     """
     text = net.to_prototxt()
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(text.encode())
-
-
-@contextmanager
-def _replacing(path: PathLike) -> Iterator[BinaryIO]:
-    """Opens a file beside `path` that takes its place when all is written."""
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(beside, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _check_arrays(name: str, blobs: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -18,9 +18,9 @@ from keras_caffe_zoo.convert.params import (
     layers_with_weights,
 )
 from keras_caffe_zoo.convert.structure import check_structure, learned_blobs
+from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.cache import converted_weights
 from keras_caffe_zoo.weights.store import FORMAT, DamagedFileError, StoredWeights
-from keras_caffe_zoo.weights.transfer import say
 
 KERAS_SUFFIX = ".weights.h5"
 

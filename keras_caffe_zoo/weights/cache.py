@@ -7,6 +7,7 @@ there before, or that the user points to, is left alone. `home.py` says what lie
 import os
 from pathlib import Path
 
+from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.download import unpack
 from keras_caffe_zoo.weights.home import (
     SHA16,
@@ -18,7 +19,6 @@ from keras_caffe_zoo.weights.home import (
 from keras_caffe_zoo.weights.manifest import ModelEntry, model_entry
 from keras_caffe_zoo.weights.means import install_mean, keep_mean_of_archive
 from keras_caffe_zoo.weights.seal import check_sealed, is_sealed, seal
-from keras_caffe_zoo.weights.transfer import say
 from keras_caffe_zoo.weights.verify import check_structure, sha256_of, verify_file
 
 _told: set[str] = set()

@@ -14,9 +14,11 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
+from keras_caffe_zoo.files import settle
+from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.archive import ArchiveError, member_chunks
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.transfer import SourceError, say, store, transfer
+from keras_caffe_zoo.weights.transfer import SourceError, store, transfer
 from keras_caffe_zoo.weights.verify import verify_file
 
 MIRROR_ENV = "KERAS_CAFFE_ZOO_MIRROR"
@@ -110,7 +112,7 @@ def unpack(
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{file.name}.lock")), _part(target) as part:
             _unpack(Path(archive), file, part)
-            os.replace(part, target)
+            settle(part, target)
     except SourceError as error:
         raise ValueError(f"{archive}: {error}") from error
     except OSError as error:
@@ -169,7 +171,7 @@ def _fetch_from(source: _Source, file, target: Path, options: _Options) -> None:
         try:
             with _part(target) as part:
                 _download(source, file, part, options)
-                os.replace(part, target)
+                settle(part, target)
             return
         except SourceError as error:
             if not error.transient or attempt == options.attempts:

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from keras_caffe_zoo.files import settle
+from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.download import fetch, storage_error
-from keras_caffe_zoo.weights.files import settle
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.transfer import say
 
 HOME_ENV = "KERAS_CAFFE_ZOO_HOME"
 SHA16 = "[0-9a-f]" * 16  # a glob

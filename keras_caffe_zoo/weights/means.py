@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.download import WeightsDownloadError, unpack
 from keras_caffe_zoo.weights.home import (
     SHA16,
@@ -15,7 +16,6 @@ from keras_caffe_zoo.weights.home import (
     workspace,
 )
 from keras_caffe_zoo.weights.manifest import MeanSpec, ModelEntry, model_entry
-from keras_caffe_zoo.weights.transfer import say
 from keras_caffe_zoo.weights.verify import check_mean, sha256_of
 
 

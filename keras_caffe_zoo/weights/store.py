@@ -14,7 +14,6 @@ Blobs of other kinds of layers are stored as they are: `file["bn1/blob0"]`.
 import hashlib
 import os
 import zlib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import h5py
@@ -23,7 +22,8 @@ import numpy as np
 from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
 from keras_caffe_zoo.convert import layout
 from keras_caffe_zoo.convert.structure import flattened_channels, learned_blobs
-from keras_caffe_zoo.weights.files import replacing
+from keras_caffe_zoo.files import replacing_path
+from keras_caffe_zoo.version import package_version
 
 FORMAT = "keras_caffe_zoo weights"
 FORMAT_VERSION = 1
@@ -65,7 +65,7 @@ def dump_caffe_weights(
             f"Expected a caffemodel with parameters; received: {caffemodel}, in which "
             "no layer has any. A prototxt has none: pass the .caffemodel."
         )
-    with replacing(output) as beside, h5py.File(beside, "w") as file:
+    with replacing_path(output) as beside, h5py.File(beside, "w") as file:
         file.attrs.update(_provenance(caffemodel, net))
         file["prototxt"] = net.to_prototxt()
         if mean is not None:
@@ -88,14 +88,6 @@ def _provenance(caffemodel: Path, net: Net) -> dict:
         "net_name": net.name,
         "converter": f"keras_caffe_zoo {package_version()}",
     }
-
-
-def package_version() -> str:
-    """Return this package's version, or "unknown" where it is not installed."""
-    try:
-        return version("keras_caffe_zoo")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
 
 
 def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:

@@ -5,8 +5,6 @@ source is a `SourceError`; an `OSError` that gets out is a fault of our own disk
 """
 
 import contextlib
-import os
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.manifest import WeightFile
 from keras_caffe_zoo.weights.verify import CHUNK_BYTES, Meter
 
@@ -29,13 +28,6 @@ class SourceError(Exception):
     def __init__(self, reason: str, transient: bool = False):
         super().__init__(reason)
         self.transient = transient
-
-
-def say(message: str) -> None:
-    """Prints, unless Keras' interactive logging was switched off."""
-    keras = sys.modules.get("keras")  # not imported: then nobody changed its settings
-    if keras is None or keras.config.is_interactive_logging_enabled():
-        print(message, flush=True)
 
 
 def transfer(
@@ -122,8 +114,6 @@ def store(
                 raise SourceError(f"received more than {meter.limit} bytes")
             handle.write(chunk)
             show(meter.size)
-        handle.flush()
-        os.fsync(handle.fileno())
     try:
         meter.verify()
     except ValueError as error:
