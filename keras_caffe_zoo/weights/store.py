@@ -11,12 +11,12 @@ flattened blob had (`input_channels`), else in Caffe's C, H, W order (0 channels
 Blobs of other kinds of layers are stored as they are: `file["bn1/blob0"]`.
 """
 
-import hashlib
 import os
 import zlib
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
@@ -24,6 +24,7 @@ from keras_caffe_zoo.convert import layout
 from keras_caffe_zoo.convert.structure import flattened_channels, learned_blobs
 from keras_caffe_zoo.files import replacing_path
 from keras_caffe_zoo.version import package_version
+from keras_caffe_zoo.weights.integrity import sha256_of
 
 FORMAT = "keras_caffe_zoo weights"
 FORMAT_VERSION = 1
@@ -76,14 +77,12 @@ def dump_caffe_weights(
 
 
 def _provenance(caffemodel: Path, net: Net) -> dict:
-    with open(caffemodel, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "source_file": caffemodel.name,
         "source_size": caffemodel.stat().st_size,
-        "source_sha256": digest,
+        "source_sha256": sha256_of(caffemodel),
         "caffe_format": net.version,
         "net_name": net.name,
         "converter": f"keras_caffe_zoo {package_version()}",
@@ -94,7 +93,7 @@ def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
     layers = {layer.name: layer for layer in net.layers if layer.blobs}
     channels = flattened_channels(net)
     total = sum(blob.nbytes for layer in layers.values() for blob in layer.blobs)
-    bar = _progress_bar(total) if progress else None
+    bar = keras.utils.Progbar(total, unit_name="byte") if progress else None
     for index, (name, layer) in enumerate(layers.items()):
         group = file.require_group(name)  # there already if "a/b" came before "a"
         group.attrs.update({"caffe_type": layer.type, "index": index})
@@ -105,12 +104,6 @@ def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
             _write(group, key, array)
             if bar:
                 bar.add(array.nbytes)
-
-
-def _progress_bar(total: int):
-    from keras.utils import Progbar  # here, since it takes seconds
-
-    return Progbar(total, unit_name="byte")
 
 
 def _keras_arrays(layer, channels: int) -> dict[str, np.ndarray]:

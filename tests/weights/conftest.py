@@ -16,10 +16,12 @@ from keras_caffe_zoo.weights.manifest import WeightFile
 
 PACKAGE = Path(__file__).parents[2] / "keras_caffe_zoo"
 
-# Workers skip the package's __init__ files, which import Keras: eight at once on two
-# cores would spend minutes on that.
+# Workers skip the package's __init__ files, and Keras: eight at once on two cores would
+# spend minutes on importing it.
 LIGHT_IMPORTS = f"""
 import sys, types
+config = types.SimpleNamespace(is_interactive_logging_enabled=lambda: True)
+sys.modules["keras"] = types.SimpleNamespace(config=config)
 for folder in ("", "/weights", "/convert"):
     name = "keras_caffe_zoo" + folder.replace("/", ".")
     module = sys.modules[name] = types.ModuleType(name)

@@ -22,8 +22,8 @@ from keras_caffe_zoo.weights import (
     mean_image,
 )
 from keras_caffe_zoo.weights import download as download_module
+from keras_caffe_zoo.weights.integrity import check_layout, check_sealed
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.seal import check_sealed, check_structure
 
 KINDS = ["sha256", "sha1", "layers", "archive"]
 PAGE = b"<!DOCTYPE html><html><body>The file has moved.</body></html>" * 50
@@ -160,7 +160,7 @@ def test_a_mean_image(host, publish, tmp_path):
 
 def flip_in_an_array(path):
     data = bytearray(path.read_bytes())
-    _, offset, length, _ = check_structure(path).arrays[0]
+    _, offset, length, _ = check_layout(path).arrays[0]
     data[offset + length // 2] ^= 1
     path.write_bytes(data)
 
