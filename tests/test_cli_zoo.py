@@ -17,8 +17,8 @@ from keras_caffe_zoo.weights import (
     model_entry,
     model_names,
 )
+from keras_caffe_zoo.weights.integrity import check_layout
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.seal import check_structure
 
 MEAN_NAME = "mean.binaryproto"
 
@@ -62,7 +62,7 @@ def run(capsys):
 
 def flip_in_an_array(path):
     data = bytearray(path.read_bytes())
-    data[check_structure(path).arrays[0][1]] ^= 1
+    data[check_layout(path).arrays[0][1]] ^= 1
     path.write_bytes(data)
 
 

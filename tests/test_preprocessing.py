@@ -86,7 +86,7 @@ def test_input_is_never_changed(crop, dtype):
 
 
 def test_missing_mean_image_is_said_once(capsys, monkeypatch):
-    monkeypatch.setattr("keras_caffe_zoo.preprocessing._told", set())
+    monkeypatch.setattr("keras_caffe_zoo.preprocessing.means._told", set())
     for _ in range(2):
         preprocess_input(np.zeros((4, 4, 3)), "vgg_cnn_s")
     said = capsys.readouterr().out

@@ -148,7 +148,7 @@ class Layer:
             if len(found) == MAX_UNKNOWN:
                 break
             mine = any(is_field(raw, p.name, p.numbers) for p in params)
-            if not mine and not is_declared(raw):
+            if not mine and not is_declared(raw, self.type):
                 name, path = self.name or self.number, raw.name or str(raw.number)
                 found.append(UnknownField(name, path, raw_value(raw)))
         for param in params:

@@ -205,10 +205,15 @@ def declared(type: str) -> Declaration:
     return _DECLARED.get(type, Declaration())
 
 
-def is_declared(raw: Any) -> bool:
-    """Tell whether a raw field is a parameter of any type that is known."""
+def is_declared(raw: Any, type: str) -> bool:
+    """Tell whether a layer's raw field is a parameter of any type that is known.
+
+    In a layer of a type that is not, a number may be that of another fork's message.
+    """
     names, numbers = _all_params()
-    return raw.name in names if raw.name else raw.number in numbers
+    if raw.name:
+        return raw.name in names
+    return type in _DECLARED and raw.number in numbers
 
 
 @functools.cache

@@ -168,7 +168,7 @@ class Skeleton:
             )
 
     def _scalar(self, kind, spec, wire, start, pos, end) -> int:
-        """Checks a field that is no message; returns the position after it."""
+        """Check a field that is no message; return the position after it."""
         self._path.append(spec.name)
         if wire == 2 and spec.packable:
             pos = self._packed(spec, pos, end)
@@ -193,7 +193,7 @@ class Skeleton:
             return True
         if spec.kind != "enum":
             return False
-        value = self._varint(pos, end)[0]
+        value = _signed(self._varint(pos, end)[0])
         return value not in self.kinds.ENUMS[spec.type].values()
 
     def _raw(self, number, wire, start, pos, end) -> tuple[bytes, int]:
@@ -233,13 +233,13 @@ class Skeleton:
         return stop
 
     def _value(self, kind, spec, pos, end) -> int:
-        """Checks one scalar and returns the position after it."""
+        """Check one scalar and return the position after it."""
         if spec.wire_type == 2:
             return self._text(kind, spec, pos, end)
         if spec.wire_type:
             return self._fixed(8 if spec.wire_type == 1 else 4, pos, end)
         value, after = self._varint(pos, end)
-        signed = value - (1 << 64) if value >> 63 else value
+        signed = _signed(value)
         if spec.kind == "enum" and signed not in self.kinds.ENUMS[spec.type].values():
             raise self._error(
                 f"Expected one of {self.kinds.ENUMS[spec.type]}; received: {signed}",
@@ -306,7 +306,7 @@ class Skeleton:
         return stop
 
     def _unpacked(self, width, start, pos, end) -> tuple[Run, int]:
-        """Collects a run of tagged values, the tag repeated before each."""
+        """Collect a run of tagged values, the tag repeated before each."""
         stop = self._fixed(width, pos, end)
         if pos - start > 1:  # a tag longer than it need be; rare, so one at a time
             return Run(pos, 1, width, width), stop
@@ -344,3 +344,7 @@ class Skeleton:
         if wire == 0:
             return pos, self._varint(pos, end)[1]
         return pos, self._fixed(8 if wire == 1 else 4, pos, end)
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value

@@ -25,7 +25,7 @@ _TEXT_CONTROLS = frozenset(b"\t\n\v\f\r")
 
 
 def sniff(source: Source, expected: str) -> bool:
-    """Returns whether the file is text; raises if it is plainly something else."""
+    """Return whether the file is text; raises if it is plainly something else."""
     head = source.read(0, min(source.size, 64 << 10))
     known = next((what for magic, what in _MAGIC if head.startswith(magic)), None)
     is_text = all(byte >= 32 or byte in _TEXT_CONTROLS for byte in frozenset(head))
@@ -42,7 +42,7 @@ def sniff(source: Source, expected: str) -> bool:
 
 
 def read_text_file(path: PathLike) -> str:
-    """Returns the text of a prototxt; raises CaffeFormatError if it is none."""
+    """Return the text of a prototxt; raises CaffeFormatError if it is none."""
     with open(path, "rb", buffering=0) as file:
         source = Source(file, str(path))
         if not sniff(source, "a prototxt"):
@@ -55,7 +55,7 @@ def read_text_file(path: PathLike) -> str:
 
 
 def read_text(source: Source) -> str:
-    """Returns a file's text, bytes that are not UTF-8 as surrogate escapes."""
+    """Return a file's text, bytes that are not UTF-8 as surrogate escapes."""
     check_size(source.size, source.name)
     # Comments in old files come in many encodings; only strings must be UTF-8.
     text = source.read(0, source.size).decode("utf-8", "surrogateescape")
@@ -63,7 +63,7 @@ def read_text(source: Source) -> str:
 
 
 def check_size(size: int, source: str) -> None:
-    """Raises CaffeFormatError if a text is larger than any net's definition."""
+    """Raise CaffeFormatError if a text is larger than any net's definition."""
     if size > MAX_TEXT:
         raise CaffeFormatError(
             f"Expected a text of at most {MAX_TEXT >> 20} MiB; received: "

@@ -30,7 +30,7 @@ class Source:
         return CaffeFormatError(problem, source=self.name, offset=offset, **place)
 
     def fill(self, view: memoryview, pos: int) -> None:
-        """Reads `len(view)` bytes from `pos` into `view`."""
+        """Read `len(view)` bytes from `pos` into `view`."""
         self.file.seek(pos)
         done = 0
         while done < len(view):

@@ -6,16 +6,13 @@ are; no Python number is made of any.
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 import numpy as np
 
+from ..files import replacing
 from . import schema
 from .blobs import MAX_AXES
 from .net import Layer, Net
@@ -59,7 +56,7 @@ def write_caffemodel(
         head = net.head().SerializeToString()
     records = [_record(layer, arrays.get(layer.name, [])) for layer in layers]
     _check_size(len(head) + sum(size for _, size, _ in records))
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(head)
         for layer, (header, _, blobs) in zip(layers, records, strict=True):
             file.write(header)
@@ -89,7 +86,7 @@ def write_mean(path: PathLike, mean: np.ndarray) -> None:
         )
     _check_size(4 * mean.size + 64)
     legacy = dict(zip(("num", "channels", "height", "width"), (1, *shape), strict=True))
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(schema.BlobProto(**legacy).SerializeToString())
         file.write(encode_header(_DATA, 4 * mean.size))
         _write_values(file, mean, "the mean")
@@ -103,23 +100,8 @@ def write_prototxt(path: PathLike, net: Net) -> None:
         net: The net.
     """
     text = net.to_prototxt()
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(text.encode("utf-8", "surrogateescape"))
-
-
-@contextmanager
-def _replacing(path: PathLike) -> Iterator[BinaryIO]:
-    """Open a file beside `path` that takes its place when all is written."""
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(beside, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _check_arrays(name: str, blobs: Sequence[np.ndarray]) -> list[np.ndarray]:

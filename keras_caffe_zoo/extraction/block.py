@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_caffe_zoo.weights.files import replacing
+from keras_caffe_zoo.files import replacing
 
 FORMAT = "keras_caffe_zoo features, part"
 
@@ -89,8 +89,8 @@ def save_block(path: str | os.PathLike, block: Block, stamp: str) -> None:
     }
     text = np.frombuffer(json.dumps(header).encode(), "uint8")
     arrays = {f"layer{i}": array for i, array in enumerate(block.values.values())}
-    with replacing(path) as beside:
-        np.savez(beside, header=text, index=block.index, **arrays)
+    with replacing(path) as file:
+        np.savez(file, header=text, index=block.index, **arrays)
 
 
 def load_block(path: str | os.PathLike, stamp: str) -> Block:

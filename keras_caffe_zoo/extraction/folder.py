@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from keras_caffe_zoo.extraction.block import Block, load_block, save_block
 from keras_caffe_zoo.extraction.header import refuse_other
-from keras_caffe_zoo.weights.files import replacing
+from keras_caffe_zoo.files import replacing
 
 PLAN, LOCK = "plan.json", ".lock"
 _PART = re.compile(r"part-(\d+)\.npz")
@@ -80,8 +80,8 @@ class WorkingFolder:
             self._parts = self._on_disk()
             return found
         self.remove()
-        with replacing(self.path / PLAN) as beside:
-            beside.write_text(json.dumps(asdict(plan)))
+        with replacing(self.path / PLAN) as file:
+            file.write(json.dumps(asdict(plan)).encode())
         self._stamp = plan.stamp
         return plan
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_caffe_zoo.extraction.block import Bad
-from keras_caffe_zoo.weights.store import package_version
+from keras_caffe_zoo.version import package_version
 
 FORMAT = "keras_caffe_zoo features"
 FORMAT_VERSION = 1

@@ -16,7 +16,7 @@ from keras_caffe_zoo.extraction.header import Header, refuse_other
 from keras_caffe_zoo.extraction.progress import Progress
 from keras_caffe_zoo.extraction.report import Features
 from keras_caffe_zoo.extraction.sources import Source, blocks_of, require_any
-from keras_caffe_zoo.weights.files import settle
+from keras_caffe_zoo.files import settle
 
 _FORMATS = {".h5": hdf5, ".hdf5": hdf5, ".parquet": parquet}
 _FULL = (errno.ENOSPC, errno.EDQUOT)

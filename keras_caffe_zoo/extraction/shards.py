@@ -24,7 +24,7 @@ from keras_caffe_zoo.extraction import parquet
 from keras_caffe_zoo.extraction.block import Bad, Block
 from keras_caffe_zoo.extraction.header import Header, refuse_other
 from keras_caffe_zoo.extraction.urls import file_system, is_url
-from keras_caffe_zoo.weights.files import replacing
+from keras_caffe_zoo.files import replacing_path
 
 PROVENANCE, REPORT = "_provenance.json", "_report.json"
 _PART = re.compile(r"_?part-\d+\.parquet")
@@ -218,7 +218,7 @@ class ShardFolder:
     def _replacing(self, name: str) -> Iterator[Path]:
         """Yield the path of a local file that takes the place of one in the folder."""
         if not is_url(self.path):
-            with replacing(Path(self.path, name)) as beside:
+            with replacing_path(Path(self.path, name)) as beside:
                 yield beside
             return
         files, root = self._open()

@@ -9,6 +9,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from keras_caffe_zoo import labels
 from keras_caffe_zoo.dense import Grid
+from keras_caffe_zoo.digits import STRIDE, WINDOW
 from keras_caffe_zoo.plots._figure import saved
 
 # Okabe and Ito's colours and two more: ten that the colour-blind can tell apart.
@@ -121,8 +122,6 @@ def show_digits(page, probabilities, found, output=None) -> Figure:
         found: `(label, row, column)` of each digit found, in pixels.
         output: Where to save the picture, if anywhere.
     """
-    from keras_caffe_zoo.demo import STRIDE, WINDOW
-
     window = (WINDOW, WINDOW)
     shape = probabilities.shape[:2]
     grid = Grid(shape, window, (STRIDE, STRIDE), (0, 0), window, (0, 0))

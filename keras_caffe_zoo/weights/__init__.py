@@ -1,13 +1,20 @@
 """Published weights: what is known of them, where they are, how they are loaded."""
 
 from keras_caffe_zoo.weights.assign import load_published, load_weights
-from keras_caffe_zoo.weights.cache import cached_path, converted_weights, install
+from keras_caffe_zoo.weights.cache import (
+    CheckedFile,
+    Removal,
+    cached_path,
+    converted_weights,
+    install,
+    remove,
+    verify_cache,
+)
 from keras_caffe_zoo.weights.download import WeightsDownloadError
 from keras_caffe_zoo.weights.home import cache_dir
 from keras_caffe_zoo.weights.manifest import ModelEntry, model_entry, model_names
 from keras_caffe_zoo.weights.means import cached_mean, mean_image
 from keras_caffe_zoo.weights.store import StoredWeights, dump_caffe_weights
-from keras_caffe_zoo.weights.upkeep import CheckedFile, Removal, remove, verify_cache
 
 __all__ = [
     "CheckedFile",

@@ -11,12 +11,12 @@ import numpy as np
 from keras_caffe_zoo.caffe import CaffeFormatError, read_net
 from keras_caffe_zoo.convert.params import assign, fitted, layers_with_weights
 from keras_caffe_zoo.convert.structure import check_structure, learned_blobs
+from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.rules.names import caffe_name, twin_name
 from keras_caffe_zoo.rules.order import flat_channels
 from keras_caffe_zoo.rules.registry import codec_of
 from keras_caffe_zoo.weights.cache import converted_weights
 from keras_caffe_zoo.weights.store import FORMAT, DamagedFileError, StoredWeights
-from keras_caffe_zoo.weights.transfer import say
 
 KERAS_SUFFIX = ".weights.h5"
 

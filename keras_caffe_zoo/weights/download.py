@@ -14,10 +14,17 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from keras_caffe_zoo.weights.archive import ArchiveError, member_chunks
+from keras_caffe_zoo.files import settle
+from keras_caffe_zoo.messages import say
+from keras_caffe_zoo.weights.integrity import verify_file
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.transfer import SourceError, say, store, transfer
-from keras_caffe_zoo.weights.verify import verify_file
+from keras_caffe_zoo.weights.transfer import (
+    ArchiveError,
+    SourceError,
+    member_chunks,
+    store,
+    transfer,
+)
 
 MIRROR_ENV = "KERAS_CAFFE_ZOO_MIRROR"
 
@@ -29,7 +36,7 @@ class WeightsDownloadError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class _Source:
+class _Origin:
     url: str
     packed: bool  # the URL is that of the archive around the file
 
@@ -57,7 +64,7 @@ def fetch(
     attempts: int = 3,
     backoff: float = 0.5,
 ) -> Path:
-    """Downloads and verifies one file, unless the right one is already there.
+    """Download and verify one file, unless the right one is already there.
 
     Sources are tried in order: the mirror, then the manifest's URLs. Any number of
     processes may call this at once; one downloads and the others wait for it.
@@ -90,7 +97,7 @@ def fetch(
         directory.mkdir(parents=True, exist_ok=True)
         with FileLock(directory / f".{file.name}.lock"):
             if not _is_good(target, file, check):
-                _fetch_from_any(_sources(file, mirror), file, target, model, options)
+                _fetch_from_any(_origins(file, mirror), file, target, model, options)
     except OSError as error:  # network errors never come this far as OSError
         raise storage_error(error, directory) from error
     return target
@@ -99,7 +106,7 @@ def fetch(
 def unpack(
     archive: str | os.PathLike, file: WeightFile, directory: str | os.PathLike
 ) -> Path:
-    """Extracts the one member `file` names from a `.tar.gz`, verified.
+    """Extract the one member `file` names from a `.tar.gz`, verified.
 
     Raises:
         ValueError: If the archive is damaged or does not hold the right file.
@@ -110,7 +117,7 @@ def unpack(
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{file.name}.lock")), _part(target) as part:
             _unpack(Path(archive), file, part)
-            os.replace(part, target)
+            settle(part, target)
     except SourceError as error:
         raise ValueError(f"{archive}: {error}") from error
     except OSError as error:
@@ -119,20 +126,20 @@ def unpack(
 
 
 def storage_error(error: OSError, directory: Path) -> WeightsDownloadError:
-    """Turns a full disk or a missing permission into advice."""
+    """Turn a full disk or a missing permission into advice."""
     return WeightsDownloadError(
         f"Could not store files in {directory}: {error}. Free some space or set "
         "KERAS_CAFFE_ZOO_HOME to a directory with room and write permission."
     )
 
 
-def _sources(file: WeightFile, mirror: str | None) -> list[_Source]:
-    sources = [_Source(url, packed=bool(file.archive)) for url in file.urls]
+def _origins(file: WeightFile, mirror: str | None) -> list[_Origin]:
+    origins = [_Origin(url, packed=bool(file.archive)) for url in file.urls]
     if mirror:
         names = [(file.name, False)] + [(file.archive, True)] * bool(file.archive)
-        in_mirror = [_Source(_mirror_url(mirror, name), kind) for name, kind in names]
-        sources = in_mirror + sources
-    return sources
+        in_mirror = [_Origin(_mirror_url(mirror, name), kind) for name, kind in names]
+        origins = in_mirror + origins
+    return origins
 
 
 def _mirror_url(mirror: str, name: str) -> str:
@@ -154,22 +161,22 @@ def _is_good(path: Path, file: WeightFile, check: Check | None) -> bool:
     return True
 
 
-def _fetch_from_any(sources, file, target, model, options: _Options) -> None:
+def _fetch_from_any(origins, file, target, model, options: _Options) -> None:
     failures = []
-    for source in sources:
+    for origin in origins:
         try:
-            return _fetch_from(source, file, target, options)
+            return _fetch_from(origin, file, target, options)
         except SourceError as error:
-            failures.append(f"  {source.url}: {error}")
+            failures.append(f"  {origin.url}: {error}")
     raise WeightsDownloadError(_advice(file, failures, target.parent, model))
 
 
-def _fetch_from(source: _Source, file, target: Path, options: _Options) -> None:
+def _fetch_from(origin: _Origin, file, target: Path, options: _Options) -> None:
     for attempt in range(1, options.attempts + 1):
         try:
             with _part(target) as part:
-                _download(source, file, part, options)
-                os.replace(part, target)
+                _download(origin, file, part, options)
+                settle(part, target)
             return
         except SourceError as error:
             if not error.transient or attempt == options.attempts:
@@ -196,13 +203,13 @@ def _part(target: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def _download(source: _Source, file: WeightFile, part: Path, options: _Options) -> None:
+def _download(origin: _Origin, file: WeightFile, part: Path, options: _Options) -> None:
     link = {"progress": options.progress, "timeout": options.timeout}
-    if not source.packed:
-        transfer(source.url, file, part, **link)
+    if not origin.packed:
+        transfer(origin.url, file, part, **link)
         return _run_check(options.check, part)
     with _part(part.with_name(file.archive)) as archive:
-        transfer(source.url, WeightFile(file.archive), archive, **link)
+        transfer(origin.url, WeightFile(file.archive), archive, **link)
         _unpack(archive, file, part)
         _run_check(options.check, part)
         if options.on_archive:

@@ -19,17 +19,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from keras_caffe_zoo.files import settle
+from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.download import fetch, storage_error
-from keras_caffe_zoo.weights.files import settle
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.transfer import say
 
 HOME_ENV = "KERAS_CAFFE_ZOO_HOME"
 SHA16 = "[0-9a-f]" * 16  # a glob
 
 
 def cache_dir() -> Path:
-    """The cache directory: `KERAS_CAFFE_ZOO_HOME`, else `caffe_zoo` in Keras' own."""
+    """Return `KERAS_CAFFE_ZOO_HOME`, else the folder `caffe_zoo` in Keras' own."""
     if home := os.environ.get(HOME_ENV):
         return Path(home).expanduser()
     if keras_home := os.environ.get("KERAS_HOME"):
@@ -40,13 +40,13 @@ def cache_dir() -> Path:
 
 
 def downloads_dir() -> Path:
-    """Where published files arrive."""
+    """Return the folder in which published files arrive."""
     return cache_dir() / "downloads"
 
 
 @contextlib.contextmanager
 def workspace(name: str) -> Iterator[Path]:
-    """Holds the cache's lock on `name`; gives a folder on the cache's own disk.
+    """Hold the cache's lock on `name`; yield a folder on the cache's own disk.
 
     A killed process cannot leave it locked, and what it left in the folder is removed.
 
@@ -82,14 +82,14 @@ def _lock(name: str) -> Iterator[None]:
 
 
 def move(path: Path, target: Path) -> None:
-    """Puts a file of the workspace into its place, whole even if the power fails."""
+    """Put a file of the workspace into its place, whole even if the power fails."""
     target.parent.mkdir(parents=True, exist_ok=True)
     settle(path, target)
 
 
 @contextlib.contextmanager
 def arrival(file: WeightFile, **options) -> Iterator[Path]:
-    """Fetches a file and removes it in the end, unless somebody put it there by hand.
+    """Fetch a file and remove it in the end, unless somebody put it there by hand.
 
     A mark on disk says which it is, so that what a killed run left is still ours to
     use, and then to remove. Both stay if the block raises: the next run needs them.
@@ -115,5 +115,5 @@ def arrival(file: WeightFile, **options) -> Iterator[Path]:
 
 
 def mark_of(file: WeightFile) -> Path:
-    """The empty file that says that a download was fetched, not put there by hand."""
+    """Return the empty file that says that a download was not put there by hand."""
     return downloads_dir() / f".{file.name}.fetched"

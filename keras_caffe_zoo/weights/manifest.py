@@ -166,19 +166,19 @@ class ModelEntry:
         return self.file.size or 4 * self.parameters
 
     def as_dict(self) -> dict:
-        """Returns every fact as JSON types."""
+        """Return every fact as JSON types."""
         return _plain(self)
 
 
 @functools.cache
 def load_manifest() -> Mapping[str, ModelEntry]:
-    """Returns every entry by name; read once and immutable."""
+    """Return every entry by name; read once and immutable."""
     source = resources.files("keras_caffe_zoo") / "weights_manifest.json"
     return parse_manifest(json.loads(source.read_text(encoding="utf-8")))
 
 
 def parse_manifest(data: dict) -> Mapping[str, ModelEntry]:
-    """Builds the entries from the manifest's JSON.
+    """Build the entries from the manifest's JSON.
 
     Raises:
         ValueError: If the manifest has another version than this reader.
@@ -198,12 +198,12 @@ def parse_manifest(data: dict) -> Mapping[str, ModelEntry]:
 
 
 def model_names() -> tuple[str, ...]:
-    """Names of all nets in the manifest, in its order."""
+    """Return the names of all nets in the manifest, in its order."""
     return tuple(load_manifest())
 
 
 def model_entry(name: str) -> ModelEntry:
-    """Returns the facts about one net.
+    """Return the facts about one net.
 
     Raises:
         ValueError: If the zoo has no net of that name.

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_caffe_zoo.caffe import read_mean
+from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.download import WeightsDownloadError, unpack
 from keras_caffe_zoo.weights.home import (
     SHA16,
@@ -14,20 +16,21 @@ from keras_caffe_zoo.weights.home import (
     move,
     workspace,
 )
+from keras_caffe_zoo.weights.integrity import sha256_of
 from keras_caffe_zoo.weights.manifest import MeanSpec, ModelEntry, model_entry
-from keras_caffe_zoo.weights.transfer import say
-from keras_caffe_zoo.weights.verify import check_mean, sha256_of
+
+MEAN_TOLERANCE = 0.5  # of 255; a mean image this far from the known means is another
 
 
 def cached_mean(name: str) -> Path | None:
-    """Path of the net's published mean file if it is in the cache."""
+    """Return the path of the net's published mean file; `None` if not in the cache."""
     return next(iter(mean_files(model_entry(name).mean)), None)
 
 
 def mean_image(
     name: str, *, download: bool = False, progress: bool = True
 ) -> np.ndarray | None:
-    """Returns the net's mean image, or `None` if it has none or it is not at hand.
+    """Return the net's mean image, or `None` if it has none or it is not at hand.
 
     A cached file that is damaged is named and fetched again.
 
@@ -70,7 +73,7 @@ def _intact_mean(name: str, mean: MeanSpec) -> np.ndarray | None:
 
 
 def mean_files(mean: MeanSpec | None) -> list[Path]:
-    """The files of this mean in the cache, damaged ones too, the newest first."""
+    """Return the cached files of this mean, damaged ones too, the newest first."""
     if not (mean and mean.file):
         return []
     stem, suffix = os.path.splitext(mean.file.name)
@@ -79,7 +82,7 @@ def mean_files(mean: MeanSpec | None) -> list[Path]:
 
 
 def check_cached_mean(path: Path, mean: MeanSpec) -> np.ndarray:
-    """Reads a mean file of the cache.
+    """Read a mean file of the cache.
 
     Raises:
         ValueError: If it is not what was put there.
@@ -89,8 +92,30 @@ def check_cached_mean(path: Path, mean: MeanSpec) -> np.ndarray:
     return check_mean(path, mean)
 
 
+def check_mean(path: Path, mean: MeanSpec) -> np.ndarray:
+    """Read a mean image as float32 `(height, width, 3)`, BGR.
+
+    Raises:
+        ValueError: If its size or channel means are not those of this mean.
+    """
+    blob = np.asarray(read_mean(path), "float32")
+    blob = blob[0] if blob.ndim == 4 else blob
+    size = mean.shape or blob.shape[1:]
+    if blob.ndim != 3 or blob.shape != (3, *size):
+        raise ValueError(
+            f"{path}: Expected a mean image of shape {(3, *size)}; "
+            f"received: {blob.shape}"
+        )
+    channels = blob.mean(axis=(1, 2))
+    if mean.channels and not np.allclose(channels, mean.channels, 0, MEAN_TOLERANCE):
+        raise ValueError(
+            f"{path}: Expected channel means {mean.channels}; received: {channels}"
+        )
+    return blob.transpose(1, 2, 0)
+
+
 def install_mean(entry: ModelEntry, path: Path) -> Path:
-    """Copies a mean file fetched by hand into the cache.
+    """Copy a mean file fetched by hand into the cache.
 
     Raises:
         ValueError: If the net has no mean file, or another one.
@@ -103,7 +128,7 @@ def install_mean(entry: ModelEntry, path: Path) -> Path:
 
 
 def keep_mean_of_archive(entry: ModelEntry, archive: Path) -> None:
-    """Takes the mean out of the archive that the net comes in, if it is there too.
+    """Take the mean out of the archive that the net comes in, if it is there too.
 
     The archive is large: nobody should download it twice. A mean that is missing or
     damaged in it is no reason to refuse the net.

@@ -11,20 +11,21 @@ flattened blob had (`input_channels`), else in Caffe's C, H, W order (0 channels
 Blobs of other kinds of layers are stored as they are: `file["bn1/blob0"]`.
 """
 
-import hashlib
 import os
 import zlib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
 from keras_caffe_zoo.convert.structure import flattened_channels, learned_blobs
+from keras_caffe_zoo.files import replacing_path
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.registry import rule_of
-from keras_caffe_zoo.weights.files import replacing
+from keras_caffe_zoo.version import package_version
+from keras_caffe_zoo.weights.integrity import sha256_of
 
 FORMAT = "keras_caffe_zoo weights"
 FORMAT_VERSION = 1
@@ -64,7 +65,7 @@ def dump_caffe_weights(
             f"Expected a caffemodel with parameters; received: {caffemodel}, in which "
             "no layer has any. A prototxt has none: pass the .caffemodel."
         )
-    with replacing(output) as beside, h5py.File(beside, "w") as file:
+    with replacing_path(output) as beside, h5py.File(beside, "w") as file:
         file.attrs.update(_provenance(caffemodel, net))
         file["prototxt"] = net.to_prototxt()
         if mean is not None:
@@ -75,33 +76,23 @@ def dump_caffe_weights(
 
 
 def _provenance(caffemodel: Path, net: Net) -> dict:
-    with open(caffemodel, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "source_file": caffemodel.name,
         "source_size": caffemodel.stat().st_size,
-        "source_sha256": digest,
+        "source_sha256": sha256_of(caffemodel),
         "caffe_format": net.version,
         "net_name": net.name,
         "converter": f"keras_caffe_zoo {package_version()}",
     }
 
 
-def package_version() -> str:
-    """Return this package's version, or "unknown" where it is not installed."""
-    try:
-        return version("keras_caffe_zoo")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
-
-
 def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
     layers = {layer.name: layer for layer in net.layers if layer.blobs}
     channels = flattened_channels(net)
     total = sum(blob.nbytes for layer in layers.values() for blob in layer.blobs)
-    bar = _progress_bar(total) if progress else None
+    bar = keras.utils.Progbar(total, unit_name="byte") if progress else None
     for index, (name, layer) in enumerate(layers.items()):
         group = file.require_group(name)  # there already if "a/b" came before "a"
         group.attrs.update({"caffe_type": layer.type, "index": index})
@@ -112,12 +103,6 @@ def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
             _write(group, key, array)
             if bar:
                 bar.add(array.nbytes)
-
-
-def _progress_bar(total: int):
-    from keras.utils import Progbar  # here, since it takes seconds
-
-    return Progbar(total, unit_name="byte")
 
 
 def _keras_arrays(layer, channels: int) -> dict[str, np.ndarray]:

@@ -1,26 +1,38 @@
-"""Move the bytes of one URL to one verified file.
+"""Move the bytes of one URL, or of one file in an archive, to one verified file.
 
 Nothing here chooses, retries or replaces: that is `download.py`. Every fault of the
 source is a `SourceError`; an `OSError` that gets out is a fault of our own disk.
+
+Of a published `.tar.gz` one member is read, whatever else is in it. No path in it is
+used, links are not followed, and nothing is unpacked but the one member. What must be
+read past is bounded, in memory and in all: a few kilobytes of gzip can become
+gigabytes.
 """
 
 import contextlib
-import os
-import sys
+import gzip
+import tarfile
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import IO
 from urllib.parse import urlsplit
 
+import keras
+
+from keras_caffe_zoo.messages import say
+from keras_caffe_zoo.weights.integrity import CHUNK_BYTES, Meter
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.verify import CHUNK_BYTES, Meter
 
 QUIET_SECONDS = 1.0  # a download shorter than this shows no progress bar
 USER_AGENT = "keras-caffe-zoo (Python urllib)"
 HTML_STARTS = (b"<!doctype", b"<html", b"<head", b"<?xml")
+MAX_UNPACKED_BYTES = 4 * 1024**3  # several times the largest published archive
+MAX_HEADER_BYTES = 1 << 20  # for one member's name and attributes, held in memory
 
 
 class SourceError(Exception):
@@ -31,17 +43,10 @@ class SourceError(Exception):
         self.transient = transient
 
 
-def say(message: str) -> None:
-    """Prints, unless Keras' interactive logging was switched off."""
-    keras = sys.modules.get("keras")  # not imported: then nobody changed its settings
-    if keras is None or keras.config.is_interactive_logging_enabled():
-        print(message, flush=True)
-
-
 def transfer(
     url: str, file: WeightFile, part: Path, *, progress: bool, timeout: float
 ) -> None:
-    """Downloads one URL to `part` and verifies it.
+    """Download one URL to `part` and verify it.
 
     Raises:
         SourceError: If the URL does not give the right file.
@@ -107,7 +112,7 @@ def store(
     file: WeightFile,
     show: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Writes the chunks to `part`, never more than allowed, and verifies them.
+    """Write the chunks to `part`, never more than allowed, and verify them.
 
     Raises:
         SourceError: If the chunks are not the file that the manifest describes.
@@ -122,8 +127,6 @@ def store(
                 raise SourceError(f"received more than {meter.limit} bytes")
             handle.write(chunk)
             show(meter.size)
-        handle.flush()
-        os.fsync(handle.fileno())
     try:
         meter.verify()
     except ValueError as error:
@@ -145,7 +148,76 @@ class _Progress:
         if not self.enabled or not self.total or (self.bar is None and too_soon):
             return
         if self.bar is None:
-            from keras.utils import Progbar
-
-            self.bar = Progbar(self.total, interval=0.2, unit_name="byte")
+            self.bar = keras.utils.Progbar(self.total, interval=0.2, unit_name="byte")
         self.bar.update(done)
+
+
+class ArchiveError(ValueError):
+    """The archive is damaged, hostile, or without the file."""
+
+
+def member_chunks(archive: Path, file: WeightFile) -> Iterator[bytes]:
+    """Read the member that `file` names, piece by piece.
+
+    The member is the first regular file with that base name, in any folder. All of the
+    archive is read, since gzip's own checksum is at its end.
+
+    Raises:
+        ArchiveError: If the archive is damaged, unreasonable or has no such file.
+    """
+    found = False
+    try:
+        with gzip.open(archive) as unzipped:
+            bounded = _Bounded(unzipped)
+            with tarfile.open(fileobj=bounded, mode="r|") as tar:
+                for info in tar:
+                    bounded.expect(info.size)
+                    if not found and _is_member(info, file):
+                        found = True
+                        yield from _chunks(tar.extractfile(info))
+            while bounded.read(CHUNK_BYTES):
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, OSError, OverflowError) as error:
+        raise ArchiveError(f"damaged archive ({error})") from error
+    if not found:
+        raise ArchiveError(f"the archive has no file {file.member}")
+
+
+def _is_member(info: tarfile.TarInfo, file: WeightFile) -> bool:
+    # A sparse file claims any number of zeros that are not in the archive.
+    plain = info.isreg() and not info.issparse()
+    return plain and PurePosixPath(info.name).name == file.member
+
+
+def _chunks(member: IO[bytes]) -> Iterator[bytes]:
+    while chunk := member.read(CHUNK_BYTES):
+        yield chunk
+
+
+class _Bounded:
+    """Unzipped bytes, as many as the members announced so far account for.
+
+    `tarfile` reads long names and attributes into memory at the length they claim;
+    between two members it gets no more than `MAX_HEADER_BYTES`.
+    """
+
+    def __init__(self, unzipped: IO[bytes]):
+        self.unzipped = unzipped
+        self.taken, self.allowed = 0, MAX_HEADER_BYTES
+
+    def expect(self, size: int) -> None:
+        """Allow for a member of this size and for the header of the next."""
+        if not 0 <= size <= MAX_UNPACKED_BYTES - self.taken:
+            raise ArchiveError(
+                f"the archive announces a member of {size} bytes; the most that is "
+                f"unpacked is {MAX_UNPACKED_BYTES}"
+            )
+        self.allowed = self.taken + size + MAX_HEADER_BYTES
+
+    def read(self, size: int) -> bytes:
+        """Read at most `size` bytes."""
+        data = self.unzipped.read(size)
+        self.taken += len(data)
+        if self.taken > self.allowed:
+            raise ArchiveError("the archive holds more than its members account for")
+        return data

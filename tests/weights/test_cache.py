@@ -1,7 +1,6 @@
 import errno
 import hashlib
 import os
-import sys
 import types
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from tiny_net import NAME, archive, caffemodel, kept, params
 
 from keras_caffe_zoo.caffe import write_caffemodel
-from keras_caffe_zoo.weights import home, seal
+from keras_caffe_zoo.weights import cache, home, integrity
 from keras_caffe_zoo.weights.cache import cached_path, converted_weights, install
 from keras_caffe_zoo.weights.download import WeightsDownloadError
 from keras_caffe_zoo.weights.means import cached_mean, mean_image
@@ -29,9 +28,8 @@ def dump(monkeypatch):
             if dump.fails:
                 raise dump.fails
 
-    dump = types.ModuleType("keras_caffe_zoo.weights.store")
-    dump.dump_caffe_weights, dump.calls, dump.fails = dump_caffe_weights, 0, None
-    monkeypatch.setitem(sys.modules, dump.__name__, dump)
+    dump = types.SimpleNamespace(calls=0, fails=None)
+    monkeypatch.setattr(cache, "dump_caffe_weights", dump_caffe_weights)
     return dump
 
 
@@ -104,14 +102,14 @@ def empty(path):
 
 
 def forget_the_seal(path):
-    path.write_bytes(path.read_bytes()[: -len(seal.MAGIC)])
+    path.write_bytes(path.read_bytes()[: -len(integrity.MAGIC)])
 
 
 def seal_for_another(path):
     data = path.read_bytes()
     with h5py.File(path, "w") as file:
         file["source"] = np.frombuffer(data, "uint8")
-    seal.seal(path, "0" * 64)
+    integrity.seal(path, "0" * 64)
 
 
 DAMAGES = [truncate, overwrite, empty, forget_the_seal, seal_for_another]
@@ -130,7 +128,7 @@ def test_a_damaged_cache_is_named_and_replaced(hosted, own_cache, capsys, damage
 
 def test_damage_in_an_array_is_found_if_asked_for(host, hosted, own_cache):
     path = converted_weights("tiny", progress=False)
-    _, offset, length, _ = seal.check_structure(path).arrays[0]
+    _, offset, length, _ = integrity.check_layout(path).arrays[0]
     data = bytearray(path.read_bytes())
     data[offset + length // 2] ^= 4
     path.write_bytes(data)

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from keras_caffe_zoo.weights import download, transfer, verify
+from keras_caffe_zoo.weights import download, integrity, transfer
 from keras_caffe_zoo.weights.download import WeightsDownloadError, fetch, unpack
 from keras_caffe_zoo.weights.manifest import WeightFile
 
@@ -132,7 +132,7 @@ def test_no_more_than_the_published_size_is_written(host, tmp_path):
 def test_no_more_than_the_cap_is_written_where_no_size_is_known(
     host, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(verify, "MAX_BYTES", 1000)
+    monkeypatch.setattr(integrity, "MAX_BYTES", 1000)
     url = host.serve(NAME, host.body(DATA))
     assert "more than 1000 bytes" in failure(no_checksum(url), tmp_path)
 

@@ -22,8 +22,8 @@ from keras_caffe_zoo.weights import (
     mean_image,
 )
 from keras_caffe_zoo.weights import download as download_module
+from keras_caffe_zoo.weights.integrity import check_layout, check_sealed
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.seal import check_sealed, check_structure
 
 KINDS = ["sha256", "sha1", "layers", "archive"]
 PAGE = b"<!DOCTYPE html><html><body>The file has moved.</body></html>" * 50
@@ -160,7 +160,7 @@ def test_a_mean_image(host, publish, tmp_path):
 
 def flip_in_an_array(path):
     data = bytearray(path.read_bytes())
-    _, offset, length, _ = check_structure(path).arrays[0]
+    _, offset, length, _ = check_layout(path).arrays[0]
     data[offset + length // 2] ^= 1
     path.write_bytes(data)
 
@@ -248,7 +248,7 @@ def start_net_worker(start_worker, host, publish, tmp_path):
     return start
 
 
-@pytest.mark.parametrize("count", [2, 8])
+@pytest.mark.parametrize("count", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_processes_at_once(host, own_cache, start_net_worker, count):
     host.serve(NAME, host.hold(start_net_worker.data))
     workers = [start_net_worker() for _ in range(count)]
@@ -271,7 +271,9 @@ def test_a_process_killed_in_the_download(host, own_cache, start_net_worker):
     assert_loads_the_right_weights(own_cache)
 
 
-@pytest.mark.parametrize("leftover", ["whole", "damaged"])
+@pytest.mark.parametrize(
+    "leftover", [pytest.param("whole", marks=pytest.mark.slow), "damaged"]
+)
 def test_a_process_killed_in_the_conversion(
     host, own_cache, start_net_worker, leftover, capsys
 ):
@@ -296,7 +298,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 """
 
 
-@pytest.mark.parametrize("share", [0.5, 1.1])
+@pytest.mark.parametrize("share", [0.5, pytest.param(1.1, marks=pytest.mark.slow)])
 def test_a_disk_that_fills_up(host, own_cache, start_worker, tmp_path, share):
     """Half of the download fits, or the download and half of the conversion.
 

@@ -1,9 +1,14 @@
-"""Whatever byte of a converted file changes, it is found before HDF5 sees the file."""
+"""Whatever byte of a sealed file changes, it is found before HDF5 sees the file."""
 
 import pytest
 from tiny_net import caffemodel, params
 
-from keras_caffe_zoo.weights.seal import check_sealed, check_structure, is_sealed, seal
+from keras_caffe_zoo.weights.integrity import (
+    check_layout,
+    check_sealed,
+    is_sealed,
+    seal,
+)
 from keras_caffe_zoo.weights.store import StoredWeights, dump_caffe_weights
 
 SHA = "a" * 64
@@ -26,7 +31,7 @@ def test_a_sealed_file_is_whole_and_still_hdf5(sealed):
 
 def test_every_flipped_bit_is_found(sealed):
     good = sealed.read_bytes()
-    arrays = check_structure(sealed).arrays
+    arrays = check_layout(sealed).arrays
     for index in range(0, len(good), 13):
         bad = bytearray(good)
         bad[index] ^= 1 << index % 8

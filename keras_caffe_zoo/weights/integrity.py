@@ -1,10 +1,12 @@
-"""The seal of a converted file: is every byte of it still what was written?
+"""Is a file what it should be?
 
-HDF5 does not check itself: a flipped bit may rename a layer, tell another shape, or
-crash the library. So a record of the file's bytes is appended to it, which HDF5 passes
-over, and is read before HDF5 sees the file: a digest of all bytes that say what lies
-where, quick to check each time, and a crc32 of each array that has one of its own in
-the file, with which it is checked when it is read.
+A published file is told by its size and digests, or else by what is inside.
+
+A converted one bears a seal. HDF5 does not check itself: a flipped bit may rename a
+layer, tell another shape, or crash the library. So a record of the file's bytes is
+appended to it, which HDF5 passes over, and is read before HDF5 sees the file: a digest
+of all bytes that say what lies where, quick to check each time, and a crc32 of each
+array that has one of its own in the file, with which it is checked when it is read.
 
     [HDF5 file] [record, JSON] [sha256 of the record] [its length, 8 bytes] [MAGIC]
 """
@@ -20,12 +22,95 @@ from typing import BinaryIO
 
 import h5py
 
-from keras_caffe_zoo.weights.verify import CHUNK_BYTES
+from keras_caffe_zoo.caffe import read_caffemodel
+from keras_caffe_zoo.weights.manifest import ModelEntry, Shape, WeightFile
 
+MAX_BYTES = 2 * 1024**3  # no published net is larger; a bound where no size is known
+CHUNK_BYTES = 1 << 20
 MAGIC = b"KCZSEAL1"
 _TAIL_BYTES = 32 + 8 + len(MAGIC)
 
 Extent = tuple[str, int, int, int]  # array, offset, length, crc32
+
+
+def verify_file(path: str | os.PathLike, file: WeightFile) -> None:
+    """Compare a file on disk with the size and every digest the manifest knows.
+
+    Raises:
+        ValueError: If it is another file; says what was expected and received.
+    """
+    meter = Meter(file)
+    with open(path, "rb") as handle:
+        while chunk := handle.read(CHUNK_BYTES):
+            meter.add(chunk)
+    meter.verify()
+
+
+def sha256_of(path: str | os.PathLike) -> str:
+    """Return the hex sha256 of a file on disk."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def check_names_and_shapes(path: Path, entry: ModelEntry) -> None:
+    """Where no checksum was published, compare layer names and shapes instead.
+
+    Raises:
+        ValueError: If a layer differs from the manifest, or it is no caffemodel.
+    """
+    if entry.file.hashes:
+        return
+    found = {
+        layer: tuple(_essential(blob.shape) for blob in blobs)
+        for layer, blobs in read_caffemodel(path).items()
+        if blobs
+    }
+    for layer in sorted(found.keys() | entry.blobs.keys()):
+        expected = tuple(map(_essential, entry.blobs.get(layer, ())))
+        if expected != found.get(layer, ()):
+            received = found.get(layer, "no such layer")
+            raise ValueError(
+                f"Expected layer {layer!r} with shapes {expected or 'absent'}; "
+                f"received: {received}"
+            )
+
+
+def _essential(shape: Shape) -> Shape:
+    """Drop leading ones: old files store `(N,)` as `(1, 1, 1, N)`."""
+    while shape and shape[0] == 1:
+        shape = shape[1:]
+    return tuple(shape)
+
+
+class Meter:
+    """Counts and hashes bytes as they pass; `limit` is the most there may be."""
+
+    def __init__(self, file: WeightFile):
+        self.file = file
+        self.size = 0
+        self.limit = file.size or MAX_BYTES
+        self.digests = {name: hashlib.new(name) for name in file.hashes}
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self.size += len(chunk)
+        for digest in self.digests.values():
+            digest.update(chunk)
+
+    def verify(self) -> None:
+        """Raise `ValueError` unless these were the published bytes."""
+        file = self.file
+        if file.size is not None and self.size != file.size:
+            raise ValueError(f"Expected {file.size} bytes; received: {self.size} bytes")
+        if self.size < (file.payload_bytes or 1):
+            least = file.payload_bytes or 1
+            raise ValueError(
+                f"Expected at least {least} bytes; received: {self.size} bytes"
+            )
+        for name, expected in file.hashes.items():
+            received = self.digests[name].hexdigest()
+            if received != expected:
+                raise ValueError(f"Expected {name} {expected}; received: {received}")
 
 
 @dataclass(frozen=True)
@@ -46,7 +131,7 @@ class Seal:
 
 
 def seal(path: Path, source_sha256: str) -> None:
-    """Marks a file as whole; the last thing that is written to it."""
+    """Mark a file as whole; the last thing that is written to it."""
     size, extents = path.stat().st_size, _extents(path)
     with open(path, "r+b") as file:
         arrays = [(*one, _crc32(file, *one[1:])) for one in extents]
@@ -59,19 +144,19 @@ def seal(path: Path, source_sha256: str) -> None:
 
 
 def is_sealed(path: Path) -> bool:
-    """Whether the structure is as written, and the file bears its source's name.
+    """Tell whether the structure is as written and the file bears its source's name.
 
     Quick: reads no array.
     """
     try:
-        check_structure(path)
+        check_layout(path)
     except (ValueError, OSError):
         return False
     return True
 
 
-def check_structure(path: Path) -> Seal:
-    """Returns the seal if the file's structure is as written.
+def check_layout(path: Path) -> Seal:
+    """Return the seal if the file's structure is as written.
 
     Raises:
         ValueError: If it is not.
@@ -89,12 +174,12 @@ def check_structure(path: Path) -> Seal:
 
 
 def check_sealed(path: Path) -> None:
-    """Reads the whole file and compares it with what was written.
+    """Read the whole file and compare it with what was written.
 
     Raises:
         ValueError: If anything differs.
     """
-    found = check_structure(path)
+    found = check_layout(path)
     with open(path, "rb") as file:
         for name, offset, length, expected in found.arrays:
             if _crc32(file, offset, length) != expected:
@@ -102,7 +187,7 @@ def check_sealed(path: Path) -> None:
 
 
 def _extents(path: Path) -> list[tuple[str, int, int]]:
-    """Where the arrays lie; text, and what HDF5 keeps in pieces, is structure."""
+    """Return where the arrays lie; text and what HDF5 keeps in pieces is structure."""
     found = []
 
     def visit(name: str, item: h5py.HLObject) -> None:

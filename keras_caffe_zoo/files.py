@@ -5,15 +5,26 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield the path of a file beside `path`, which takes its place in the end.
+def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Open a binary file beside `path`, which takes its place in the end.
 
     Args:
         path: The file to make or to replace. If the block raises, it stays as it was
             and the file beside it is removed.
+    """
+    with replacing_path(path) as beside, open(beside, "xb") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def replacing_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield the path of a file that takes the place of another in the end.
+
+    For what opens its files itself, such as HDF5; else like `replacing`.
     """
     path = Path(path)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp{path.suffix}")
@@ -24,7 +35,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def settle(path: Path, target: Path) -> None:
+def settle(path: str | os.PathLike, target: str | os.PathLike) -> None:
     """Put a finished file into its place, whole even if the power fails."""
     with open(path, "r+b") as file:
         os.fsync(file.fileno())

@@ -11,8 +11,8 @@ from keras_caffe_zoo.weights import (
     remove,
     verify_cache,
 )
+from keras_caffe_zoo.weights.integrity import check_layout
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.seal import check_structure
 
 MEAN_NAME = "mean.binaryproto"
 
@@ -58,7 +58,7 @@ def test_each_damaged_file_is_found(nets, own_cache, tmp_path):
     by_hand.parent.mkdir(exist_ok=True)
     by_hand.write_bytes((tmp_path / NAME).read_bytes())
     assert damaged() == []
-    flip(tiny, check_structure(tiny).arrays[0][1])
+    flip(tiny, check_layout(tiny).arrays[0][1])
     flip(twin, 100)
     flip(cached_mean("tiny"), 50)
     by_hand.write_bytes(b"<html>")

@@ -1,4 +1,7 @@
-"""Hostile archives: only the one member leaves them, at a bounded price."""
+"""Hostile archives: only the one member leaves them, at a bounded price.
+
+(What a server may do is in `test_download.py`.)
+"""
 
 import gzip
 import io
@@ -7,9 +10,9 @@ import tarfile
 
 import pytest
 
-from keras_caffe_zoo.weights import archive
-from keras_caffe_zoo.weights.archive import ArchiveError, member_chunks
+from keras_caffe_zoo.weights import transfer
 from keras_caffe_zoo.weights.manifest import WeightFile
+from keras_caffe_zoo.weights.transfer import ArchiveError, member_chunks
 
 DATA = bytes(range(256)) * 50
 FILE = WeightFile("net", archive="nets.tar.gz", member="net.caffemodel")
@@ -93,7 +96,7 @@ def test_a_huge_header_is_not_read_into_memory(tmp_path, kind):
 
 
 def test_the_bytes_to_read_past_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 4 << 20)
+    monkeypatch.setattr(transfer, "MAX_UNPACKED_BYTES", 4 << 20)
     info = member("big")[0]
     info.size = 8 << 20
     with pytest.raises(ArchiveError, match=f"a member of {8 << 20} bytes"):

@@ -1,0 +1,94 @@
+"""Resize images as OpenCV did for Caffe."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image as OpenCV did for Caffe: bilinear, without antialiasing.
+
+    Args:
+        image: RGB uint8 array `(H, W, 3)`.
+        size: New height and width.
+
+    Returns:
+        RGB uint8 array of the new size.
+    """
+    if image.shape[:2] == tuple(size):
+        return image
+    return np.rint(resize_float(image, size)).astype("uint8")
+
+
+def resize_float(
+    image: np.ndarray,
+    size: tuple[int, int],
+    *,
+    box: tuple[slice, slice] | None = None,
+    channels: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Resize an image like `resize`, without rounding.
+
+    Args:
+        image: Array `(H, W, C)` of any numeric type.
+        size: New height and width.
+        box: The rows and columns of the new image that are wanted; all if None. Only
+            they are computed.
+        channels: The channels that are wanted, in their new order; all if None.
+
+    Returns:
+        Float32 array of the new size, or of the box's.
+    """
+    top, bottom, down = _bilinear(image.shape[0], size[0], box and box[0])
+    left, right, across = _bilinear(image.shape[1], size[1], box and box[1])
+    count = image.shape[2]
+    channels = np.arange(count) if channels is None else np.asarray(channels)
+
+    def numbers(columns):
+        return (columns[:, None] * count + channels).ravel()
+
+    def rows(places):
+        return pick(image[places].reshape(len(places), -1)).astype("float32")
+
+    start, stop = left[0], right[-1] + 1
+    few = 2 * len(left) < stop - start  # then the others are not even touched
+    if few:
+        wanted = np.concatenate([numbers(left), numbers(right)])
+
+        def pick(pixels):
+            return pixels.take(wanted, axis=1)
+
+        if image.shape[1] > image.shape[0]:  # the longer axis first: see `cut`
+            image, pick = pick(image.reshape(len(image), -1)), np.asarray
+    else:
+        image, pick = image[:, start:stop], np.asarray
+    resized = _between(rows(top), rows(bottom), down[:, None])
+    if few:
+        low, high = np.split(resized, 2, axis=1)
+    else:
+        low, high = (resized.take(numbers(c - start), axis=1) for c in (left, right))
+    resized = _between(low, high, np.repeat(across, len(channels)))
+    return resized.reshape(len(top), len(left), len(channels))
+
+
+def _between(low: np.ndarray, high: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return `low + (high - low) * weight`, computed in the place of `high`."""
+    high -= low
+    high *= weight
+    high += low
+    return high
+
+
+def _bilinear(old: int, new: int, wanted: slice | None = None):
+    """Return new pixels' two old neighbours and the weight of the second.
+
+    Args:
+        old: Length of the old axis.
+        new: Length of the new axis.
+        wanted: The new pixels that are wanted; all if None.
+    """
+    start, stop = (wanted.start, wanted.stop) if wanted else (0, new)
+    centre = (np.arange(start, stop) + 0.5) * (old / new) - 0.5
+    centre = centre.clip(0, old - 1)
+    before = np.floor(centre).astype(int)
+    return before, np.minimum(before + 1, old - 1), (centre - before).astype("float32")
