@@ -1,6 +1,10 @@
 """What the package says while it works."""
 
+import difflib
 import sys
+from collections.abc import Iterable
+
+_SHOWN = 8  # names of a list that may be long
 
 
 def say(message: str) -> None:
@@ -8,3 +12,18 @@ def say(message: str) -> None:
     keras = sys.modules.get("keras")  # not imported: then nobody changed its settings
     if keras is None or keras.config.is_interactive_logging_enabled():
         print(message, flush=True)
+
+
+def there_are(known: Iterable[str], wanted: str = "") -> str:
+    """Return the names that somebody may have meant, then a few of all there are.
+
+    Args:
+        known: The names that there are.
+        wanted: The one that was asked for.
+    """
+    names = list(known)
+    close = difflib.get_close_matches(wanted, names, n=3) if wanted else []
+    hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+    shown = ", ".join(map(repr, names[:_SHOWN])) or "none"
+    more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
+    return f"{hint}There are: {shown}{more}"

@@ -196,7 +196,7 @@ def test_remove_says_what_it_freed(run, mirror, home):
 def test_an_unknown_name_is_refused_before_anything_is_done(run, mirror, command):
     status, out, err = run(command, "tiny", "lenet")
     assert (status, out) == (2, "")
-    assert "keras-caffe-zoo: error: Expected one of gone, tiny; received" in err
+    assert "keras-caffe-zoo: error: The zoo has no net" in err
     assert cached_path("tiny") is None
 
 

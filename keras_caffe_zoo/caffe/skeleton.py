@@ -91,7 +91,7 @@ class Skeleton:
         try:
             return self.source.varint(pos, end)
         except CaffeFormatError as error:
-            raise self._error(error.problem, error.offset) from None
+            raise self._error(error.problem, pos) from None
 
     def _limit(self, what: str, count: int, limit: int, pos: int) -> None:
         if count > limit:
@@ -105,7 +105,8 @@ class Skeleton:
         """Return where a length-delimited value starts and ends."""
         length, pos = self._varint(pos, end)
         if length > end - pos:
-            holder = "file" if end == self.source.size else "message"
+            is_file = self._strict and end == self.source.size
+            holder = "file" if is_file else "message"
             raise self._error(
                 f"Expected a value of {length:,} bytes; received: the {holder} ends "
                 f"after {end - pos:,}. The file is truncated or damaged; fetch it "

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_caffe_zoo.convert.params import fitted
 from keras_caffe_zoo.layers import initializers
+from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.registry import codec_of
 
 
@@ -86,8 +87,8 @@ def _initializer(filler, seeds) -> keras.initializers.Initializer:
     }
     if filler.type not in makers:
         raise ValueError(
-            f"Expected a filler of the types {sorted(makers)}; received: "
-            f"{filler.type!r}"
+            f"There is no filler of the type {filler.type!r}. "
+            f"{there_are(sorted(makers), filler.type)}"
         )
     if filler.sparse != -1 and filler.type != "gaussian":
         raise ValueError(f"Expected sparse of gaussian only; received: {filler.type}")

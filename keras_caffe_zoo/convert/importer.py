@@ -12,6 +12,7 @@ from keras_caffe_zoo.convert.filling import fill
 from keras_caffe_zoo.convert.graph import Custom, GraphBuilder
 from keras_caffe_zoo.convert.loading import blobs_by_position, load
 from keras_caffe_zoo.convert.unknown import check_unknown_fields
+from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.node import NeedsBatch
 from keras_caffe_zoo.rules.registry import as_rule, know_layers, rule_of
 from keras_caffe_zoo.rules.rule import Rule
@@ -221,8 +222,8 @@ def _with_given(part: DeployNet, given) -> dict[str, tuple | None]:
     for blob, shape in (given or {}).items():
         if blob not in shapes:
             raise ValueError(
-                f"Expected `input_shape` of the data blobs {list(shapes)}; received: "
-                f"{blob!r}."
+                f"`input_shape` names {blob!r}, which is no data blob of the net. "
+                f"{there_are(shapes, blob)}."
             )
         shapes[blob] = _caffe_shape(blob, shape, shapes[blob])
     unknown = [blob for blob, shape in shapes.items() if not shape]

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.names import caffe_name, twin_name
 from keras_caffe_zoo.rules.registry import codec_of
@@ -59,8 +60,8 @@ def set_caffe_params(
         layer = layers.get(name) or layers.get(twin_name(name))
         if layer is None:
             raise ValueError(
-                f"Expected parameters of the layers {list(layers)}; received also: "
-                f"{name!r}. Leave it out."
+                f"The model has no layer {name!r} with parameters. Leave it out. "
+                f"{there_are(layers, name)}."
             )
         arrays = codec_of(layer).decode(layer, [np.asarray(blob) for blob in blobs])
         plan.append((layer, fitted(layer, arrays, [np.shape(b) for b in blobs])))

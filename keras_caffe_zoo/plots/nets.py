@@ -9,6 +9,7 @@ from keras import ops
 from matplotlib.figure import Figure
 
 from keras_caffe_zoo.features import feature_extractor
+from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.plots._figure import saved
 from keras_caffe_zoo.rules.names import keras_name, twin_name
 
@@ -123,8 +124,8 @@ def _kernel(model: keras.Model, name: str) -> np.ndarray:
         if candidate in convolutions:
             return ops.convert_to_numpy(convolutions[candidate].kernel)
     raise ValueError(
-        f"Expected the name of a convolution of '{model.name}', one of "
-        f"{list(convolutions)}; received: {name!r}."
+        f"'{model.name}' has no convolution {name!r}. "
+        f"{there_are(convolutions, name)}."
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from keras_caffe_zoo.caffe import CaffeFormatError, read_net
 from keras_caffe_zoo.convert.params import assign, fitted, layers_with_weights
 from keras_caffe_zoo.convert.structure import check_structure, learned_blobs
-from keras_caffe_zoo.messages import say
+from keras_caffe_zoo.messages import say, there_are
 from keras_caffe_zoo.rules.names import caffe_name, twin_name
 from keras_caffe_zoo.rules.order import flat_channels
 from keras_caffe_zoo.rules.registry import codec_of
@@ -147,7 +147,7 @@ def _matched(model, names, path) -> Iterator[tuple[keras.Layer, str]]:
     if missing:
         raise ValueError(
             f"Expected weights for every layer of '{model.name}'; received none for "
-            f"{', '.join(missing)} in {path}, which has {list(names)}."
+            f"{', '.join(missing)} in {path}. {there_are(names)}."
         )
     yield from pairs
 

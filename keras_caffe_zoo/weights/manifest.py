@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib import resources
 from types import MappingProxyType
 
+from keras_caffe_zoo.messages import there_are
+
 Shape = tuple[int, ...]
 
 
@@ -210,8 +212,8 @@ def model_entry(name: str) -> ModelEntry:
     """
     manifest = load_manifest()
     if name not in manifest:
-        known = ", ".join(sorted(manifest))
-        raise ValueError(f"Expected one of {known}; received: {name!r}")
+        known = there_are(sorted(manifest), name)
+        raise ValueError(f"The zoo has no net {name!r}. {known}")
     return manifest[name]
 
 

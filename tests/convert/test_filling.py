@@ -322,8 +322,8 @@ def test_what_a_caffemodel_gave_stays_also_where_it_is_shared():
 @pytest.mark.parametrize(
     "kind, text, says",
     [
-        ("Convolution", filler("orthogonal"), "received: 'orthogonal'"),
-        ("Convolution", filler("Xavier"), "received: 'Xavier'"),
+        ("Convolution", filler("orthogonal"), "the type 'orthogonal'"),
+        ("Convolution", filler("Xavier"), "the type 'Xavier'. Did you mean 'xavier'"),
         ("Convolution", filler("xavier", "sparse: 3"), "sparse of gaussian only"),
         ("Convolution", filler("gaussian", "std: -1"), "Expected `std`"),
         ("Convolution", filler("gaussian", "sparse: 99"), "at most 16 outputs"),

@@ -76,7 +76,7 @@ def test_weights_are_fetched_converted_and_kept(host, hosted, dump, own_cache):
 
 def test_an_unknown_name_is_refused(hosted):
     for function in (converted_weights, cached_path, cached_mean, mean_image):
-        with pytest.raises(ValueError, match="Expected one of tiny; received: 'big'"):
+        with pytest.raises(ValueError, match="no net 'big'. There are: 'tiny'"):
             function("big")
 
 

@@ -75,7 +75,7 @@ def test_verify_changes_nothing(nets, own_cache):
 
 @pytest.mark.parametrize("function", [remove, lambda name: verify_cache([name])])
 def test_an_unknown_name_is_refused(nets, function):
-    with pytest.raises(ValueError, match="Expected one of tiny, twin; received: 'x'"):
+    with pytest.raises(ValueError, match="no net 'x'. There are: 'tiny', 'twin'"):
         function("x")
 
 
