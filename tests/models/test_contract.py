@@ -10,8 +10,8 @@ from definitions import NETS, define, formula_params
 
 from keras_caffe_zoo import models
 from keras_caffe_zoo.caffe import parse_prototxt, write_caffemodel
-from keras_caffe_zoo.convert.names import caffe_name, keras_name
 from keras_caffe_zoo.models import _plan
+from keras_caffe_zoo.rules.names import caffe_name, keras_name
 from keras_caffe_zoo.weights import dump_caffe_weights
 from keras_caffe_zoo.weights.manifest import load_manifest
 
@@ -129,7 +129,7 @@ def test_facts_of_a_net_are_frozen_and_errors_name_the_known_ones():
     assert (info.name, info.input_size, info.file.size) == ("resnet50", 224, 102462397)
     with pytest.raises(AttributeError):
         info.name = "mine"
-    with pytest.raises(ValueError, match="alexnet.*; received: 'resnet51'"):
+    with pytest.raises(ValueError, match="no net 'resnet51'. Did you mean 'resnet50'"):
         models.model_info("resnet51")
 
 

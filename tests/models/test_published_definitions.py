@@ -12,8 +12,8 @@ from keras_caffe_zoo import models
 from keras_caffe_zoo.caffe import parse_prototxt, write_caffemodel
 from keras_caffe_zoo.convert import from_caffe
 from keras_caffe_zoo.convert.model import blob_tensor
-from keras_caffe_zoo.convert.names import keras_name
 from keras_caffe_zoo.models import _plan
+from keras_caffe_zoo.rules.names import keras_name
 
 HEAVY = {"resnet101", "resnet152", "vgg19", "fcn16s", "fcn32s"}
 each_net = pytest.mark.parametrize("name", NETS)
