@@ -8,7 +8,8 @@ import pytest
 from support import GOLDENS
 
 from keras_caffe_zoo.caffe import parse_prototxt, write_caffemodel
-from keras_caffe_zoo.models import _plan, caffenet, vgg_cnn_s
+from keras_caffe_zoo.models import caffenet, vgg_cnn_s
+from keras_caffe_zoo.models._design import Design
 from keras_caffe_zoo.weights import assign, dump_caffe_weights
 
 SIZES = {caffenet: 227, vgg_cnn_s: 224}
@@ -17,7 +18,7 @@ each_builder = pytest.mark.parametrize("build", SIZES, ids=lambda b: b.__name__)
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    monkeypatch.setattr(_plan, "FC_UNITS", 64)
+    monkeypatch.setattr(Design, "FC_UNITS", 64)
 
 
 def structure(golden, classes=1000):

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_caffe_zoo.models import _plan, caffenet, vgg_cnn_s
+from keras_caffe_zoo.models import caffenet, vgg_cnn_s
+from keras_caffe_zoo.models._design import Design
 
 BUILDERS = {
     # builder: training size, least size without top, channels of pool5, stride, map
@@ -19,7 +20,7 @@ each_builder = pytest.mark.parametrize("build", BUILDERS, ids=lambda b: b.__name
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    monkeypatch.setattr(_plan, "FC_UNITS", 16)
+    monkeypatch.setattr(Design, "FC_UNITS", 16)
 
 
 def image(size, seed=0):

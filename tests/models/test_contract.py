@@ -11,7 +11,7 @@ from definitions import NETS, define, formula_params
 from keras_caffe_zoo import models
 from keras_caffe_zoo.caffe import parse_prototxt, write_caffemodel
 from keras_caffe_zoo.convert.names import caffe_name, keras_name
-from keras_caffe_zoo.models import _plan
+from keras_caffe_zoo.models._design import Design
 from keras_caffe_zoo.weights import dump_caffe_weights
 from keras_caffe_zoo.weights.manifest import load_manifest
 
@@ -94,7 +94,7 @@ REFUSED_FOR_ITS_SIZE = [
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    monkeypatch.setattr(_plan, "FC_UNITS", 16)
+    monkeypatch.setattr(Design, "FC_UNITS", 16)
 
 
 def image(height, width=None, batch=1):

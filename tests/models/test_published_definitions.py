@@ -13,7 +13,7 @@ from keras_caffe_zoo.caffe import parse_prototxt, write_caffemodel
 from keras_caffe_zoo.convert import from_caffe
 from keras_caffe_zoo.convert.model import blob_tensor
 from keras_caffe_zoo.convert.names import keras_name
-from keras_caffe_zoo.models import _plan
+from keras_caffe_zoo.models._design import Design
 
 HEAVY = {"resnet101", "resnet152", "vgg19", "fcn16s", "fcn32s"}
 each_net = pytest.mark.parametrize("name", NETS)
@@ -65,7 +65,7 @@ def test_parameters_and_shapes_are_those_of_the_definition(name, monkeypatch):
 @each_net_heavy_ones_slow
 def test_every_blob_equals_the_imported_definition(name, monkeypatch, tmp_path):
     """With fc6 and fc7 narrowed, and both nets' weights from one caffemodel."""
-    monkeypatch.setattr(_plan, "FC_UNITS", 16)
+    monkeypatch.setattr(Design, "FC_UNITS", 16)
     definition = define(name, fc=16)
     prototxt, caffemodel = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     prototxt.write_text(definition.prototxt)
