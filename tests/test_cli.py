@@ -12,7 +12,7 @@ from keras_caffe_zoo import cli, read_mean, write_caffemodel
 from keras_caffe_zoo.caffe import write_mean
 from keras_caffe_zoo.cli import classify
 from keras_caffe_zoo.extraction import worker
-from keras_caffe_zoo.models import _plan
+from keras_caffe_zoo.models._design import Design
 from keras_caffe_zoo.weights import model_entry
 
 UNITS = 16
@@ -21,7 +21,7 @@ UNITS = 16
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_CAFFE_ZOO_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(_plan, "FC_UNITS", UNITS)
+    monkeypatch.setattr(Design, "FC_UNITS", UNITS)
 
 
 @pytest.fixture(scope="module")

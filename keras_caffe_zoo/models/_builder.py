@@ -3,11 +3,11 @@
 A builder is its list of layers:
 
     @builder(smallest=39)
-    def caffenet(plan):
+    def caffenet(design):
         # what the net is, as a docstring
-        x = conv(plan.image(), 96, 11, "conv1", strides=4)
+        x = conv(design.image(), 96, 11, "conv1", strides=4)
         …
-        return plan.classifier(x, window=6)
+        return design.classifier(x, window=6)
 
 `builder` gives it the signature of `keras.applications`, checks the arguments before
 any layer is made, and loads the weights after the last. Keyword-only arguments of the
@@ -22,9 +22,9 @@ from typing import Any, Protocol
 
 import keras
 
+from keras_caffe_zoo.models._design import Design
 from keras_caffe_zoo.models._docs import describe
-from keras_caffe_zoo.models._plan import Plan
-from keras_caffe_zoo.weights import model_entry
+from keras_caffe_zoo.weights import ModelEntry, model_entry, model_names
 
 
 class Builder(Protocol):
@@ -44,6 +44,26 @@ class Builder(Protocol):
         fully_convolutional: bool = False,
         **options: Any,
     ) -> keras.Model: ...
+
+
+_BUILDERS: dict[str, Builder] = {}
+
+
+def list_models() -> list[str]:
+    """Return the names of the nets that have a builder, families together."""
+    return [name for name in model_names() if name in _BUILDERS]
+
+
+def model_info(name: str) -> ModelEntry:
+    """Return every fact about a net: files, licence, mean, accuracy, paper, shapes.
+
+    Args:
+        name: One of `list_models()`.
+
+    Raises:
+        ValueError: If the zoo has no net of that name.
+    """
+    return model_entry(name)
 
 
 def builder(
@@ -74,7 +94,7 @@ def builder(
             fully_convolutional=False,
             **options,
         ):
-            plan = Plan(
+            design = Design(
                 entry,
                 smallest,
                 include_top,
@@ -87,13 +107,14 @@ def builder(
                 name,
                 fully_convolutional,
             )
-            return plan.model(layers(plan, **options))
+            return design.model(layers(design, **options))
 
         build.__signature__ = _signature(build, layers)
         functools.update_wrapper(build, layers)
         del build.__wrapped__  # or `help` would show the list's own signature
         text = inspect.cleandoc(layers.__doc__)
         build.__doc__ = describe(text, entry, smallest, features)
+        _BUILDERS[entry.name] = build
         return build
 
     return decorate

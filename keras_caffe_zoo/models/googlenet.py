@@ -12,7 +12,7 @@ from keras_caffe_zoo.models._builder import builder
 
 
 @builder(smallest=31, features="inception_5b/output")
-def googlenet(plan, *, auxiliary_heads=False):
+def googlenet(design, *, auxiliary_heads=False):
     """Build GoogLeNet (`bvlc_googlenet`).
 
     With `auxiliary_heads=True` the model gives a list of three answers: its own, and
@@ -23,12 +23,12 @@ def googlenet(plan, *, auxiliary_heads=False):
     Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
     image of 448 x 448.
     """
-    if auxiliary_heads and not plan.include_top:
+    if auxiliary_heads and not design.include_top:
         raise ValueError(
             "Expected include_top=True with auxiliary_heads=True; received: "
-            f"include_top={plan.include_top!r}"
+            f"include_top={design.include_top!r}"
         )
-    x = conv(plan.image(), 64, 7, "conv1/7x7_s2", strides=2, pad=3)
+    x = conv(design.image(), 64, 7, "conv1/7x7_s2", strides=2, pad=3)
     x = max_pool(x, 3, 2, "pool1/3x3_s2")
     x = lrn(x, "pool1/norm1", alpha=1e-4)
     x = conv(x, 64, 1, "conv2/3x3_reduce")
@@ -46,15 +46,15 @@ def googlenet(plan, *, auxiliary_heads=False):
     x = max_pool(x, 3, 2, "pool4/3x3_s2")
     x = inception(x, "5a", 256, (160, 320), (32, 128), 128)
     x = inception(x, "5b", 384, (192, 384), (48, 128), 128)
-    if not plan.include_top:
+    if not design.include_top:
         return x
     x = ave_pool(x, 7, 1, "pool5/7x7_s1")
     x = dropout(x, "pool5/drop_7x7_s1", 0.4)
-    x = plan.inner_product(x, plan.classes, "loss3/classifier")
-    x = plan.activation(x)
+    x = design.inner_product(x, design.classes, "loss3/classifier")
+    x = design.activation(x)
     if not auxiliary_heads:
         return x
-    return [x, _auxiliary(plan, first, "loss1"), _auxiliary(plan, second, "loss2")]
+    return [x, _auxiliary(design, first, "loss1"), _auxiliary(design, second, "loss2")]
 
 
 def inception(x, name: str, one: int, three: tuple, five: tuple, pool: int):
@@ -79,10 +79,10 @@ def inception(x, name: str, one: int, three: tuple, five: tuple, pool: int):
     return concat([ones, threes, fives, pooled], f"{name}/output")
 
 
-def _auxiliary(plan, x, name):
+def _auxiliary(design, x, name):
     x = ave_pool(x, 5, 3, f"{name}/ave_pool")
     x = conv(x, 128, 1, f"{name}/conv")
-    x = plan.inner_product(x, 1024, f"{name}/fc", window=4, activation="relu")
+    x = design.inner_product(x, 1024, f"{name}/fc", window=4, activation="relu")
     x = dropout(x, f"{name}/drop_fc", 0.7)
-    x = plan.inner_product(x, plan.classes, f"{name}/classifier")
-    return plan.activation(x, f"{name}/prob")
+    x = design.inner_product(x, design.classes, f"{name}/classifier")
+    return design.activation(x, f"{name}/prob")

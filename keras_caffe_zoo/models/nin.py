@@ -5,7 +5,7 @@ from keras_caffe_zoo.models._builder import builder
 
 
 @builder(smallest=39, features="cccp7-1024")
-def nin(plan):
+def nin(design):
     """Build the ImageNet model of Network in Network (`nin_imagenet`).
 
     The net is fully convolutional by nature: the mean of a class's map is its score,
@@ -15,7 +15,7 @@ def nin(plan):
     Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
     image of 451 x 451.
     """
-    x = conv(plan.image(), 96, 11, "conv1", strides=4)
+    x = conv(design.image(), 96, 11, "conv1", strides=4)
     x = conv(x, 96, 1, "cccp1")
     x = conv(x, 96, 1, "cccp2")
     x = max_pool(x, 3, 2, "pool0")
@@ -28,10 +28,10 @@ def nin(plan):
     x = conv(x, 384, 1, "cccp6")
     x = max_pool(x, 3, 2, "pool3")
     x = dropout(x, "drop")
-    x = plan.wrote("conv4", conv(x, 1024, 3, "conv4-1024", pad=1))
-    x = plan.wrote("cccp7", conv(x, 1024, 1, "cccp7-1024"))
-    if not plan.include_top:
+    x = design.wrote("conv4", conv(x, 1024, 3, "conv4-1024", pad=1))
+    x = design.wrote("cccp7", conv(x, 1024, 1, "cccp7-1024"))
+    if not design.include_top:
         return x
-    x = plan.wrote("cccp8", conv(x, plan.classes, 1, "cccp8-1024"))
+    x = design.wrote("cccp8", conv(x, design.classes, 1, "cccp8-1024"))
     x = ave_pool(x, 6, 1, "pool4")
-    return plan.activation(plan.flat(x, "pool4_flatten"))
+    return design.activation(design.flat(x, "pool4_flatten"))

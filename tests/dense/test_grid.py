@@ -8,12 +8,12 @@ from keras import layers
 from keras_caffe_zoo import caffenet, vgg_cnn_s
 from keras_caffe_zoo.dense import output_grid
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
-from keras_caffe_zoo.models import _plan
+from keras_caffe_zoo.models._design import Design
 
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    monkeypatch.setattr(_plan, "FC_UNITS", 8)
+    monkeypatch.setattr(Design, "FC_UNITS", 8)
 
 
 @pytest.mark.parametrize(

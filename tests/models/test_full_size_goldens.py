@@ -11,6 +11,7 @@ from keras_caffe_zoo.convert.params import set_caffe_params
 from keras_caffe_zoo.models import caffenet, vgg_cnn_s
 from keras_caffe_zoo.weights import model_entry
 
+pytestmark = pytest.mark.usefixtures("zeros")  # until they get the formula's
 SIZES = {caffenet: 227, vgg_cnn_s: 224}
 
 

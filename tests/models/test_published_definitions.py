@@ -6,21 +6,14 @@ import keras
 import numpy as np
 import pytest
 from definitions import NETS, define, formula_params
+from families import each_family, each_net
 from support import nchw, nhwc, pattern, relative_error
 
 from keras_caffe_zoo import models
 from keras_caffe_zoo.caffe import parse_prototxt, write_caffemodel
 from keras_caffe_zoo.convert import from_caffe
 from keras_caffe_zoo.convert.model import blob_tensor
-from keras_caffe_zoo.models import _plan
 from keras_caffe_zoo.rules.names import keras_name
-
-HEAVY = {"resnet101", "resnet152", "vgg19", "fcn16s", "fcn32s"}
-each_net = pytest.mark.parametrize("name", NETS)
-each_net_heavy_ones_slow = pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in NETS],
-)
 
 
 def build(name, definition, **options):
@@ -40,14 +33,9 @@ def test_the_definition_is_that_of_the_published_file(name):
     assert count == NETS[name][3] == entry.file.payload_bytes / 4
 
 
-@each_net
-def test_parameters_and_shapes_are_those_of_the_definition(name, monkeypatch):
-    zeros = keras.initializers.Zeros()  # at once, where random numbers take a while
-    monkeypatch.setattr(
-        keras.initializers.VarianceScaling,
-        "__call__",
-        lambda _, shape, dtype=None: zeros(shape, dtype),
-    )
+@pytest.mark.usefixtures("zeros")
+@each_family
+def test_parameters_and_shapes_are_those_of_the_definition(name):
     definition = define(name)
     model = build(name, definition, weights=None)
     assert model.count_params() == NETS[name][3]
@@ -62,10 +50,10 @@ def test_parameters_and_shapes_are_those_of_the_definition(name, monkeypatch):
         assert blob_tensor(model, blob).shape[1:] == expected, blob
 
 
-@each_net_heavy_ones_slow
-def test_every_blob_equals_the_imported_definition(name, monkeypatch, tmp_path):
+@pytest.mark.usefixtures("narrow")
+@each_family
+def test_every_blob_equals_the_imported_definition(name, tmp_path):
     """With fc6 and fc7 narrowed, and both nets' weights from one caffemodel."""
-    monkeypatch.setattr(_plan, "FC_UNITS", 16)
     definition = define(name, fc=16)
     prototxt, caffemodel = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     prototxt.write_text(definition.prototxt)

@@ -6,7 +6,7 @@ import pytest
 
 from keras_caffe_zoo import caffe_params, caffenet, demo, from_caffe, models
 from keras_caffe_zoo.layers import CaffeConv2D
-from keras_caffe_zoo.models import _plan
+from keras_caffe_zoo.models._design import Design
 from keras_caffe_zoo.training import CaffeSGD, finetune
 
 RNG = np.random.default_rng(2)
@@ -32,7 +32,7 @@ DEEP = ("resnet101", "resnet152", "vgg16", "vgg19")  # as others, only longer
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    monkeypatch.setattr(_plan, "FC_UNITS", 16)
+    monkeypatch.setattr(Design, "FC_UNITS", 16)
 
 
 @pytest.mark.parametrize(

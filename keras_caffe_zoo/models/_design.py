@@ -1,8 +1,8 @@
-"""A builder's arguments: checked first, then used for input, head and weights."""
+"""What one call of a builder asks for: checked, then made input, head and weights."""
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -11,14 +11,15 @@ from keras_caffe_zoo.models._blocks import CHANNELS_LAST, conv, dropout
 from keras_caffe_zoo.rules.names import conv_name, keras_name
 from keras_caffe_zoo.weights import ModelEntry, load_published, load_weights
 
-FC_UNITS = 4096  # width of fc6 and fc7
-
 
 @dataclass(frozen=True)
-class Plan:
-    """The arguments of one call of a builder, checked.
+class Design:
+    """A net as one call of a builder asks for it: the call's arguments, checked.
+
+    It makes what goes around a builder's layers: the input, the head, the weights.
 
     Attributes:
+        FC_UNITS: Width of fc6 and fc7.
         entry: What the manifest knows of the net.
         smallest: Least height and width from which every layer has an output.
         include_top: As in `keras.applications`, like the rest.
@@ -37,6 +38,8 @@ class Plan:
     Raises:
         ValueError: On arguments that do not go together.
     """
+
+    FC_UNITS: ClassVar[int] = 4096
 
     entry: ModelEntry
     smallest: int
@@ -177,9 +180,9 @@ class Plan:
         """
         if not self.include_top:
             return x
-        x = self.inner_product(x, FC_UNITS, "fc6", window, activation="relu")
+        x = self.inner_product(x, self.FC_UNITS, "fc6", window, activation="relu")
         x = dropout(x, "drop6")
-        x = self.inner_product(x, fc7_units or FC_UNITS, "fc7", activation="relu")
+        x = self.inner_product(x, fc7_units or self.FC_UNITS, "fc7", activation="relu")
         x = dropout(x, "drop7")
         x = self.inner_product(x, self.classes, head)
         return self.activation(x)

@@ -1,0 +1,140 @@
+"""ResNets, with which their authors won ILSVRC 2015."""
+
+import keras
+
+from keras_caffe_zoo.layers import CaffeBatchNorm, CaffeScale
+from keras_caffe_zoo.models._blocks import ave_pool, conv, max_pool
+from keras_caffe_zoo.models._builder import builder
+
+
+@builder(smallest=3, features="res5c_relu")
+def resnet50(design):
+    """Build ResNet-50 (`ResNet-50-model`), whose conv1 has a bias, unlike the others'.
+
+    BatchNorm, Scale and ReLU are layers of their own. Caffe took them in place, so that
+    its blob `res2a_branch1` is the output of the layer `scale2a_branch1`, and `res2a`
+    that of `res2a_relu`; `feature_extractor` takes the blobs' names.
+
+    Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
+    image of 448 x 448.
+    """
+    x = stem(design, use_bias=True)
+    x = stage(design, x, 2, "abc", 64, strides=1)
+    x = stage(design, x, 3, "abcd", 128)
+    x = stage(design, x, 4, "abcdef", 256)
+    x = stage(design, x, 5, "abc", 512)
+    return classifier(design, x)
+
+
+@builder(smallest=3, features="res5c_relu")
+def resnet101(design):
+    """Build ResNet-101 (`ResNet-101-model`).
+
+    BatchNorm, Scale and ReLU are layers of their own. Caffe took them in place, so that
+    its blob `res2a_branch1` is the output of the layer `scale2a_branch1`, and `res2a`
+    that of `res2a_relu`; `feature_extractor` takes the blobs' names.
+
+    Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
+    image of 448 x 448.
+    """
+    x = stem(design)
+    x = stage(design, x, 2, "abc", 64, strides=1)
+    x = stage(design, x, 3, numbered(4), 128)
+    x = stage(design, x, 4, numbered(23), 256)
+    x = stage(design, x, 5, "abc", 512)
+    return classifier(design, x)
+
+
+@builder(smallest=3, features="res5c_relu")
+def resnet152(design):
+    """Build ResNet-152 (`ResNet-152-model`).
+
+    BatchNorm, Scale and ReLU are layers of their own. Caffe took them in place, so that
+    its blob `res2a_branch1` is the output of the layer `scale2a_branch1`, and `res2a`
+    that of `res2a_relu`; `feature_extractor` takes the blobs' names.
+
+    Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
+    image of 448 x 448.
+    """
+    x = stem(design)
+    x = stage(design, x, 2, "abc", 64, strides=1)
+    x = stage(design, x, 3, numbered(8), 128)
+    x = stage(design, x, 4, numbered(36), 256)
+    x = stage(design, x, 5, "abc", 512)
+    return classifier(design, x)
+
+
+def stem(design, use_bias=False):
+    """Return pool1, after the one large convolution.
+
+    Args:
+        design: What the builder's call asks for.
+        use_bias: Whether conv1 has a bias.
+    """
+    options = {"strides": 2, "pad": 3, "activation": None, "use_bias": use_bias}
+    x = conv(design.image(), 64, 7, "conv1", **options)
+    x = _scaled(design, x, "conv1", "_conv1", relu=True)
+    return max_pool(x, 3, 2, "pool1")
+
+
+def stage(design, x, number: int, letters: list[str] | str, filters: int, strides=2):
+    """Apply the blocks of one stage, the first of which changes the size.
+
+    Args:
+        design: What the builder's call asks for.
+        x: The last stage's output.
+        number: The stage's number, from 2.
+        letters: What tells the blocks apart, "a" and on.
+        filters: Channels inside the blocks; their outputs have four times as many.
+        strides: Stride of the first block.
+    """
+    for i, letter in enumerate(letters):
+        name = f"{number}{letter}"
+        short = x
+        if i == 0:
+            options = {"strides": strides, "relu": False}
+            short = _branch(design, x, 4 * filters, 1, f"{name}_branch1", **options)
+        x = _branch(
+            design, x, filters, 1, f"{name}_branch2a", strides=strides if i == 0 else 1
+        )
+        x = _branch(design, x, filters, 3, f"{name}_branch2b", pad=1)
+        x = _branch(design, x, 4 * filters, 1, f"{name}_branch2c", relu=False)
+        x = keras.layers.Add(name=f"res{name}")([short, x])
+        x = _relu(design, x, f"res{name}")
+    return x
+
+
+def numbered(blocks: int) -> list[str]:
+    """Return the letters of a long stage: a, b1, b2 and on."""
+    return ["a", *(f"b{i}" for i in range(1, blocks))]
+
+
+def classifier(design, x):
+    """Apply pool5, fc1000 and prob, if the net is to have its top."""
+    if not design.include_top:
+        return x
+    x = ave_pool(x, 7, 1, "pool5")
+    x = design.inner_product(x, design.classes, "fc1000")
+    return design.activation(x)
+
+
+def _branch(design, x, filters, kernel_size, name, strides=1, pad=0, relu=True):
+    options = {"strides": strides, "pad": pad, "activation": None, "use_bias": False}
+    x = conv(x, filters, kernel_size, f"res{name}", **options)
+    return _scaled(design, x, f"res{name}", name, relu)
+
+
+def _scaled(design, x, blob, name, relu):
+    """Apply what follows a convolution in place: BatchNorm, Scale and perhaps ReLU."""
+    norm = CaffeBatchNorm(name=f"bn{name}")
+    x = norm(x)
+    # Caffe starts without statistics and divides by the root of epsilon until it has
+    # some. These are what Keras starts with: a mean of 0 and a variance of 1.
+    norm.variance_sum.assign(keras.ops.ones_like(norm.variance_sum))
+    norm.weight_sum.assign(keras.ops.ones_like(norm.weight_sum))
+    x = design.wrote(blob, CaffeScale(use_bias=True, name=f"scale{name}")(x))
+    return _relu(design, x, blob) if relu else x
+
+
+def _relu(design, x, blob):
+    return design.wrote(blob, keras.layers.ReLU(name=f"{blob}_relu")(x))

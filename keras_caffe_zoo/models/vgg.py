@@ -1,0 +1,49 @@
+"""VGG-16 and VGG-19, configurations D and E of "Very Deep Convolutional Networks"."""
+
+from keras_caffe_zoo.models._blocks import conv, max_pool
+from keras_caffe_zoo.models._builder import builder
+
+
+@builder(smallest=1)
+def vgg16(design):
+    """Build VGG-16 (`VGG_ILSVRC_16_layers`).
+
+    Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
+    image of 448 x 448.
+    """
+    x = stage(design.image(), 1, 64, 2)
+    x = stage(x, 2, 128, 2)
+    x = stage(x, 3, 256, 3)
+    x = stage(x, 4, 512, 3)
+    x = stage(x, 5, 512, 3)
+    return design.classifier(x, window=7)
+
+
+@builder(smallest=1)
+def vgg19(design):
+    """Build VGG-19 (`VGG_ILSVRC_19_layers`).
+
+    Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
+    image of 448 x 448.
+    """
+    x = stage(design.image(), 1, 64, 2)
+    x = stage(x, 2, 128, 2)
+    x = stage(x, 3, 256, 4)
+    x = stage(x, 4, 512, 4)
+    x = stage(x, 5, 512, 4)
+    return design.classifier(x, window=7)
+
+
+def stage(x, number: int, filters: int, convolutions: int, pad=1):
+    """Apply 3x3 convolutions, `conv{number}_1` and on, and a pooling that halves.
+
+    Args:
+        x: The image, or the last stage's output.
+        number: The stage's number, from 1.
+        filters: Channels of each convolution.
+        convolutions: How many.
+        pad: Zeros around the input of the first.
+    """
+    for i in range(1, convolutions + 1):
+        x = conv(x, filters, 3, f"conv{number}_{i}", pad=pad if i == 1 else 1)
+    return max_pool(x, 2, 2, f"pool{number}")
