@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from short_nets import model_of
 from support import GOLDENS, golden
 
 from keras_caffe_zoo.convert import compare, from_caffe
@@ -100,3 +101,106 @@ def test_data_blob_is_needed(googlenet, blobs):
 def test_blobs_of_nothing_in_the_model_are_refused(googlenet, blobs):
     with pytest.raises(ValueError, match="Expected blobs of"):
         compare(googlenet, {"data": blobs["blob/data"], "x": np.zeros(2)})
+
+
+X = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype("float32")
+DOUBLE, HALF = "; power_param { scale: 2 }", "; power_param { scale: 0.5 shift: 3 }"
+ROW = "; reshape_param { shape { dim: 0 dim: -1 } }"
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def test_data_blob_that_a_layer_in_place_overwrites_is_refused(tmp_path):
+    model = model_of(tmp_path, "r ReLU data -> data", f"y Power data -> y {HALF}")
+    saved = {"data": relu(X), "y": relu(X) / 2 + 3}
+    with pytest.raises(ValueError, match=r"'data' .*'r' being in place.*inputs="):
+        compare(model, saved)
+    found = compare(model, saved, inputs={"data": X})
+    assert found.first_departure is None
+    assert [(row.blob, row.layer) for row in found.rows] == [("data", "r"), ("y", "y")]
+    wrong = compare(model, {**saved, "data": X}, inputs={"data": X})
+    assert wrong.first_departure.blob == "data"
+
+
+def test_inputs_given_apart_may_be_a_file_and_are_compared_too(tmp_path):
+    model = model_of(tmp_path, f"y Power data -> y {HALF}")
+    np.savez(tmp_path / "inputs.npz", data=X)
+    assert not compare(
+        model, {"y": X / 2 + 3}, inputs=tmp_path / "inputs.npz"
+    ).first_departure
+    found = compare(model, {"data": X + 1, "y": X / 2 + 3}, inputs={"data": X})
+    assert found.first_departure.blob == "data"
+    with pytest.raises(ValueError, match=r"received also: \['dta'\]"):
+        compare(model, {"y": X, "data": X}, inputs={"dta": X})
+
+
+@pytest.mark.parametrize(
+    "sharing", [f"f Reshape p -> f {ROW}", "f Flatten p -> f", "f Split p -> f"]
+)
+def test_blob_whose_memory_is_overwritten_under_another_name(tmp_path, sharing):
+    model = model_of(
+        tmp_path,
+        f"p Power data -> p {DOUBLE}",
+        sharing,
+        "r ReLU f -> f",
+        f"h Power f -> f {HALF}",
+        f"y Power f -> y {DOUBLE}",
+    )
+    last = relu(2 * X) / 2 + 3
+    flat = last if "Split" in sharing else last.reshape(2, -1)
+    saved = {"data": X, "p": last, "f": flat, "y": 2 * flat}
+    found = compare(model, saved)
+    assert found.first_departure is None, str(found)
+    layers = {row.blob: row.layer for row in found.rows}
+    assert layers == {"p": "h", "f": "h", "y": "y"}
+    assert compare(model, {**saved, "p": 2 * X}).first_departure.blob == "p"
+
+
+def test_data_blob_is_overwritten_through_shared_memory_too(tmp_path):
+    model = model_of(tmp_path, "f Flatten data -> f", "r ReLU f -> f")
+    saved = {"data": relu(X), "f": relu(X).reshape(2, -1)}
+    with pytest.raises(ValueError, match="inputs="):
+        compare(model, saved)
+    assert not compare(model, saved, inputs={"data": X}).first_departure
+
+
+def test_one_top_of_a_split_in_place_overwrites_the_others(tmp_path):
+    model = model_of(
+        tmp_path,
+        f"p Power data -> p {DOUBLE}",
+        "s Split p -> s0 s1",
+        f"early Power s0 -> early {HALF}",
+        "r ReLU s1 -> s1",
+    )
+    saved = {"data": X, "early": X + 3} | dict.fromkeys(["p", "s0", "s1"], relu(2 * X))
+    assert not compare(model, saved).first_departure
+
+
+def test_output_that_caffe_overwrites_departs(tmp_path):
+    """The net's output is then not what the model's is, so nothing agrees."""
+    model = model_of(
+        tmp_path,
+        f"p Power data -> p {DOUBLE}",
+        "s Split p -> s0 s1",
+        "r ReLU s1 -> s1",
+    )
+    saved = {"data": X} | dict.fromkeys(["p", "s0", "s1"], relu(2 * X))
+    assert compare(model, saved).first_departure.blob == "s0"
+
+
+def test_what_only_looks_like_shared_memory_is_compared_as_it_is(tmp_path):
+    model = model_of(
+        tmp_path,
+        f"p Power data -> p {DOUBLE}",
+        "f Flatten p -> f",
+        "r ReLU f -> r",
+        "d Dropout p -> d",
+        f"h Power d -> d {HALF}",
+    )
+    flat = 2 * X.reshape(2, -1)
+    saved = {"data": X, "p": 2 * X, "f": flat, "r": relu(flat), "d": X + 3}
+    assert not compare(model, saved).first_departure
+    assert compare(model, {**saved, "p": relu(2 * X)}).first_departure.blob == "p"
+    assert compare(model, {**saved, "f": relu(flat)}).first_departure.blob == "f"
