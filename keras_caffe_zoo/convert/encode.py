@@ -47,6 +47,8 @@ class Target:
         outputs: Symbolic tensors it makes.
         bottoms: Caffe's names of the blobs that it reads.
         tops: Caffe's names of the blobs that it is to write.
+        new_layer: Makes a name for one more layer.
+        new_blob: Makes a name for a blob between two layers.
         layers: The Caffe layers made so far.
         name: Caffe's name of the layer.
     """
@@ -56,6 +58,8 @@ class Target:
     outputs: list
     bottoms: list[str]
     tops: list[str]
+    new_layer: Callable[[str], str]
+    new_blob: Callable[[str], str]
     layers: list[Layer] = field(default_factory=list)
     name: str = ""
 
@@ -69,13 +73,14 @@ class Target:
             type: Caffe's type.
             bottoms: Names of the blobs it reads; this call's if not given.
             tops: Names of those it writes; this call's if not given.
-            name: Its name; this layer's if not given.
+            name: Its name, or like it; this layer's if not given.
             **params: Parameters such as `relu_param={"negative_slope": 0.1}`.
         """
         bottoms = self.bottoms if bottoms is None else bottoms
         tops = self.tops if tops is None else tops
         message = schema.LayerParameter(**params)
-        layer = Layer(name or self.name, type, list(bottoms), list(tops), message)
+        name = self.new_layer(name) if name not in (None, self.name) else self.name
+        layer = Layer(name, type, list(bottoms), list(tops), message)
         layer.message = layer.to_message()
         self.layers.append(layer)
 

@@ -163,7 +163,7 @@ def flat_channels(layer: keras.Layer) -> int:
 def _flattened_channels(flatten: keras.Layer) -> int:
     shape = flatten.input.shape
     before = flatten.input._keras_history.operation
-    if len(shape) < 3 or isinstance(before, keras.layers.Permute):
+    if len(shape) != 4 or isinstance(before, keras.layers.Permute):
         return 1
     first = getattr(flatten, "data_format", None) == "channels_first"
     return shape[1 if first else -1]

@@ -44,10 +44,17 @@ def weighted_sum(call):
 
 
 def _eltwise(call, operation, coeff=()):
-    shapes = {tuple(tensor.shape) for tensor in call.inputs}
-    if len(shapes) > 1:
-        raise call.error(f"Caffe does not broadcast, its inputs are {sorted(shapes)}")
+    shapes = [tuple(tensor.shape) for tensor in call.inputs]
+    if any(not _may_agree(shape, shapes[0]) for shape in shapes):
+        raise call.error(f"Caffe does not broadcast, its inputs are {shapes}")
     call.add("Eltwise", eltwise_param={"operation": operation, "coeff": coeff})
+
+
+def _may_agree(one, other):
+    """Tell whether shapes are the same, but for sizes that are not known yet."""
+    return len(one) == len(other) and all(
+        a == b or None in (a, b) for a, b in zip(one, other, strict=True)
+    )
 
 
 @encodes(keras.layers.Concatenate)

@@ -33,7 +33,7 @@ def flatten(call):
 
 @encodes(keras.layers.Flatten)
 def keras_flatten(call):
-    """Add Flatten, whose order does not matter: see `order_matters` in the exporter."""
+    """Add Flatten, whose order does not matter: the exporter checks that."""
     call.add("Flatten")
 
 

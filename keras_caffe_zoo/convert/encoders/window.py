@@ -116,7 +116,7 @@ def global_pooling(call):
     if call.layer.keepdims:
         call.add("Pooling", pooling_param=param)
         return
-    pooled = [f"{call.name}_pooled"]
+    pooled = [call.new_blob(f"{call.name}_pooled")]
     call.add("Pooling", tops=pooled, name=pooled[0], pooling_param=param)
     call.add("Flatten", pooled)
 
