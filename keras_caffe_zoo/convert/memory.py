@@ -20,6 +20,7 @@ from keras_caffe_zoo.layers import (
     CaffeFlatten,
     CaffeLeakyReLU,
     CaffeLog,
+    CaffeParameter,
     CaffePower,
     CaffeReshape,
     CaffeScale,
@@ -70,6 +71,16 @@ def shares_memory(call: Call) -> bool:
     )
 
 
+def bottoms(call: Call) -> list:
+    """Return the tensors that Caffe's layer reads.
+
+    Some of Keras' layers read one that they only pass on, or hang on.
+    """
+    if isinstance(call.layer, CaffeParameter):
+        return []
+    return call.inputs[isinstance(call.layer, CaffeSilence) :]
+
+
 @dataclass
 class _Block:
     """Memory: what it holds in the end, and what else it may hold."""
@@ -92,7 +103,7 @@ class Memory:
         self._knows = all(caffe_name(x.name) in places for x in model.inputs)
         self._named = {tuple(place) for place in places.values()}
         found = list(calls(model))
-        self._reads = Counter(id(tensor) for call in found for tensor in call.inputs)
+        self._reads = Counter(id(x) for call in found for x in bottoms(call))
         self._ends = _ends(model, found)
         for call in found:
             for tensor in call.outputs:
@@ -134,9 +145,9 @@ class Memory:
 
     def _source(self, call: Call):
         """Return the tensor that stands for the (first) bottom."""
-        if not self._knows or not call.inputs:
+        if not self._knows or not bottoms(call):
             return None
-        tensor = call.inputs[0]
+        tensor = bottoms(call)[0]
         maker = tensor._keras_history.operation
         # Caffe's net has no such layer: an InnerProduct flattens by itself.
         return maker.input if isinstance(maker, keras.layers.Flatten) else tensor

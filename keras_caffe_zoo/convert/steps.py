@@ -34,10 +34,17 @@ def readers(found: list[Call]) -> dict[int, list[Call]]:
     return result
 
 
+def may_agree(one, other) -> bool:
+    """Tell whether tensors have the same shape, but for sizes that are not known."""
+    return len(one.shape) == len(other.shape) and all(
+        a == b or None in (a, b) for a, b in zip(one.shape, other.shape, strict=True)
+    )
+
+
 def _can_be_one(layer: keras.Layer, same: list[Call]) -> bool:
-    shapes = {tuple(call.inputs[0].shape) for call in same}
     linear = getattr(layer, "activation", None) in _LINEAR
-    return isinstance(layer, _CONVOLUTIONS) and linear and len(shapes) == 1
+    alike = all(may_agree(call.inputs[0], same[0].inputs[0]) for call in same)
+    return isinstance(layer, _CONVOLUTIONS) and linear and alike
 
 
 def _joined(found: list[Call], same: list[Call], ends: set[int]) -> list[Call] | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import keras
 
 from keras_caffe_zoo.convert.graph import unused
-from keras_caffe_zoo.convert.memory import IN_PLACE, is_copy, shares_memory
+from keras_caffe_zoo.convert.memory import IN_PLACE, bottoms, is_copy, shares_memory
 from keras_caffe_zoo.convert.names import caffe_name
 from keras_caffe_zoo.convert.steps import readers, steps
 from keras_caffe_zoo.convert.walk import Call
@@ -131,9 +131,8 @@ class Wiring:
 
     def _in_caffe(self, step: Call) -> Call:
         """Return a step that reads the blobs that its layer reads in Caffe."""
-        inputs = step.inputs[isinstance(step.layer, CaffeSilence) :]
-        inputs = [] if self.is_left_out(step) else [self._blob(x) for x in inputs]
-        return step._replace(inputs=inputs)
+        inputs = [] if self.is_left_out(step) else map(self._blob, bottoms(step))
+        return step._replace(inputs=list(inputs))
 
     def _name_layers(self) -> dict[int, str]:
         seen, names = {}, {}

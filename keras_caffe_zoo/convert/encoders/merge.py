@@ -3,6 +3,7 @@
 import keras
 
 from keras_caffe_zoo.convert.encode import encodes
+from keras_caffe_zoo.convert.steps import may_agree
 from keras_caffe_zoo.layers import (
     CaffeBatchReindex,
     CaffeCrop,
@@ -44,17 +45,10 @@ def weighted_sum(call):
 
 
 def _eltwise(call, operation, coeff=()):
-    shapes = [tuple(tensor.shape) for tensor in call.inputs]
-    if any(not _may_agree(shape, shapes[0]) for shape in shapes):
+    if not all(may_agree(tensor, call.inputs[0]) for tensor in call.inputs):
+        shapes = [tuple(tensor.shape) for tensor in call.inputs]
         raise call.error(f"Caffe does not broadcast, its inputs are {shapes}")
     call.add("Eltwise", eltwise_param={"operation": operation, "coeff": coeff})
-
-
-def _may_agree(one, other):
-    """Tell whether shapes are the same, but for sizes that are not known yet."""
-    return len(one) == len(other) and all(
-        a == b or None in (a, b) for a, b in zip(one, other, strict=True)
-    )
 
 
 @encodes(keras.layers.Concatenate)
