@@ -84,7 +84,9 @@ class _Writer:
         self.sizes = Sizes(model, self.wiring.steps, input_shape)
         self.owners: dict[tuple, str] = {}
         self.uses = Counter(
-            id(weight) for step in self.wiring.steps for weight in step.layer.weights
+            id(weight)
+            for step in self.wiring.steps
+            for weight in getattr(step.layer, "weights", ())  # `x + y` has none
         )
         self.layers: list[Layer] = []
         self.params: dict[str, list[np.ndarray]] = {}

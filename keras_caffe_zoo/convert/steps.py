@@ -19,6 +19,7 @@ def steps(model: keras.Model) -> list[Call]:
     layers = {id(call.layer): call.layer for call in found}
     for layer in layers.values():
         same = [call for call in found if call.layer is layer]
+        same.sort(key=lambda call: call.outputs[0]._keras_history.node_index)
         if len(same) > 1 and _can_be_one(layer, same):
             ends = {id(tensor) for tensor in model.outputs}
             found = _joined(found, same, ends) or found

@@ -223,16 +223,17 @@ def test_in_place_on_the_data_blob(tmp_path):
     assert [(x.bottoms, x.tops) for x in net.layers[1:]] == [(["data"], ["data"])] * 2
 
 
-def test_filter_of_several_bottoms_is_one_layer_again(tmp_path):
+@pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
+def test_filter_of_several_bottoms_is_one_layer_again(kind, tmp_path):
     model = model_of(
         tmp_path,
         "p Power data -> p; power_param { scale: 2 }",
-        f"c Convolution data p -> a b; {FILTER}",
+        f"c {kind} data p -> a b; {FILTER}",
         "r ReLU a -> a",
         "e Eltwise a b -> y",
     )
     net = check_round_trip(model, tmp_path)
-    (layer,) = [x for x in net.layers if x.type == "Convolution"]
+    (layer,) = [x for x in net.layers if x.type == kind]
     assert (layer.bottoms, layer.tops) == (["data", "p"], ["a", "b"])
     assert not any(layer.type == "Split" for layer in net.layers)
 
@@ -287,6 +288,42 @@ def test_names_that_collide_are_kept_apart(tmp_path):
     model = keras.Model(x, layers.ReLU(name="g_pooled")(flat))
     again = there_and_back(model, tmp_path)
     assert relative_error(again(X), keras.ops.convert_to_numpy(model(X))) <= 1e-6
+
+
+def test_filter_keeps_the_order_of_its_bottoms(tmp_path):
+    model = model_of(
+        tmp_path,
+        "p Power data -> p; power_param { scale: 2 }",
+        f"c Convolution data p -> a b; {FILTER}",
+        "q Power b -> b; power_param { scale: 2 }",
+    )
+    net = check_round_trip(model, tmp_path)
+    (layer,) = [x for x in net.layers if x.type == "Convolution"]
+    assert (layer.bottoms, layer.tops) == (["data", "p"], ["a", "b"])
+
+
+def test_operations_that_are_no_layers_are_refused(tmp_path):
+    x = keras.Input((4,), name="data")
+    model = keras.Model(x, x + layers.Dense(4)(x))
+    with pytest.raises(ValueError, match="'add.*Caffe has no such layer"):
+        to_caffe(model, tmp_path / "x.prototxt", tmp_path / "x.caffemodel")
+
+
+def test_first_states_are_of_one_step(tmp_path):
+    state = "Input -> %s; input_param { shape { dim: 1 dim: 2 dim: 4 } }"
+    model = model_of(
+        tmp_path,
+        "cont Input -> cont; input_param { shape { dim: 5 dim: 2 } }",
+        f"h {state % 'h'}",
+        f"c {state % 'c'}",
+        "y LSTM data cont h c -> y hT cT; "
+        "recurrent_param { num_output: 4 expose_hidden: true }",
+        data="data Input -> data; input_param { shape { dim: 5 dim: 2 dim: 3 } }",
+    )
+    again = there_and_back(model, tmp_path, input_shape=TIMED)
+    assert set(again.output) == {"y", "hT", "cT"}
+    states = dict.fromkeys("hc", (1, 2, 4))
+    assert read_prototxt(tmp_path / "x.prototxt").inputs == TIMED | states
 
 
 @pytest.mark.parametrize("name", ["lstm", "rnn"])
