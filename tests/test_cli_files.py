@@ -60,6 +60,16 @@ def test_compare_finds_the_first_departure(tmp_path, capsys):
     assert len(found["rows"]) == 14
 
 
+def test_compare_takes_the_data_apart(tmp_path, capsys):
+    blobs = golden("net_googlenet_mini")
+    np.savez(tmp_path / "data.npz", data=blobs.pop("blob/data"))
+    np.savez(tmp_path / "blobs.npz", **blobs)
+    files = *NET, tmp_path / "blobs.npz"
+    assert run("compare", *files, "--inputs", tmp_path / "data.npz") == 0
+    assert run("compare", *files) == 2
+    assert "received none for ['data']" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -81,6 +81,12 @@ def _add_compare(commands) -> None:
     _add_net(parser)
     parser.add_argument("blobs", type=Path, metavar="BLOBS.npz")
     parser.add_argument(
+        "--inputs",
+        type=Path,
+        metavar="INPUTS.npz",
+        help="the data blobs before the forward pass, for nets that overwrite them",
+    )
+    parser.add_argument(
         "--tolerance",
         type=float,
         default=1e-4,
@@ -92,7 +98,8 @@ def _add_compare(commands) -> None:
 def _compare(arguments) -> tuple[dict, int]:
     from keras_caffe_zoo.convert.compare import compare
 
-    found = compare(_read(arguments), arguments.blobs, tolerance=arguments.tolerance)
+    options = {"tolerance": arguments.tolerance, "inputs": arguments.inputs}
+    found = compare(_read(arguments), arguments.blobs, **options)
     if not arguments.json:
         print(found)
     return found.as_dict(), int(found.first_departure is not None)

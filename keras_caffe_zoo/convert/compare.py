@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe_zoo.convert.memory import Memory
 from keras_caffe_zoo.convert.model import blob_tensor
 from keras_caffe_zoo.rules.layout import blob_from_tensor, tensor_from_blob
 from keras_caffe_zoo.rules.names import caffe_name
@@ -23,7 +24,8 @@ class Row:
 
     Attributes:
         blob: Caffe's name of the blob.
-        layer: The Keras layer that holds its final value.
+        layer: The Keras layer that holds its final value. If Caffe overwrites the
+            blob's memory under another name, it is the layer that does so.
         ours: The shape here, in Caffe's order of axes.
         theirs: The shape that was given.
         difference: Largest difference as a fraction of the largest given value; `None`
@@ -103,40 +105,59 @@ def compare(
     blobs: Mapping[str, np.ndarray] | str | os.PathLike,
     *,
     tolerance: float = 1e-4,
+    inputs: Mapping[str, np.ndarray] | str | os.PathLike | None = None,
 ) -> Comparison:
     """Compare a model with blobs that Caffe (or anything else) computed.
 
-    With pycaffe at hand, such blobs are saved by
-    `np.savez("blobs.npz", **{k: b.data for k, b in net.blobs.items()})`.
+    With pycaffe at hand, such blobs are saved after the forward pass by
+    `np.savez("blobs.npz", **{k: b.data for k, b in net.blobs.items()})`. A blob then
+    holds what was written last: that of a layer in place, be it in the memory that a
+    Flatten, Reshape or Split shares with the blob. What is compared is the same.
 
     Args:
         model: The model, from `from_caffe` or a builder.
         blobs: Arrays in Caffe's order of axes by blob name, or the path of an `.npz`
-            of such; a prefix `blob/` is left out. The data blobs must be among them.
+            of such; a prefix `blob/` is left out. The data blobs must be among them,
+            but for those in `inputs`.
         tolerance: The difference, as a fraction of a blob's largest value, up to which
             it counts as the same.
+        inputs: Data blobs as they were before the forward pass, like `blobs`. Needed
+            where Caffe overwrites them: where a layer works in place on the data.
 
     Returns:
         A `Comparison`; print it.
 
     Raises:
-        ValueError: If a data blob is missing, or no blob is one of the model's.
+        ValueError: If a data blob is missing, or is overwritten and not in `inputs`;
+            or if no blob is one of the model's.
     """
-    given = _arrays(blobs)
-    inputs = _inputs(model, given)
+    given, memory = _arrays(blobs), Memory(model)
+    fed = {} if inputs is None else _arrays(inputs)
+    arrays = _inputs(model, given, fed, memory)
     places, skipped = {}, []
     for name in given:
         try:
             places[name] = blob_tensor(model, name)
         except ValueError:
             skipped += [] if _SPLIT_COPY.search(name) else [name]
-    wanted = {n: t for n, t in places.items() if not any(t is i for i in model.inputs)}
+    data = [x for x in model.inputs if caffe_name(x.name) not in fed]
+    wanted = {n: t for n, t in places.items() if not any(t is i for i in data)}
     if not wanted:
         raise ValueError(
             f"Expected blobs of '{model.name}'; received only: {sorted(given)}"
         )
-    computed = keras.Model(model.inputs, wanted)(inputs)
-    rows = [_row(n, wanted[n], computed[n], given[n]) for n in _in_order(model, wanted)]
+    held = {name: memory.held(tensor) for name, tensor in wanted.items()}
+    tensors = {id(t): t for n in wanted for t in (wanted[n], *held[n])}
+    values = keras.Model(model.inputs, list(tensors.values()))(arrays)
+    values = values if isinstance(values, (list, tuple)) else [values]
+    computed = {
+        key: blob_from_tensor(ops.convert_to_numpy(value))
+        for key, value in zip(tensors, values, strict=True)
+    }
+    rows = [
+        _row(name, wanted[name], held[name], computed, given[name])
+        for name in _in_order(model, wanted)
+    ]
     return Comparison(tuple(rows), tolerance, tuple(skipped))
 
 
@@ -157,23 +178,45 @@ def _arrays(blobs) -> dict[str, np.ndarray]:
     return {k.removeprefix(_PREFIX): np.asarray(v) for k, v in chosen.items()}
 
 
-def _inputs(model, given) -> list:
+def _inputs(model, given, fed, memory) -> list:
+    """Return what the model is fed: the data blobs as they were at first."""
     names = [caffe_name(tensor.name) for tensor in model.inputs]
-    missing = [name for name in names if name not in given]
+    unknown = [name for name in fed if name not in names]
+    if unknown:
+        raise ValueError(
+            f"Expected `inputs` of the data blobs {names}; received also: {unknown}"
+        )
+    missing = [name for name in names if name not in {**given, **fed}]
     if missing:
         raise ValueError(
             f"Expected the data blobs {names} among the blobs; received none for "
             f"{missing} in {sorted(given)}"
         )
-    arrays = [tensor_from_blob(given[name]) for name in names]
-    return arrays[0] if len(arrays) == 1 else arrays
+    for name, tensor in zip(names, model.inputs, strict=True):
+        last = memory.overwritten(tensor)[-1]
+        if last is not tensor and name not in fed:
+            raise ValueError(
+                f"Expected the data blob {name!r} as it was before the forward pass: "
+                f"Caffe overwrites it, layer '{_maker(last)}' being in place. Give "
+                f"inputs={{{name!r}: array}}"
+            )
+    return [tensor_from_blob(fed.get(name, given.get(name))) for name in names]
 
 
-def _row(name, tensor, value, given) -> Row:
-    ours = blob_from_tensor(ops.convert_to_numpy(value))
-    layer = tensor._keras_history.operation.name
-    difference = _difference(ours, given) if ours.shape == given.shape else None
-    return Row(name, layer, ours.shape, given.shape, difference)
+def _row(name, tensor, held, computed, given) -> Row:
+    shape = computed[id(tensor)].shape
+    if shape != given.shape:
+        return Row(name, _maker(tensor), shape, given.shape, None)
+    found = [
+        (_difference(computed[id(last)].reshape(shape), given), _maker(last))
+        for last in held
+    ]
+    difference, layer = min(found, key=lambda pair: pair[0])
+    return Row(name, layer, shape, given.shape, difference)
+
+
+def _maker(tensor) -> str:
+    return tensor._keras_history.operation.name
 
 
 def _difference(ours: np.ndarray, given: np.ndarray) -> float:

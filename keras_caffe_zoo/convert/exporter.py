@@ -8,11 +8,14 @@ import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import Layer, Net, write_caffemodel, write_prototxt
-from keras_caffe_zoo.convert.walk import calls
+from keras_caffe_zoo.convert.sizes import Sizes
+from keras_caffe_zoo.convert.walk import Call
+from keras_caffe_zoo.convert.wiring import Wiring
 from keras_caffe_zoo.layers import _blobs
-from keras_caffe_zoo.rules.data import input_layer
+from keras_caffe_zoo.rules.data import input_layer, silence_layer
+from keras_caffe_zoo.rules.merge import copy_layer
 from keras_caffe_zoo.rules.names import caffe_name
-from keras_caffe_zoo.rules.registry import rule_for, traits_of
+from keras_caffe_zoo.rules.registry import is_input, rule_for
 from keras_caffe_zoo.rules.target import Target
 
 PathLike = str | os.PathLike
@@ -33,11 +36,15 @@ def to_caffe(
         prototxt: The definition to write.
         caffemodel: The weights to write.
         input_shape: Shape of one item in Keras layout, `(H, W, C)` for images, where
-            the model leaves it open; by input name where there are several.
+            the model leaves it open; by input name where there are several. Files for
+            recurrent layers must tell how many steps and sequences there are: give
+            the whole shape then, `(T, N, …)`. The number of other items is 1 unless a
+            whole shape, or a constant of the model, says otherwise.
 
     Raises:
         ValueError: If the model has layers that Caffe does not have; names all of them
-            and says why. Then no file is written.
+            and says why. Also if `input_shape` is needed or does not fit. Then no file
+            is written.
         OSError: If a file cannot be written.
     """
     net, params = caffe_net(model, input_shape=input_shape)
@@ -73,185 +80,103 @@ class _Writer:
                 "to Keras."
             )
         self.model = model
-        self.calls = list(calls(model))
-        self.shapes = self._given_shapes(input_shape)
-        self.readers = {}
-        for call in self.calls:
-            for tensor in call.inputs:
-                self.readers.setdefault(id(tensor), []).append(call)
-        self.blobs = self._names()
-        self.owners = self._shared_weights()
+        self.wiring = Wiring(model)
+        self.sizes = Sizes(model, self.wiring.steps, input_shape)
+        self.owners: dict[tuple, str] = {}
+        self.uses = Counter(
+            id(weight)
+            for step in self.wiring.steps
+            for weight in getattr(step.layer, "weights", ())  # `x + y` has none
+        )
         self.layers: list[Layer] = []
         self.params: dict[str, list[np.ndarray]] = {}
 
     def net(self) -> tuple[Net, dict]:
         """Return the net and its parameters by layer name."""
         problems = []
-        for call in self.calls:
+        for step in self.wiring.steps:
             try:
-                self._add(call)
+                self._add(step)
             except ValueError as error:
                 problems.append(str(error))
         if problems:
             raise ValueError("\n".join(problems))
+        self.sizes.check()
+        if self.wiring.unread:
+            name = self.wiring.new_layer("unread")
+            self.layers.append(silence_layer(name, self.wiring.unread))
         return Net(caffe_name(self.model.name), self.layers), self.params
 
-    def _given_shapes(self, given) -> dict[str, tuple]:
-        if given is None or isinstance(given, Mapping):
-            return dict(given or {})
-        return {self.model.inputs[0].name: tuple(given)}
+    def _add(self, step: Call) -> None:
+        if is_input(step.layer):
+            self.layers.append(self._input(step))
+        else:
+            self._encode(step)
+        for blob, copy in self.wiring.copies(step):
+            name = self.wiring.new_layer(copy)
+            self.layers.append(copy_layer(name, blob, copy))
 
-    def _names(self) -> dict[int, str]:
-        """Return Caffe's name for the blob that each tensor is.
-
-        A layer that works in place gives its blob the name of the one it reads. The
-        names that an imported model remembers go before.
-        """
-        names = self._remembered()
-        for call in self.calls:
-            for i, tensor in enumerate(call.outputs):
-                if id(tensor) in names:
-                    continue
-                if self._passes_on(call):
-                    names[id(tensor)] = names[id(call.inputs[0])]
-                    continue
-                name = caffe_name(call.layer.name) + self._repeat(call)
-                names[id(tensor)] = f"{name}_{i}" if len(call.outputs) > 1 else name
-        return names
-
-    def _remembered(self) -> dict[int, str]:
-        blobs = getattr(self.model, "caffe_blobs", {})
-        kept = {tuple(place): blob for blob, place in blobs.items()}
-        names = {}
-        for call in reversed(self.calls):
-            for i, tensor in enumerate(call.outputs):
-                name = kept.get((call.layer.name, i))
-                for reader in self.readers.get(id(tensor), []):
-                    if reader.inputs[0] is tensor and self._passes_on(reader):
-                        name = name or names.get(id(reader.outputs[0]))
-                if name is not None:
-                    names[id(tensor)] = name
-        return names
-
-    def _passes_on(self, call) -> bool:
-        """Tell whether a call's output is the blob that it reads (first).
-
-        So it is of what Caffe does in place, if nobody else reads the blob.
-        """
-        rule = rule_for(call.layer)
-        if rule.role == "silence":
-            return True
-        if not rule.in_place:
-            return False
-        (tensor,) = call.inputs
-        made_by = tensor._keras_history.operation
-        return (
-            len(self.readers[id(tensor)]) == 1
-            and not any(tensor is output for output in self.model.outputs)
-            and rule_for(made_by).role != "input"
-            and not _flattens(made_by)
-        )
-
-    def _repeat(self, call) -> str:
-        """Return what tells a layer's later calls from its first."""
-        same = [other for other in self.calls if other.layer is call.layer]
-        index = next(i for i, other in enumerate(same) if other is call)
-        return f"_{index + 1}" if index else ""
-
-    def _add(self, call) -> None:
-        layer = call.layer
-        rule = rule_for(layer)
-        if rule.role == "input":
-            self.layers.append(self._input(call))
-            return
-        if _flattens(layer):
-            self._pass_on(call)
+    def _encode(self, step: Call) -> None:
+        rule = rule_for(step.layer)
+        if rule.left_out:
+            _check_flatten(step, self.wiring.is_left_out(step))
+        if self.wiring.is_left_out(step):
             return
         target = Target(
-            layer,
-            call.inputs,
-            call.outputs,
-            [self.blobs[id(tensor)] for tensor in call.inputs],
-            [self.blobs[id(tensor)] for tensor in call.outputs],
-            name=caffe_name(layer.name) + self._repeat(call),
+            step.layer,
+            step.inputs,
+            step.outputs,
+            self.wiring.bottoms(step),
+            self.wiring.tops(step),
+            self.wiring.new_layer,
+            self.wiring.new_blob,
+            name=self.wiring.name(step),
             rule=rule,
         )
         rule.encode(target)
         self._give_params(target)
         self.layers += target.layers
 
-    def _input(self, call) -> Layer:
-        (tensor,) = call.outputs
-        shape = (tensor.shape[0], *self.shapes.get(tensor.name, tensor.shape[1:]))
-        sizes = [1 if shape[0] is None else shape[0], *shape[1:]]
-        if None in sizes:
-            raise ValueError(
-                f"Expected the size of input '{tensor.name}', which Caffe's files must "
-                f"tell; received shape {shape}. Pass input_shape=…"
-            )
-        blob = self.blobs[id(tensor)]
-        return input_layer(blob, [blob], [_blobs.caffe_shape(sizes)])
-
-    def _pass_on(self, call) -> None:
-        """Leave a Flatten out: an InnerProduct flattens by itself, in Caffe's order."""
-        (source,), (tensor,) = call.inputs, call.outputs
-        for reader in self._readers_behind(tensor):
-            if (
-                not self._is_inner_product(reader)
-                and max(source.shape[1:-1], default=1) != 1
-            ):
-                raise ValueError(
-                    "Expected Flatten before Dense layers only, since Caffe flattens "
-                    f"in another order; received: layer '{call.layer.name}' before "
-                    f"'{reader.layer.name}' ({type(reader.layer).__name__})."
-                )
-        self.blobs[id(tensor)] = self.blobs[id(source)]
-
-    def _readers_behind(self, tensor):
-        for reader in self.readers.get(id(tensor), []):
-            if self._stays_flat(reader):
-                yield from self._readers_behind(reader.outputs[0])
-            else:
-                yield reader
-
-    @staticmethod
-    def _is_inner_product(call) -> bool:
-        """Tell whether a call reads a vector by a kernel whose rows can be ordered."""
-        flat = len(call.inputs[0].shape) == 2
-        return flat and traits_of(call.layer).outputs == "units"
-
-    @staticmethod
-    def _stays_flat(call) -> bool:
-        """Tell whether a call's values stand as those it reads, one for one."""
-        alone = len(call.inputs) == 1 and not call.layer.weights
-        traits = traits_of(call.layer)
-        by_value = (traits.places, traits.order) == ("kept", "kept")
-        return alone and by_value and traits.activation != "softmax"
-
-    def _shared_weights(self) -> dict[int, str]:
-        """Return a name for each variable that several calls use."""
-        uses = Counter(
-            id(weight) for call in self.calls for weight in call.layer.weights
-        )
-        owners = {}
-        for call in self.calls:
-            for i, weight in enumerate(call.layer.weights):
-                if uses[id(weight)] > 1:
-                    name = f"{caffe_name(call.layer.name)}/{i}"
-                    owners.setdefault(id(weight), name)
-        return owners
+    def _input(self, step: Call) -> Layer:
+        (tensor,) = step.outputs
+        shape = _blobs.caffe_shape(self.sizes.shape(tensor))
+        return input_layer(self.wiring.name(step), self.wiring.tops(step), [shape])
 
     def _give_params(self, target: Target) -> None:
         weights = target.layer.weights
         if all(weight.dtype == "uint32" for weight in weights):
             return  # none, or the state of a dropout's random numbers
-        self.params |= target.rule.params(target.layer, target.name)
-        names = [self.owners.get(id(weight), "") for weight in weights]
-        if any(names):  # by which Caffe's layers share their parameters
-            for name in names:
-                target.layers[0].message.param.add(name=name)
+        params = target.rule.params(target.layer)
+        for layer, blobs in zip(target.layers, params, strict=False):
+            self.params[layer.name] = blobs
+        is_shared = [self.uses[id(weight)] > 1 for weight in weights]
+        if target.rule.own_params(target.layer):
+            if all(is_shared):
+                self._share_own(target, len(params))
+        elif any(is_shared):
+            for i, weight in enumerate(weights):
+                name = f"{target.name}/{i}"
+                shared = (
+                    self.owners.setdefault(id(weight), name) if is_shared[i] else ""
+                )
+                target.layers[0].message.param.add(name=shared)
+
+    def _share_own(self, target: Target, count: int) -> None:
+        """Name the blobs of the first layers, which are not Keras' weights."""
+        for at, layer in enumerate(target.layers[:count]):
+            for i in range(len(self.params[layer.name])):
+                key = (id(target.layer), at, i)
+                name = self.owners.setdefault(key, f"{layer.name}/{i}")
+                layer.message.param.add(name=name)
 
 
-def _flattens(layer: keras.Layer) -> bool:
-    """Tell whether a layer flattens in Keras' order, which Caffe has no layer for."""
-    return traits_of(layer).order == "flattened"
+def _check_flatten(step: Call, left_out: bool) -> None:
+    shape = step.inputs[0].shape
+    is_image = len(shape) == 4 and shape[3] != 1 and tuple(shape[1:3]) != (1, 1)
+    first = step.layer.data_format == "channels_first" and len(shape) > 2
+    if first or (is_image and not left_out):
+        raise ValueError(
+            "Expected Flatten before Dense layers only, and of channels that are last, "
+            "since Caffe flattens in another order; received: layer "
+            f"'{step.layer.name}', which flattens {tuple(shape)}. Use CaffeFlatten."
+        )

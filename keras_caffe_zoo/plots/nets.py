@@ -124,8 +124,7 @@ def _kernel(model: keras.Model, name: str) -> np.ndarray:
         if candidate in convolutions:
             return ops.convert_to_numpy(convolutions[candidate].kernel)
     raise ValueError(
-        f"'{model.name}' has no convolution {name!r}. "
-        f"{there_are(convolutions, name)}."
+        f"'{model.name}' has no convolution {name!r}. {there_are(convolutions, name)}."
     )
 
 

@@ -23,13 +23,14 @@ _ENGINE = "enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2"
 
 class _Pointwise(Rule):
     traits = POINTWISE
+    in_place = "possible"
 
 
 @register
 class ReLU(_Pointwise):
     types = ("ReLU",)
     layers = (keras.layers.ReLU, keras.layers.LeakyReLU, CaffeLeakyReLU)
-    in_place = True
+    in_place = "usual"
     param = Param(
         "relu_param",
         f"1 negative_slope float=0; 2 engine Engine=DEFAULT\n{_ENGINE}",
@@ -74,7 +75,7 @@ def _is_shared(layer) -> bool:
 class PReLU(_Pointwise):
     types = ("PReLU",)
     layers = (keras.layers.PReLU,)
-    in_place = True
+    in_place = "usual"
     param = Param(
         "prelu_param", "1 filler FillerParameter; 2 channel_shared bool=false", 131
     )
@@ -120,7 +121,7 @@ class PReLU(_Pointwise):
 class ELU(_Pointwise):
     types = ("ELU",)
     layers = (keras.layers.ELU,)
-    in_place = True
+    in_place = "usual"
     param = Param("elu_param", "1 alpha float=1", 140)
 
     def build(self, node, x):
@@ -169,6 +170,12 @@ class Activation(_Pointwise):
         else:
             call.add_function(call.layer.activation, call.bottoms, call.name)
 
+    def is_copy(self, layer):
+        return layer.activation is keras.activations.linear
+
+    def shares_memory(self, call):
+        return self.is_copy(call.layer)
+
     def traits_of(self, layer):
         functions = {
             keras.activations.relu: "relu",
@@ -181,6 +188,7 @@ class Activation(_Pointwise):
 class AbsVal(_Pointwise):
     types = ("AbsVal",)
     layers = (CaffeAbs,)
+    in_place = ""
 
     def build(self, node, x):
         return CaffeAbs(name=node.name)(x)
@@ -296,7 +304,7 @@ class Clip(_Pointwise):
 class Dropout(_Pointwise):
     types = ("Dropout",)
     layers = (CaffeDropout, keras.layers.Dropout)
-    in_place = True
+    in_place = "usual"
     param = Param("dropout_param", "1 dropout_ratio float=0.5", 108)
 
     def build(self, node, x):
@@ -342,6 +350,8 @@ class Softmax(_Pointwise):
 @register
 class OnlyInTraining(_Pointwise):
     """Keras' layers that do nothing at test time, which Caffe does not have."""
+
+    in_place = ""
 
     layers = (
         keras.layers.ActivityRegularization,

@@ -42,6 +42,11 @@ def input_layer(name: str, tops: list[str], shapes=()) -> Layer:
     return layer
 
 
+def silence_layer(name: str, bottoms: list[str]) -> Layer:
+    """Return a Caffe layer that keeps blobs from being outputs."""
+    return Layer(name, Silence.types[0], bottoms)
+
+
 class _Data(Rule):
     """A layer of a training net that reads a file: an input of one that predicts."""
 
@@ -139,6 +144,7 @@ class DummyData(_Data):
         """,
         109,
     )
+    keeps_tops = True
     traits = MIXED._replace(order="new")
 
     def build(self, node):
@@ -161,6 +167,9 @@ class DummyData(_Data):
             [],
             dummy_data_param={"shape": [shape], "data_filler": [filler]},
         )
+
+    def caffe_bottoms(self, inputs):
+        return []  # it only hangs on one
 
     def data_shape(self, node, top, channels):
         return self.shapes(node)[top]
@@ -220,6 +229,7 @@ class Parameter(Rule):
     param = Param("parameter_param", "1 shape BlobShape", 145)
     bottoms = (0, 0)
     codec = STORED
+    keeps_tops = True
     traits = MIXED._replace(order="new")
 
     def build(self, node):
@@ -233,6 +243,9 @@ class Parameter(Rule):
     def blob_axes(self, layer):
         return (None,)
 
+    def caffe_bottoms(self, inputs):
+        return []  # it only hangs on one
+
 
 @register
 class Silence(Rule):
@@ -241,7 +254,6 @@ class Silence(Rule):
     role = "silence"
     bottoms, tops = (1, None), (0, 0)
     traits = Traits(places="first", channels="kept", order="first")
-    in_place = True  # the first input goes on as it is
 
     def build(self, node, *bottoms):
         """Do nothing: the graph keeps what is read here from being an output."""
@@ -250,6 +262,9 @@ class Silence(Rule):
     def keep(self, node, x, tensors):
         """Return an output, led through a layer that keeps what is silenced."""
         return CaffeSilence(name=node.name)([x, *tensors])
+
+    def caffe_bottoms(self, inputs):
+        return inputs[1:]  # the first goes on as it is
 
     def encode(self, call):
         """Add Silence for what ends here; the first input goes on as it is."""

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.caffe import Layer, Param
 from keras_caffe_zoo.layers import (
     CaffeBatchReindex,
     CaffeCrop,
@@ -12,6 +12,7 @@ from keras_caffe_zoo.layers import (
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
+from keras_caffe_zoo.rules.target import may_agree
 
 _PROD, _SUM = 0, 1
 _ON_CHANNELS = Traits(places="kept", order="moved")
@@ -37,6 +38,7 @@ class Eltwise(Rule):
         110,
     )
     bottoms = (2, None)
+    same_shapes = True
     traits = POINTWISE
 
     def build(self, node, *bottoms):
@@ -56,11 +58,9 @@ class Eltwise(Rule):
         return kinds[param.operation](name=node.name)(list(bottoms))
 
     def encode(self, call):
-        shapes = {tuple(tensor.shape) for tensor in call.inputs}
-        if len(shapes) > 1:
-            raise call.error(
-                f"Caffe does not broadcast, its inputs are {sorted(shapes)}"
-            )
+        if not all(may_agree(tensor, call.inputs[0]) for tensor in call.inputs):
+            shapes = [tuple(tensor.shape) for tensor in call.inputs]
+            raise call.error(f"Caffe does not broadcast, its inputs are {shapes}")
         operation, coeff = self._operation(call.layer, len(call.inputs))
         call.add("Eltwise", eltwise_param={"operation": operation, "coeff": coeff})
 
@@ -116,6 +116,7 @@ class Concat(Rule):
     layers = (keras.layers.Concatenate,)
     param = Param("concat_param", "1 concat_dim uint32=1; 2 axis int32=1", 104)
     bottoms = (1, None)
+    same_items = True
 
     def build(self, node, *bottoms):
         axis = _legacy_axis(node, bottoms[0], "concat_dim")
@@ -131,6 +132,9 @@ class Concat(Rule):
 
     def traits_of(self, layer):
         return _along(layer, len(layer.output.shape))
+
+    def shares_memory(self, call):
+        return len(call.inputs) == 1
 
     def channels(self, layer, bottoms):
         axis = layer.param
@@ -192,6 +196,9 @@ class Slice(Rule):
     def traits_of(self, layer):
         return _along(layer, len(layer.input.shape))
 
+    def shares_memory(self, call):
+        return len(call.outputs) == 1
+
 
 @register
 class Split(Rule):
@@ -199,12 +206,24 @@ class Split(Rule):
     layers = (keras.layers.Identity,)
     tops = (1, None)
     traits = POINTWISE
+    splits = True
 
     def build(self, node, x):
         return [keras.layers.Identity(name=node.name)(x)] * len(node.layer.tops)
 
     def encode(self, call):
         call.add("Split")
+
+    def is_copy(self, layer):
+        return True
+
+    def shares_memory(self, call):
+        return True
+
+
+def copy_layer(name: str, bottom: str, top: str) -> Layer:
+    """Return a Caffe layer that gives a blob one more name."""
+    return Layer(name, Split.types[0], [bottom], [top])
 
 
 @register

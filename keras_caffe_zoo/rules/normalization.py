@@ -92,7 +92,7 @@ class LRN(Rule):
 class BatchNorm(Rule):
     types = ("BatchNorm",)
     layers = (CaffeBatchNorm,)
-    in_place = True
+    in_place = "usual"
     param = Param(
         "batch_norm_param",
         """
@@ -160,7 +160,10 @@ class KerasBatchNorm(Rule):
         axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
         return self.traits if axis % rank == rank - 1 else MIXED._replace(order="kept")
 
-    def params(self, layer, name):
+    def own_params(self, layer):
+        return True
+
+    def params(self, layer):
         """Return the blobs of BatchNorm, and of the Scale that follows it."""
         mean, variance = (
             ops.convert_to_numpy(value).astype("float32")
@@ -169,10 +172,7 @@ class KerasBatchNorm(Rule):
         factor = np.ones_like(mean) if layer.gamma is None else layer.gamma
         offset = np.zeros_like(mean) if layer.beta is None else layer.beta
         scale = [ops.convert_to_numpy(v).astype("float32") for v in (factor, offset)]
-        return {
-            name: [mean, variance, np.ones(1, "float32")],
-            f"{name}_scale": scale,
-        }
+        return [[mean, variance, np.ones(1, "float32")], scale]
 
 
 @register
@@ -212,6 +212,7 @@ class _AlongAxes(Rule):
     """Scale and Bias: learned values that span some axes of a blob."""
 
     bottoms = (1, 2)
+    in_place = "possible"
     codec = STORED
     kind = CaffeScale
 

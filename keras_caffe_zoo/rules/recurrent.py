@@ -20,6 +20,7 @@ class _Recurrent(Rule):
         146,
     )
     codec = STORED
+    keeps_tops = True
     traits = MIXED._replace(order="new")
     states = 1  # blobs of hidden state
     blobs = 5
@@ -33,6 +34,9 @@ class _Recurrent(Rule):
         exposed = self.states * layer.param.expose_hidden
         static = len(layer.bottoms) > 2 + exposed
         return (None,) * (self.blobs + static)
+
+    def timed_inputs(self, layer):
+        return 2 + layer.static
 
     def filler_fields(self, node):
         names = ("weight_filler", "bias_filler")

@@ -129,7 +129,14 @@ class Rule:
         codec: How weights are blobs; `None` for layers without weights.
         fillers: Names of the fields with the fillers of each blob, in their order.
         traits: What all layers of the classes do; see `traits_of`.
-        in_place: Whether Caffe's nets have the layer write into the blob it reads.
+        in_place: `"usual"` if Caffe's nets have the layer write into the blob that it
+            reads, `"possible"` if Caffe can; `""` if it would go wrong.
+        keeps_tops: Whether Caffe needs a layer's tops again in its next pass.
+        splits: Whether the tops of a Caffe layer are one Keras tensor.
+        applies_to_each: Whether a layer of several bottoms has a top for each.
+        same_shapes: Whether the bottoms must have the same shape.
+        same_items: Whether the bottoms must have the same number of items.
+        left_out: Whether a Keras layer is none in Caffe: what reads it does its work.
         has_kernel: Whether its first blob is a matrix or kernel (out, in, …), its
             second a bias.
         flattens: Whether it reads its bottom flattened, in Caffe's order of axes.
@@ -148,7 +155,13 @@ class Rule:
     codec: Codec | None = None
     fillers: tuple[str, ...] = ()
     traits: Traits = Traits()
-    in_place: bool = False
+    in_place: str = ""
+    keeps_tops: bool = False
+    splits: bool = False
+    applies_to_each: bool = False
+    same_shapes: bool = False
+    same_items: bool = False
+    left_out: bool = False
     has_kernel: bool = False
     flattens: bool = False
     compares_reads: bool = False
@@ -213,10 +226,34 @@ class Rule:
         """
         return filled(node.shapes[index], initializer)
 
-    def params(self, layer: keras.Layer, name: str) -> dict[str, Arrays]:
-        """Return the blobs of the Caffe layers that a Keras layer is, by name."""
+    def params(self, layer: keras.Layer) -> list[Arrays]:
+        """Return the blobs of each of the Caffe layers that a Keras layer becomes."""
         weights = [ops.convert_to_numpy(w).astype("float32") for w in layer.weights]
-        return {name: self.codec.encode(layer, weights)}
+        return [self.codec.encode(layer, weights)]
+
+    def own_params(self, layer: keras.Layer) -> bool:
+        """Tell whether blobs are not weights one by one, but made of them."""
+        return False
+
+    def is_copy(self, layer: keras.Layer) -> bool:
+        """Tell whether a Keras layer gives back what it is given."""
+        return False
+
+    def shares_memory(self, call) -> bool:
+        """Tell whether Caffe copies nothing: the top is the bottom's memory.
+
+        Args:
+            call: A call of the Keras layer, with `layer`, `inputs` and `outputs`.
+        """
+        return False
+
+    def timed_inputs(self, layer: keras.Layer) -> int:
+        """Return how many of the first inputs are made of data that has time first."""
+        return 0
+
+    def caffe_bottoms(self, inputs: list) -> list:
+        """Return those of a Keras layer's inputs that are bottoms in Caffe."""
+        return inputs
 
     def on_map(self, layer: keras.Layer, image) -> keras.Layer | None:
         """Return the layer that does on a larger map what this one does on a vector.

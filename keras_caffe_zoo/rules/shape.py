@@ -22,6 +22,9 @@ _CAFFES_ORDER = MIXED._replace(order="flattened in Caffe's order")
 class _Flattening(Rule):
     """Layers that a map needs no more, if all they do is to flatten it."""
 
+    def shares_memory(self, call):
+        return True
+
     def on_map(self, layer, image):
         if len(layer.output.shape) == 2:
             return None
@@ -55,7 +58,12 @@ class KerasFlatten(_Flattening):
     """Left out when written: an InnerProduct flattens by itself, in Caffe's order."""
 
     layers = (keras.layers.Flatten,)
+    left_out = True
     traits = MIXED._replace(order="flattened")
+
+    def encode(self, call):
+        """Add Flatten where its order does not matter; the exporter checks that."""
+        call.add("Flatten")
 
 
 @register

@@ -3,6 +3,7 @@
 Weights are not its concern: the rule's codec encodes them under the same name.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import keras
@@ -23,6 +24,13 @@ _FUNCTIONS = {
 }
 
 
+def may_agree(one, other) -> bool:
+    """Tell whether tensors have the same shape, but for sizes that are not known."""
+    return len(one.shape) == len(other.shape) and all(
+        a == b or None in (a, b) for a, b in zip(one.shape, other.shape, strict=True)
+    )
+
+
 @dataclass
 class Target:
     """One call of a Keras layer on its way into a Caffe net.
@@ -33,6 +41,8 @@ class Target:
         outputs: Symbolic tensors it makes.
         bottoms: Caffe's names of the blobs that it reads.
         tops: Caffe's names of the blobs that it is to write.
+        new_layer: Makes a name for one more layer.
+        new_blob: Makes a name for a blob between two layers.
         layers: The Caffe layers made so far.
         name: Caffe's name of the layer.
         rule: The rule that writes it.
@@ -43,6 +53,8 @@ class Target:
     outputs: list
     bottoms: list[str]
     tops: list[str]
+    new_layer: Callable[[str], str]
+    new_blob: Callable[[str], str]
     layers: list[Layer] = field(default_factory=list)
     name: str = ""
     rule: Rule | None = None
@@ -57,7 +69,7 @@ class Target:
             type: Caffe's type.
             bottoms: Names of the blobs it reads; this call's if not given.
             tops: Names of those it writes; this call's if not given.
-            name: Its name; this layer's if not given.
+            name: Its name, or like it; this layer's if not given.
             **params: Parameters such as `relu_param={"negative_slope": 0.1}`.
         """
         bottoms = self.bottoms if bottoms is None else bottoms
@@ -66,7 +78,8 @@ class Target:
         for param_name, values in params.items():
             param = self._declaration(type, param_name)
             message.raw.append(param.encode_text(param.message(**values)))
-        layer = Layer(name or self.name, type, list(bottoms), list(tops), message)
+        name = self.new_layer(name) if name not in (None, self.name) else self.name
+        layer = Layer(name, type, list(bottoms), list(tops), message)
         layer.message = layer.to_message()
         self.layers.append(layer)
 

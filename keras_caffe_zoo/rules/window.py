@@ -96,7 +96,7 @@ class _Convolution(Rule):
     bottoms, tops = (1, None), (1, None)
     codec = Codec(_encode_conv, kernel_from_caffe)
     fillers = ("weight_filler", "bias_filler")
-    has_kernel = True
+    has_kernel = applies_to_each = True
     transposed = False
 
     def build(self, node, *bottoms):
@@ -211,6 +211,7 @@ class ConvolutionND(Rule):
 
     layers = (CaffeConvND,)
     codec = Codec(_encode_conv, _decode_nd)
+    applies_to_each = True
     traits = MIXED._replace(order="new")
 
     def encode(self, call):
@@ -222,6 +223,7 @@ class ConvolutionND(Rule):
 class KerasConvolution(Rule):
     layers = (keras.layers.Conv2D,)
     codec = Codec(_encode_conv, kernel_from_caffe)
+    applies_to_each = True
     traits = Traits(places=_keras_window, order="moved", outputs="filters")
 
     def traits_of(self, layer):
@@ -394,7 +396,7 @@ class KerasGlobalPooling(Rule):
         if call.layer.keepdims:
             call.add("Pooling", pooling_param=param)
             return
-        pooled = [f"{call.name}_pooled"]
+        pooled = [call.new_blob(f"{call.name}_pooled")]
         call.add("Pooling", tops=pooled, name=pooled[0], pooling_param=param)
         call.add("Flatten", pooled)
 
