@@ -3,6 +3,8 @@
 import keras
 
 from keras_caffe_zoo.convert.sharing import tie
+from keras_caffe_zoo.messages import there_are
+from keras_caffe_zoo.rules.names import keras_name, twin_name
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -75,8 +77,6 @@ def blob_tensor(model: keras.Model, name: str):
     Raises:
         ValueError: If the model has neither.
     """
-    from keras_caffe_zoo.rules.names import keras_name, twin_name
-
     blobs = getattr(model, "caffe_blobs", {})
     if isinstance(model, CaffeModel) and not blobs:
         raise ValueError(
@@ -92,8 +92,7 @@ def blob_tensor(model: keras.Model, name: str):
     for candidate in (name, keras_name(name), keras_name(twin_name(name))):
         if candidate in layers:
             return layers[candidate].output
-    known = list(blobs) or list(layers)
     raise ValueError(
-        f"Expected the name of a blob or layer of '{model.name}', one of {known}; "
-        f"received: {name!r}."
+        f"'{model.name}' has no blob or layer {name!r}. "
+        f"{there_are(list(blobs) or list(layers), name)}."
     )

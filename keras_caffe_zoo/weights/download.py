@@ -18,13 +18,7 @@ from keras_caffe_zoo.files import settle
 from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.integrity import verify_file
 from keras_caffe_zoo.weights.manifest import WeightFile
-from keras_caffe_zoo.weights.transfer import (
-    ArchiveError,
-    SourceError,
-    member_chunks,
-    store,
-    transfer,
-)
+from keras_caffe_zoo.weights.transfer import SourceError, transfer, unpack_member
 
 MIRROR_ENV = "KERAS_CAFFE_ZOO_MIRROR"
 
@@ -116,7 +110,7 @@ def unpack(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{file.name}.lock")), _part(target) as part:
-            _unpack(Path(archive), file, part)
+            unpack_member(Path(archive), file, part)
             settle(part, target)
     except SourceError as error:
         raise ValueError(f"{archive}: {error}") from error
@@ -210,17 +204,10 @@ def _download(origin: _Origin, file: WeightFile, part: Path, options: _Options) 
         return _run_check(options.check, part)
     with _part(part.with_name(file.archive)) as archive:
         transfer(origin.url, WeightFile(file.archive), archive, **link)
-        _unpack(archive, file, part)
+        unpack_member(archive, file, part)
         _run_check(options.check, part)
         if options.on_archive:
             options.on_archive(archive)
-
-
-def _unpack(archive: Path, file: WeightFile, part: Path) -> None:
-    try:
-        store(member_chunks(archive, file), part, file)
-    except ArchiveError as error:
-        raise SourceError(str(error)) from error
 
 
 def _advice(file, failures: list[str], directory: Path, model: str | None) -> str:

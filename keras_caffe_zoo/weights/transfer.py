@@ -152,8 +152,17 @@ class _Progress:
         self.bar.update(done)
 
 
-class ArchiveError(ValueError):
+class ArchiveError(SourceError):
     """The archive is damaged, hostile, or without the file."""
+
+
+def unpack_member(archive: Path, file: WeightFile, part: Path) -> None:
+    """Write the member that `file` names to `part`, and verify it.
+
+    Raises:
+        SourceError: If the archive does not give the right file.
+    """
+    store(member_chunks(archive, file), part, file)
 
 
 def member_chunks(archive: Path, file: WeightFile) -> Iterator[bytes]:

@@ -131,7 +131,7 @@ def test_the_structure_and_where_it_came_from_are_kept(stored, source):
     assert attrs["converter"].startswith("keras_caffe_zoo ")
     with StoredWeights(stored) as file:
         types = [layer.type for layer in file.net.layers]
-        assert file.net.layers[1].message.convolution_param.num_output == 4
+        assert file.net.layers[1].param.num_output == 4
     assert types == [
         "Input",
         "Convolution",
