@@ -92,7 +92,7 @@ def onnx_graph(net, params: dict, fully_convolutional: bool) -> bytes:
 
 def _onnx_node(layer, fully_convolutional: bool) -> tuple[str, dict]:
     if layer.type == "Convolution":
-        param = layer.message.convolution_param
+        param = layer.param
         pad = param.pad[0]
         return "Conv", {
             "strides": [param.stride[0]] * 2,
@@ -100,11 +100,11 @@ def _onnx_node(layer, fully_convolutional: bool) -> tuple[str, dict]:
             "group": param.group,
         }
     if layer.type == "Pooling":
-        param = layer.message.pooling_param
+        param = layer.param
         window = {"kernel_shape": [param.kernel_size] * 2, "ceil_mode": 1}
         return "MaxPool", {**window, "strides": [param.stride] * 2}
     if layer.type == "LRN":
-        param = layer.message.lrn_param
+        param = layer.param
         scale = {"alpha": param.alpha, "beta": param.beta, "bias": param.k}
         return "LRN", {"size": param.local_size, **scale}
     if layer.type == "InnerProduct":

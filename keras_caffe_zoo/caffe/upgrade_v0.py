@@ -138,8 +138,8 @@ def _layer_v0_to_v1(connection: Any, unknown: list[UnknownField]) -> Any:
     v0 = connection.layer
     if v0.type not in _V0_TYPES:
         raise CaffeFormatError(
-            f"Expected one of the V0 types {', '.join(_V0_TYPES)}; received: "
-            f"{v0.type!r}",
+            f"{v0.type!r} is no type of a V0 layer; expected one of "
+            f"{', '.join(_V0_TYPES)}",
             layer=v0.name,
             field="type",
         )

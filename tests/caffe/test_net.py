@@ -1,3 +1,4 @@
+import bvlc
 import numpy as np
 import pytest
 from caffe_bytes import GOLDENS
@@ -66,8 +67,8 @@ def test_filter_of_a_training_definition():
     train, test = net.filter("TRAIN"), net.filter("TEST")
     assert names(train) == ["data", *middle, "loss"]
     assert names(test) == ["data", *middle, "accuracy", "loss"]
-    assert train.layers[0].message.transform_param.mirror
-    assert not test.layers[0].message.transform_param.mirror
+    assert train.layers[0].read("transform_param").mirror
+    assert not test.layers[0].read("transform_param").mirror
 
 
 SPLIT = """
@@ -135,13 +136,13 @@ def test_to_prototxt_prints_the_attributes_and_reads_back():
     net.layers[1].bottoms = ["other"]
     again = parse_prototxt(net.to_prototxt())
     assert again.layers[1].bottoms == ["other"]
-    assert [x.to_message() for x in again.layers] == [
-        x.to_message() for x in net.layers
-    ]
+    assert bvlc.from_bytes(again) == bvlc.from_text(net) == bvlc.from_text(again)
     assert (again.name, again.message) == (net.name, net.message)
 
 
 def test_a_layer_made_by_hand_has_a_message():
     layer = Layer("relu", "ReLU", ["a"], ["b"])
     assert (layer.message.name, layer.message.type) == ("relu", "ReLU")
-    assert Net("n", [layer]).to_message().layer[0].bottom[:] == ["a"]
+    for made in (bvlc.from_bytes, bvlc.from_text):
+        net = made(Net("n", [layer]))
+        assert (net.name, net.layer[0].bottom[:]) == ("n", ["a"])

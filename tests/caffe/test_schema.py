@@ -2,6 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bvlc
 import pytest
 from caffe_bytes import GOLDENS, floats, num, sub
 from google.protobuf import (
@@ -11,20 +12,22 @@ from google.protobuf import (
     text_format,
 )
 
-from keras_caffe_zoo.caffe import schema
+from keras_caffe_zoo.caffe import read_net, schema
 
 ROOM = Path(schema.__file__).parent
 
 
-def test_hand_made_bytes_decode_by_the_published_numbers():
+def test_hand_made_bytes_decode_by_the_published_numbers(tmp_path):
     lrn = num(1, 7) + b"\x15" + floats(5e-4) + num(4, 1)
     data = sub(1, "n") + sub(100, sub(1, "norm") + sub(2, "LRN") + sub(118, lrn))
-    net = schema.NetParameter.FromString(data)
-    param = net.layer[0].lrn_param
-    assert (net.name, net.layer[0].type, param.local_size) == ("n", "LRN", 7)
-    assert param.alpha == pytest.approx(5e-4)
-    assert param.norm_region == schema.LRNParameter.WITHIN_CHANNEL
-    assert (param.beta, param.k) == (0.75, 1.0)
+    net = bvlc.NetParameter.FromString(data)
+    assert (net.name, net.layer[0].type) == ("n", "LRN")
+    path = tmp_path / "net.caffemodel"
+    path.write_bytes(data)
+    for param in (net.layer[0].lrn_param, read_net(path).layers[0].param):
+        assert (param.local_size, param.alpha) == (7, pytest.approx(5e-4))
+        assert param.norm_region == param.WITHIN_CHANNEL == 1
+        assert (param.beta, param.k) == (0.75, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -45,29 +48,30 @@ def test_hand_made_bytes_decode_by_the_published_numbers():
     ],
 )
 def test_defaults(message, field, default):
-    value = getattr(schema.MESSAGES[message](), field)
-    assert value == (pytest.approx(default) if isinstance(default, float) else default)
+    want = pytest.approx(default) if isinstance(default, float) else default
+    assert getattr(bvlc.MESSAGES[message](), field) == want
+    if message in schema.MESSAGES:
+        assert getattr(schema.MESSAGES[message](), field) == want
 
 
 def test_blob_values_and_dims_are_packed_and_others_are_not():
     blob = schema.BlobProto(data=[1, 2], shape=schema.BlobShape(dim=[2]))
     assert blob.SerializeToString() == sub(5, floats(1, 2)) + sub(7, sub(1, b"\x02"))
-    conv = schema.ConvolutionParameter(kernel_size=[3, 5])
+    conv = bvlc.MESSAGES["ConvolutionParameter"](kernel_size=[3, 5])
     assert conv.SerializeToString() == num(4, 3) + num(4, 5)
 
 
 def test_text_format_reads_and_prints_every_golden():
     for path in sorted(GOLDENS.glob("*.prototxt")):
-        net = text_format.Parse(path.read_text(), schema.NetParameter())
-        again = text_format.Parse(
-            text_format.MessageToString(net), schema.NetParameter()
-        )
+        net = text_format.Parse(path.read_text(), bvlc.NetParameter())
+        again = text_format.Parse(text_format.MessageToString(net), bvlc.NetParameter())
         assert again == net and (net.layer or net.layers), path
 
 
 def test_required_fields_are_required():
-    assert not schema.ClipParameter(min=0).IsInitialized()
-    assert schema.ClipParameter(min=0, max=6).IsInitialized()
+    clip = bvlc.MESSAGES["ClipParameter"]
+    assert not clip(min=0).IsInitialized()
+    assert clip(min=0, max=6).IsInitialized()
 
 
 def test_lives_beside_another_caffe_schema():

@@ -2,7 +2,6 @@
 
 import keras
 import pytest
-from google.protobuf import text_format
 from keras import ops
 from support import (
     GOLDENS,
@@ -15,7 +14,7 @@ from support import (
     relative_error,
 )
 
-from keras_caffe_zoo.caffe import read_caffemodel, schema
+from keras_caffe_zoo.caffe import read_caffemodel, read_prototxt
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
 
 CASES = golden_names("pool_", "lrn_", "conv_")
@@ -35,22 +34,17 @@ def _pair(message, field):
 
 def build_layer(case, data_format):
     """Return a Keras layer for the last layer of a golden case."""
-    text = (GOLDENS / f"{case}.prototxt").read_text()
-    net = text_format.Parse(text, schema.NetParameter())
-    layer = net.layer[-1]
-    options = {"data_format": data_format}
+    layer = read_prototxt(GOLDENS / f"{case}.prototxt").layers[-1]
+    p, options = layer.param, {"data_format": data_format}
     if layer.type == "LRN":
-        p = layer.lrn_param
         region = ("across_channels", "within_channel")[p.norm_region]
         return CaffeLRN(p.local_size, p.alpha, p.beta, p.k, region, **options)
     if layer.type == "Pooling":
-        p = layer.pooling_param
         pool = ("max", "ave")[p.pool]
         if p.global_pooling:
             return CaffePool2D(pool, global_pooling=True, **options)
         window = [_pair(p, field) for field in ("kernel_size", "stride", "pad")]
         return CaffePool2D(pool, *window, **options)
-    p = layer.convolution_param
     window = [_pair(p, field) for field in ("kernel_size", "stride", "pad")]
     return CaffeConv2D(
         p.num_output,
