@@ -135,7 +135,7 @@ def compare(
         raise ValueError(
             f"Expected blobs of '{model.name}'; received only: {sorted(given)}"
         )
-    computed = keras.Model(model.inputs, wanted)(inputs)
+    computed = keras.Model(model.input, wanted)(inputs)
     rows = [_row(n, wanted[n], computed[n], given[n]) for n in _in_order(model, wanted)]
     return Comparison(tuple(rows), tolerance, tuple(skipped))
 

@@ -3,7 +3,7 @@ import math
 import pytest
 from caffe_bytes import GOLDENS
 from google.protobuf import text_format
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_caffe_zoo.caffe import CaffeFormatError, parse_prototxt, schema
@@ -84,7 +84,6 @@ layers = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.builds(schema.NetParameter, name=st.text(), layer=st.lists(layers)))
 def test_reads_back_whatever_protobuf_prints(net):
     assert parse(text_format.MessageToString(net)) == net
