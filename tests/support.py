@@ -4,9 +4,22 @@ import pathlib
 
 import keras
 import numpy as np
+import pytest
 from golden_pattern import pattern  # noqa: F401  the goldens' formula arrays
+from hypothesis import settings
 
 GOLDENS = pathlib.Path(__file__).parent / "goldens"
+
+
+def examples(times):
+    """Return settings for so many times the examples of the profile in use."""
+    return settings(max_examples=times * settings.default.max_examples)
+
+
+def seeds(few, many):
+    """Return numbers for a test's random cases; all after the first few are slow."""
+    slow = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(few, many)]
+    return [*range(few), *slow]
 
 
 def golden(name):

@@ -60,6 +60,11 @@ def run(*words):
     return cli.main([str(word) for word in words])
 
 
+def size(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
 def test_classify_prints_the_likeliest_classes(photo, caffemodel, capsys):
     assert (
         run("classify", photo, photo, "--model", "caffenet", "--weights", caffemodel)
@@ -88,7 +93,7 @@ def test_heatmap_draws_the_class_that_was_asked_for(
     output = tmp_path / "map.png"
     assert run(*words, "--class", "tabby", "--side", 320, "-o", output) == 0
     assert "tabby, tabby cat: at most" in capsys.readouterr().out
-    assert min(Image.open(output).size) > 300
+    assert min(size(output)) > 300
 
 
 @pytest.mark.parametrize("name", ["", "unheard of", "terrier"])
@@ -186,7 +191,7 @@ def test_heatmaps_of_a_folder_mirror_its_names(folder, caffemodel, tmp_path, cap
     good = [name for name in IN_FOLDER if name not in BAD]
     assert drawn == [str(output / f"{name}.png") for name in good]
     assert sorted(map(str, output.rglob("*.*"))) == sorted(drawn)
-    assert all(min(Image.open(path).size) > 300 for path in drawn)
+    assert all(min(size(path)) > 300 for path in drawn)
     assert {a["bad"] for a in answers if "bad" in a} == set(BAD.values())
     assert run("heatmap", folder / "b.jpg", *net, "-o", tmp_path / "one.png") == 0
     alone = json.loads(capsys.readouterr().out)

@@ -111,6 +111,7 @@ def test_the_notebook_knows_nothing_of_the_machine():
             )
 
 
+@pytest.mark.slow
 def test_migration_is_right_and_each_mistake_is_wrong(tmp_path, capsys):
     example = load(ROOT / "examples" / "migrate_vgg_cnn.py")
     found = example.run(tmp_path)
@@ -140,6 +141,7 @@ def test_migration_of_caffes_own_file_gives_caffes_answer():
         assert relative_error(fc8, blobs["blob/fc8"]) <= 1e-5
 
 
+@pytest.mark.slow
 def test_sliding_window_training_raises_the_accuracy(tmp_path, capsys):
     example = load(ROOT / "examples" / "sliding_window_training.py")
     found = example.run(tmp_path, train=32, epochs=6)

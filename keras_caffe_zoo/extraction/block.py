@@ -99,8 +99,8 @@ def load_block(path: str | os.PathLike, stamp: str) -> Block:
     Raises:
         ValueError: If it is damaged, or of another extraction.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
+    try:  # NumPy itself leaves a damaged file open
+        with open(path, "rb") as part, np.load(part, allow_pickle=False) as file:
             header = json.loads(file["header"].tobytes())
             _check(header, stamp)
             values = {

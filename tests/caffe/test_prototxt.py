@@ -5,7 +5,7 @@ import pytest
 from bvlc import parse
 from caffe_bytes import GOLDENS
 from google.protobuf import text_format
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_caffe_zoo.caffe import CaffeFormatError, declared, parse_prototxt
@@ -90,7 +90,6 @@ layers = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.builds(bvlc.NetParameter, name=st.text(min_size=1), layer=st.lists(layers)))
 def test_reads_back_whatever_protobuf_prints(net):
     for one_line in (False, True):

@@ -317,6 +317,7 @@ print(peak() - before, sum(b.nbytes for v in params.values() for b in v))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_grows_by_the_files_size_and_little_more(save):
     values = np.ones(15_000_000, "<f4")

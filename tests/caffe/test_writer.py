@@ -5,7 +5,7 @@ import bvlc
 import numpy as np
 import pytest
 from caffe_bytes import GOLDENS, decode_v2
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -76,7 +76,6 @@ def test_opencv_computes_the_same_with_the_written_file(tmp_path):
     np.testing.assert_allclose(net.forward("prob"), golden["blob/prob"], atol=1e-5)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.text(min_size=1), st.lists(arrays, max_size=3), min_size=1))
 def test_what_is_written_is_read(tmp_path_factory, params):
     path = tmp_path_factory.mktemp("trip") / "net.caffemodel"

@@ -157,9 +157,9 @@ def fuzz(seed, count, folder):
 
 
 def test_mutated_files_make_a_model_or_a_format_error(tmp_path):
-    fuzz("import", 500, tmp_path)
+    fuzz("import", 150, tmp_path)
 
 
 @pytest.mark.slow
-def test_many_mutated_files_make_a_model_or_a_format_error(tmp_path):
-    fuzz("many", 2000, tmp_path)
+def test_many_mutated_files_make_a_model_or_a_format_error(tmp_path, run_seed):
+    fuzz(f"many {run_seed}", 2000, tmp_path)

@@ -11,7 +11,10 @@ from keras_caffe_zoo.models._design import Design
 NETS = {caffenet: 227, vgg_cnn_s: 224}
 
 
-@pytest.fixture(params=NETS, ids=lambda build: build.__name__)
+@pytest.fixture(
+    params=[caffenet, pytest.param(vgg_cnn_s, marks=pytest.mark.slow)],
+    ids=lambda build: build.__name__,
+)
 def nets(request, monkeypatch):
     """A classifier and its fully convolutional form with the same weights."""
     monkeypatch.setattr(Design, "FC_UNITS", 64)

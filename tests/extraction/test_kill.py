@@ -25,6 +25,7 @@ def contents(path):
         return rows | {f"bad {name}": data[:] for name, data in file["bad"].items()}
 
 
+@pytest.mark.slow
 def test_killed_ten_times_the_file_equals_the_uninterrupted_one(tmp_path):
     folder = tmp_path / "photos"
     tiny.write_pictures(folder, PICTURES)

@@ -95,6 +95,7 @@ def test_two_actors_write_the_local_engines_rows_once(
         extract(tiny.net(seed=1), photos, out)
 
 
+@pytest.mark.slow
 def test_a_killed_actor_changes_nothing(ray, model, photos, local, tmp_path):
     out, pids = tmp_path / "features.parquet", tmp_path / "pids"
     pids.mkdir()
@@ -120,6 +121,7 @@ def test_a_killed_actor_changes_nothing(ray, model, photos, local, tmp_path):
     assert_same(report, out, local)
 
 
+@pytest.mark.slow
 def test_a_killed_call_goes_on_where_it_was(ray, model, photos, local, tmp_path):
     out = tmp_path / "features.parquet"
     script = (
@@ -143,6 +145,7 @@ def test_a_killed_call_goes_on_where_it_was(ray, model, photos, local, tmp_path)
     assert_same(report, out, local)
 
 
+@pytest.mark.slow
 def test_urls_are_read_and_written(ray, model, photos, local, tmp_path):
     out = tmp_path / "features.parquet"
     report = extract(model, photos.as_uri(), out.as_uri(), actors=1)

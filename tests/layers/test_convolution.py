@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
-from support import gradients, relative_error
+from support import examples, gradients, relative_error
 
 from keras_caffe_zoo.layers import CaffeConv2D
 
-CHECK = settings(deadline=None, max_examples=60, database=None)
+CHECK = examples(3)
 
 
 def reference(x, kernel, bias, stride, pad, dilation, groups):

@@ -3,15 +3,15 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
-from support import gradients, relative_error
+from support import examples, gradients, relative_error
 
 from keras_caffe_zoo.layers import CaffeLRN
 
 REGIONS = ("across_channels", "within_channel")
-CHECK = settings(deadline=None, max_examples=40, database=None)
+CHECK = examples(2)
 
 
 def reference(x, local_size, alpha, beta, k, norm_region):

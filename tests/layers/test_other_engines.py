@@ -22,7 +22,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("engine", ["jax", "torch"])
+@pytest.mark.parametrize(
+    "engine", [pytest.param("jax", marks=pytest.mark.slow), "torch"]
+)
 def test_every_gradient_equals_caffe_on(engine):
     if importlib.util.find_spec(engine) is None:  # importing takes seconds
         pytest.skip(f"{engine} is not installed")

@@ -5,14 +5,14 @@ import math
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
-from support import gradients, relative_error
+from support import examples, gradients, relative_error
 
 from keras_caffe_zoo.layers import CaffePool2D
 
-CHECK = settings(deadline=None, max_examples=60, database=None)
+CHECK = examples(3)
 LOWEST = np.finfo("float32").min
 
 

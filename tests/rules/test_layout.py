@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_caffe_zoo.rules import layout
 
-CHECK = settings(deadline=None, max_examples=50, database=None)
 SIDES = st.tuples(*[st.integers(1, 4)] * 4)
 
 
@@ -15,7 +14,6 @@ def numbers(*shape):
     return np.arange(np.prod(shape), dtype="float32").reshape(shape)
 
 
-@CHECK
 @given(SIDES)
 def test_a_conv_kernel_has_every_weight_at_its_place(shape):
     weight = numbers(*shape)
@@ -33,7 +31,6 @@ def test_convolutions_in_one_and_three_dimensions_come_back(shape):
     np.testing.assert_array_equal(layout.conv_weight(kernel), weight)
 
 
-@CHECK
 @given(SIDES)
 def test_a_dense_kernel_reads_hwc_as_caffe_reads_chw(shape):
     outputs, channels, height, width = shape
@@ -46,7 +43,6 @@ def test_a_dense_kernel_reads_hwc_as_caffe_reads_chw(shape):
     np.testing.assert_array_equal(layout.dense_weight(kernel, channels), weight)
 
 
-@CHECK
 @given(SIDES)
 def test_a_dense_kernel_is_the_reshaped_kernel_of_the_same_convolution(shape):
     """Caffe's net surgery reshapes (O, C * H * W) to (O, C, H, W); so may Keras."""

@@ -1,11 +1,11 @@
 import keras
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import examples
 
 from keras_caffe_zoo.rules.names import caffe_name, conv_name, keras_name, twin_name
 
-CHECK = settings(deadline=None, max_examples=300, database=None)
 NAMES = st.text(st.sampled_from("ab1x_/\\>_.- :é\n\U0001f600"), max_size=8)
 
 
@@ -28,19 +28,18 @@ def test_names_of_old_nets_and_odd_ones(caffe, keras_form):
     assert caffe_name(keras_form) == caffe
 
 
-@CHECK
+@examples(10)
 @given(NAMES)
 def test_every_name_comes_back(name):
     assert caffe_name(keras_name(name)) == name
 
 
-@CHECK
+@examples(10)
 @given(st.tuples(NAMES, NAMES))
 def test_two_names_never_become_one(names):
     assert len(set(map(keras_name, names))) == len(set(names))
 
 
-@settings(deadline=None, max_examples=60, database=None)
 @given(NAMES)
 def test_keras_and_tensorflow_accept_every_name(name):
     inputs = keras.Input((4,))

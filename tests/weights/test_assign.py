@@ -177,6 +177,7 @@ def test_a_net_of_another_structure_is_refused(tmp_path):
             load_weights(model(), file)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping nested")  # Keras, before it raises
 def test_weights_of_keras_load_into_the_same_form(tmp_path):
     source, target = model(), model()
     source.save_weights(tmp_path / "x.weights.h5")

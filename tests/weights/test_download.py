@@ -347,7 +347,7 @@ print(path.stat().st_size)
 """
 
 
-@pytest.mark.parametrize("count", [2, 8])
+@pytest.mark.parametrize("count", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_processes_at_once_share_one_download(host, tmp_path, start_worker, count):
     url = host.serve(NAME, host.hold(DATA))
     code = FETCH.format(name=NAME, url=url, sha=SHA256, folder=str(tmp_path))
