@@ -148,7 +148,8 @@ def compare(
         )
     held = {name: memory.held(tensor) for name, tensor in wanted.items()}
     tensors = {id(t): t for n in wanted for t in (wanted[n], *held[n])}
-    values = keras.Model(model.input, list(tensors.values()))(arrays)
+    x = arrays if len(arrays) > 1 else arrays[0]
+    values = keras.Model(model.input, list(tensors.values()))(x)
     values = values if isinstance(values, (list, tuple)) else [values]
     computed = {
         key: blob_from_tensor(ops.convert_to_numpy(value))

@@ -138,7 +138,7 @@ def _net_summary(net: Net, path: str, size: int) -> FileSummary:
         layers=layers,
         inputs={blob: list(shape) for blob, shape in net.inputs.items()},
         parameters=parameters,
-        unknown_fields=tuple(net.unknown_fields),
+        unknown_fields=tuple(map(str, net.unknown_fields)),
     )
 
 

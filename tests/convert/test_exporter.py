@@ -356,7 +356,7 @@ def test_input_shape_that_fits_no_input_is_refused(tmp_path):
     model = keras.Model(x, layers.Conv2D(2, 3, name="conv")(x))
     paths = tmp_path / "x.prototxt", tmp_path / "x.caffemodel"
     for wrong in ({"dta": (9, 7, 3)}, (9, 7), (9, 7, 4)):
-        with pytest.raises(ValueError, match="`input_shape` names"):
+        with pytest.raises(ValueError, match="`input_shape`"):
             to_caffe(model, *paths, input_shape=wrong)
     to_caffe(model, *paths, input_shape=(8, 9, 7, 3))
     assert read_prototxt(paths[0]).inputs == {"data": (8, 3, 9, 7)}

@@ -254,7 +254,7 @@ def test_input_shape_may_free_height_and_width(load):
     model = load(DATA + conv("y"), input_shape=(None, None, 3))
     assert model.input_shape == (None, None, None, 3)
     assert load(DATA + conv("y"), input_shape={"data": (9, 9, 3)}).output_shape[1] == 7
-    with pytest.raises(ValueError, match="data blobs"):
+    with pytest.raises(ValueError, match="no data blob"):
         load(DATA + conv("y"), input_shape={"image": (9, 9, 3)})
     with pytest.raises(ValueError, match="positive integers"):
         load(DATA + conv("y"), input_shape=(0, 9, 3))

@@ -40,7 +40,7 @@ def docstrings(tree):
                 yield first.value
 
 
-@pytest.mark.parametrize("name", files())
+@pytest.mark.parametrize("name", list(files()))
 def test_no_type_is_named(name):
     tree = ast.parse((PACKAGE / name).read_text())
     told = set(map(id, docstrings(tree)))
@@ -55,7 +55,7 @@ def test_no_type_is_named(name):
     assert not named
 
 
-@pytest.mark.parametrize("name", files())
+@pytest.mark.parametrize("name", list(files()))
 def test_no_class_of_layers_is_named(name):
     tree = ast.parse((PACKAGE / name).read_text())
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
@@ -63,6 +63,6 @@ def test_no_class_of_layers_is_named(name):
     assert not names & set(layers.__all__)
 
 
-@pytest.mark.parametrize("place", ALLOWED)
+@pytest.mark.parametrize("place", list(ALLOWED))
 def test_every_exception_is_still_there(place):
     assert (PACKAGE / place).exists()
