@@ -10,8 +10,8 @@ A builder is its list of layers:
         return design.classifier(x, window=6)
 
 `builder` gives it the signature of `keras.applications`, checks the arguments before
-any layer is made, and loads the weights after the last. Keyword-only arguments of the
-list are the builder's too.
+any layer is made, loads the weights after the last, and enters the builder in what
+`list_models` lists. Keyword-only arguments of the list of layers are the builder's too.
 """
 
 import functools

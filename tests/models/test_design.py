@@ -233,7 +233,7 @@ def test_it_trains_with_another_number_of_classes(name):
     labels = np.array([1, 2])
     if not size:
         labels = np.broadcast_to(labels[:, None, None], x.shape[:3])
-    untrained = answer(model, x)
+    untrained = answer(model, x[:1])
     np.testing.assert_allclose(untrained.sum(-1), 1, 1e-5)
     before = list(map(keras.ops.convert_to_numpy, model.trainable_variables))
     model.compile(
