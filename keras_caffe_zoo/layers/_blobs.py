@@ -67,6 +67,7 @@ class BlobLayer(keras.layers.Layer):
     """
 
     def call(self, inputs):
+        self.compute_output_spec(inputs)  # raises if the inputs do not fit
         if isinstance(inputs, (list, tuple)):
             outputs = self.compute([caffe_order(x) for x in inputs])
         else:

@@ -1,6 +1,9 @@
 """What the sliding-window layers share: checks and Caffe's size arithmetic."""
 
+import math
+
 import keras
+from keras import ops
 
 
 def data_format(value: str | None) -> str:
@@ -39,6 +42,73 @@ def pair(value, name: str, *, minimum: int) -> tuple[int, int]:
             f"(height, width) tuple of such; received: {name}={value!r}."
         )
     return values
+
+
+def convolved_size(size, kernel, stride, pad, dilation, layer, axis="size"):
+    """Return the number of windows of Caffe's convolution along one axis.
+
+    Caffe divides integers as C++ does and drops the fraction, towards zero: a window
+    that lacks fewer pixels than a stride is still one, and sees zeros there.
+
+    Raises:
+        ValueError: If there is no window.
+    """
+    if size is None:
+        return None
+    reach = dilation * (kernel - 1) + 1
+    windows = math.trunc((size + 2 * pad - reach) / stride) + 1
+    if windows < 1:
+        raise ValueError(
+            f"Expected an input {axis} of at least {reach - 2 * pad - stride + 1} for "
+            f"layer '{layer}' (kernel {kernel}, stride {stride}, dilation {dilation}, "
+            f"pad {pad}); received: {size}."
+        )
+    return windows
+
+
+def fitted(x, first, windows):
+    """Return what a convolution looks at, and the strides that are left to it.
+
+    That is the input with its padding, and as many zeros more as a window lacks that
+    hangs over the end. An axis with one window is cut to it, and has no stride:
+    backends go wrong over strides that lead nowhere.
+
+    Args:
+        x: The input.
+        first: Its first axis that the window slides along.
+        windows: (kernel, stride, pad, dilation) for each axis from there.
+    """
+    widths, cut, strides = [(0, 0)] * len(x.shape), [slice(None)] * len(x.shape), []
+    for axis, (kernel, stride, pad, dilation) in enumerate(windows, first):
+        size, reach = x.shape[axis], dilation * (kernel - 1) + 1
+        widths[axis] = (pad, pad)
+        least = reach - 2 * pad
+        if size is None and stride > 1 and least > 1:
+            lack = ops.clip(least - ops.shape(x)[axis], 0, stride - 1)
+            widths[axis] = (pad, pad + lack)
+        elif size is not None and stride > 1 and size < least + stride:
+            widths[axis] = (pad, max(pad, reach - size - pad))
+            cut[axis], stride = slice(reach), 1
+        strides.append(stride)
+    if any(width != (0, 0) for width in widths):
+        x = ops.pad(x, widths)
+    return x[tuple(cut)] if any(c != slice(None) for c in cut) else x, tuple(strides)
+
+
+def beside_zeros(x, kernel, strides, channel_axis=-1):
+    """Return an only channel and its kernel with zeros as a second, where need be.
+
+    TensorFlow on CPU computes garbage from one channel, several items and a stride that
+    leads from a row's only window. Whether it is the only one, an unknown width hides.
+    """
+    last = len(x.shape) - 1 - (channel_axis == -1)
+    hidden = max(strides) > 1 and x.shape[last] is None
+    if kernel.shape[-2] > 1 or not hidden:
+        return x, kernel
+    beside = [(0, 0)] * len(x.shape)
+    beside[channel_axis] = (0, 1)
+    window = [(0, 0)] * (len(kernel.shape) - 2)
+    return ops.pad(x, beside), ops.pad(kernel, [*window, (0, 1), (0, 0)])
 
 
 def end_padding(

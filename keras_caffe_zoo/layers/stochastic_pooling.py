@@ -30,6 +30,7 @@ class CaffeStochasticPool2D(CaffePool2D):
             )
 
     def call(self, inputs):
+        self.compute_output_shape(tuple(inputs.shape))  # raises if it is too small
         if self.global_pooling:
             squares = ops.sum(ops.square(inputs), self._spatial, keepdims=True)
             sums = ops.sum(inputs, self._spatial, keepdims=True)
