@@ -67,8 +67,10 @@ class BlobLayer(keras.layers.Layer):
     """
 
     def call(self, inputs):
-        self.compute_output_spec(inputs)  # raises if the inputs do not fit
-        if isinstance(inputs, (list, tuple)):
+        several = isinstance(inputs, (list, tuple))
+        shapes = [tuple(x.shape) for x in (inputs if several else [inputs])]
+        self.compute_output_shape(shapes if several else shapes[0])  # raises: no fit
+        if several:
             outputs = self.compute([caffe_order(x) for x in inputs])
         else:
             outputs = self.compute(caffe_order(inputs))

@@ -179,6 +179,7 @@ class CaffeDeconv2D(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
+        self.compute_output_shape(tuple(inputs.shape))  # raises if nothing is left
         first = self.data_format == "channels_first"
         outputs = deconvolve(
             ops.transpose(inputs, (0, 2, 3, 1)) if first else inputs,
