@@ -79,20 +79,23 @@ def fitted(x, first, windows):
         windows: (kernel, stride, pad, dilation) for each axis from there.
     """
     widths, cut, strides = [(0, 0)] * len(x.shape), [slice(None)] * len(x.shape), []
+    padded = False
     for axis, (kernel, stride, pad, dilation) in enumerate(windows, first):
-        size, reach = x.shape[axis], dilation * (kernel - 1) + 1
-        widths[axis] = (pad, pad)
+        size, after, reach = x.shape[axis], pad, dilation * (kernel - 1) + 1
         least = reach - 2 * pad
         if size is None and stride > 1 and least > 1:
-            lack = ops.clip(least - ops.shape(x)[axis], 0, stride - 1)
-            widths[axis] = (pad, pad + lack)
+            after = pad + ops.clip(least - ops.shape(x)[axis], 0, stride - 1)
+            padded = True  # as it turns out
         elif size is not None and stride > 1 and size < least + stride:
-            widths[axis] = (pad, max(pad, reach - size - pad))
-            cut[axis], stride = slice(reach), 1
+            after, stride, cut[axis] = max(pad, reach - size - pad), 1, slice(reach)
+            padded |= after > 0
+        padded |= pad > 0
+        widths[axis] = (pad, after)
         strides.append(stride)
-    if any(width != (0, 0) for width in widths):
-        x = ops.pad(x, widths)
-    return x[tuple(cut)] if any(c != slice(None) for c in cut) else x, tuple(strides)
+    x = ops.pad(x, widths) if padded else x
+    if any(part.stop for part in cut):
+        x = x[tuple(cut)]
+    return x, tuple(strides)
 
 
 def beside_zeros(x, kernel, strides, channel_axis=-1):
@@ -105,10 +108,9 @@ def beside_zeros(x, kernel, strides, channel_axis=-1):
     hidden = max(strides) > 1 and x.shape[last] is None
     if kernel.shape[-2] > 1 or not hidden:
         return x, kernel
-    beside = [(0, 0)] * len(x.shape)
-    beside[channel_axis] = (0, 1)
-    window = [(0, 0)] * (len(kernel.shape) - 2)
-    return ops.pad(x, beside), ops.pad(kernel, [*window, (0, 1), (0, 0)])
+    # Not `ops.pad`, which TensorFlow fuses with the convolution as if it were rows.
+    x = ops.concatenate([x, ops.zeros_like(x)], channel_axis)
+    return x, ops.concatenate([kernel, ops.zeros_like(kernel)], -2)
 
 
 def end_padding(

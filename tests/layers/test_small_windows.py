@@ -140,6 +140,41 @@ def test_every_convolution_nd():
     check_convolution(conv_nd, every_case())
 
 
+GRAPHS = [(conv2d, CONVOLVED), (conv_nd, CONVOLVED), (deconv2d, SPREAD)]
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="others always know the sizes"
+)
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(("make", "layouts"), GRAPHS)
+def test_a_graph_computes_the_same(make, layouts, known):
+    """TensorFlow fuses the ops of a graph; sizes may be unknown there."""
+    import tensorflow as tf
+
+    cases = [*turned(sample(1499), layouts, 0)]
+    fits = []
+    for size, *window, layout, n in cases:
+        layer = make(*window, layout)
+        built(layer, None, None, None, layout[0])
+        x = numbers(n, *size, layout[0])
+        try:
+            fits.append((layer, x, ops.convert_to_numpy(layer(x))))
+        except ValueError:
+            continue
+    kinds = [
+        tf.TensorSpec(x.shape if known else [None] * 3 + [x.shape[3]], "float32")
+        for _, x, _ in fits
+    ]
+    layers, inputs, expected = zip(*fits, strict=True)
+    together = tf.function(
+        lambda *xs: [layer(x) for layer, x in zip(layers, xs, strict=True)],
+        input_signature=kinds,
+    )
+    for layer, y, e in zip(layers, together(*inputs), expected, strict=True):
+        assert_equal(y, e, layer.get_config())
+
+
 def test_convolution_over_one_axis():
     windows = itertools.product(SIZES, WINDOWS, STRIDES, PADS)
     for size, (k, d), s, p in itertools.islice(windows, 0, None, 3):
@@ -155,6 +190,43 @@ def test_convolution_over_one_axis():
             windows_seen = seen(np.moveaxis(x, 1, -1)[:, None], one, places, 0)
             expected = convolved(windows_seen, weight[None], groups)[:, 0] + bias
             assert_equal(layer(x), np.moveaxis(expected, -1, 1), size, k, d, s, p)
+
+
+def test_convolution_over_three_axes():
+    """Each tap of the third axis is a convolution over two."""
+    depths = itertools.product((1, 2, 4), WINDOWS, STRIDES, PADS)
+    for depth, (case, layout) in zip(
+        itertools.cycle(depths),
+        zip(sample(1499), itertools.cycle(CONVOLVED)),
+        strict=False,
+    ):
+        _check_three_axes(depth, case, layout)
+
+
+def _check_three_axes(depth, case, layout):
+    (length, (k, d), s, p), (size, kernel, dilation, stride, pad) = depth, case
+    channels, filters, groups = layout
+    windows = [(k, *kernel), (s, *stride), (p, *pad), (d, *dilation)]
+    layer = CaffeConvND(filters, *windows, groups)
+    weight, bias = built(layer, None, channels, length, *size)
+    x = numbers(2, channels, length, *size)
+    along = conv_places(length, k, s, p, d)
+    places = places_of(*case)
+    if 0 in map(len, [along, *places]):
+        refused(layer, x)
+        return
+    images = [seen(np.moveaxis(x[:, :, i], 1, -1), *places, 0) for i in range(length)]
+    expected = [
+        sum(
+            convolved(images[i], weight[t], groups)
+            for t, i in enumerate(taps)
+            if i >= 0
+        )
+        + np.zeros((2, *map(len, places), filters))
+        for taps in along
+    ]
+    expected = np.moveaxis(np.stack(expected, 1) + bias, -1, 1)
+    assert_equal(layer(x), expected, *depth, *case, layout)
 
 
 def test_gradients_of_a_convolution():

@@ -101,9 +101,9 @@ def clip(node, x):
 @handles("Dropout")
 def dropout(node, x):
     ratio = node.param.dropout_ratio
-    if not 0 < ratio < 1:
+    if not 0 <= ratio < 1:
         raise node.error(
-            f"Expected a ratio between 0 and 1; received: {ratio:g}",
+            f"Expected a ratio from 0 to below 1; received: {ratio:g}",
             "dropout_param.dropout_ratio",
         )
     return CaffeDropout(ratio, name=node.name)(x)
