@@ -1,7 +1,5 @@
 """What the sliding-window layers share: checks and Caffe's size arithmetic."""
 
-import math
-
 import keras
 from keras import ops
 
@@ -44,6 +42,11 @@ def pair(value, name: str, *, minimum: int) -> tuple[int, int]:
     return values
 
 
+def known_shape(x) -> tuple:
+    """Return a tensor's shape, None for sizes that an engine only has a name for."""
+    return tuple(size if isinstance(size, int) else None for size in x.shape)
+
+
 def convolved_size(size, kernel, stride, pad, dilation, layer, axis="size"):
     """Return the number of windows of Caffe's convolution along one axis.
 
@@ -56,7 +59,8 @@ def convolved_size(size, kernel, stride, pad, dilation, layer, axis="size"):
     if size is None:
         return None
     reach = dilation * (kernel - 1) + 1
-    windows = math.trunc((size + 2 * pad - reach) / stride) + 1
+    space = size + 2 * pad - reach
+    windows = (space if space >= 0 else space + stride - 1) // stride + 1
     if windows < 1:
         raise ValueError(
             f"Expected an input {axis} of at least {reach - 2 * pad - stride + 1} for "
@@ -81,9 +85,9 @@ def fitted(x, first, windows):
     widths, cut, strides = [(0, 0)] * len(x.shape), [slice(None)] * len(x.shape), []
     padded = False
     for axis, (kernel, stride, pad, dilation) in enumerate(windows, first):
-        size, after, reach = x.shape[axis], pad, dilation * (kernel - 1) + 1
-        least = reach - 2 * pad
-        if size is None and stride > 1 and least > 1:
+        after, reach = pad, dilation * (kernel - 1) + 1
+        size, least = known_shape(x)[axis], reach - 2 * pad
+        if x.shape[axis] is None and stride > 1 and least > 1:
             after = pad + ops.clip(least - ops.shape(x)[axis], 0, stride - 1)
             padded = True  # as it turns out
         elif size is not None and stride > 1 and size < least + stride:

@@ -3,7 +3,13 @@
 import keras
 from keras import ops
 
-from keras_caffe_zoo.layers._windows import beside_zeros, convolved_size, fitted, pair
+from keras_caffe_zoo.layers._windows import (
+    beside_zeros,
+    convolved_size,
+    fitted,
+    known_shape,
+    pair,
+)
 
 _WIDE = 1000  # filters; from here on the copies of `_multiply` pay for themselves
 
@@ -76,7 +82,7 @@ class CaffeConv2D(keras.layers.Conv2D):
         self.pad = pair(pad, "pad", minimum=0)
 
     def call(self, inputs):
-        self.compute_output_shape(tuple(inputs.shape))  # raises if it is too small
+        self.compute_output_shape(known_shape(inputs))  # raises if it is too small
         inputs, steps = self._pad(inputs)
         # A lower-precision layer computes in its own type throughout.
         kernel, bias = self.kernel, self.bias

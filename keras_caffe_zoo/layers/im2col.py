@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_caffe_zoo.layers._windows import convolved_size, fitted, pair
+from keras_caffe_zoo.layers._windows import convolved_size, fitted, known_shape, pair
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -34,7 +34,7 @@ class CaffeIm2col(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def call(self, inputs):
-        self.compute_output_shape(tuple(inputs.shape))  # raises if it is too small
+        self.compute_output_shape(known_shape(inputs))  # raises if it is too small
         windows = zip(*self._geometry, strict=True)
         padded, strides = fitted(inputs, 1, windows)
         counts = [

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_caffe_zoo.layers._blobs import BlobLayer, keras_order
+from keras_caffe_zoo.layers._windows import known_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -39,7 +40,7 @@ class CaffeMVN(BlobLayer):
         self.epsilon = float(epsilon)
 
     def call(self, inputs):
-        self.compute_output_shape(tuple(inputs.shape))  # raises if it has more axes
+        self.compute_output_shape(known_shape(inputs))  # raises if it has more axes
         x = self._image(inputs)
         axes = (1, 2, 3) if self.across_channels else (1, 2)
         outputs = x - ops.mean(x, axes, keepdims=True)

@@ -75,7 +75,7 @@ class CaffeReshape(BlobLayer):
         """
         fixed = math.prod(size for size in self.shape if size > 0)
         # An unknown size that is on both sides may be any.
-        unknown = [axis for axis, size in enumerate(shapes) if size is None]
+        unknown = [i for i, size in enumerate(shapes) if not isinstance(size, int)]
         whole = [axis for axis in range(len(shapes)) if axis not in unknown]
         told = [axis for axis in kept if axis not in unknown]
         if any(kept.count(axis) != 1 for axis in unknown):

@@ -4,6 +4,7 @@ Backends go wrong at the edges of their domain: one output, a stride beyond the 
 kernel beyond it, one channel. A sample runs always, each case with the marker `slow`.
 """
 
+import contextlib
 import functools
 import itertools
 
@@ -104,6 +105,10 @@ def deconv2d(kernel, dilation, stride, pad, layout):
     return CaffeDeconv2D(filters, kernel, stride, pad, dilation, groups, **LAST)
 
 
+def im2col(kernel, dilation, stride, pad, _):
+    return CaffeIm2col(kernel, stride, pad, dilation)
+
+
 def check_convolution(make, cases, turn=0):
     for size, *window, layout, n in turned(cases, CONVOLVED, turn):
         layer, (weight, bias) = made(make, *window, layout)
@@ -140,39 +145,51 @@ def test_every_convolution_nd():
     check_convolution(conv_nd, every_case())
 
 
-GRAPHS = [(conv2d, CONVOLVED), (conv_nd, CONVOLVED), (deconv2d, SPREAD)]
+GRAPHS = [
+    (conv2d, CONVOLVED),
+    (conv_nd, CONVOLVED),
+    (deconv2d, SPREAD),
+    (im2col, CONVOLVED),
+]
 
 
-@pytest.mark.skipif(
+def check_graph(layers, inputs, known):
+    """In a graph TensorFlow fuses ops; sizes may be unknown there."""
+    import tensorflow as tf
+
+    expected, fits = [], []
+    for layer, x in zip(layers, inputs, strict=True):
+        with contextlib.suppress(ValueError):
+            expected.append(keras.tree.flatten(layer(x)))
+            fits.append((layer, x))
+    layers, inputs = zip(*fits, strict=True)
+    together = tf.function(
+        lambda *xs: [layer(x) for layer, x in zip(layers, xs, strict=True)],
+        input_signature=[
+            tf.TensorSpec(x.shape if known else [None] * 3 + [x.shape[3]], "float32")
+            for x in inputs
+        ],
+    )
+    for layer, y, e in zip(layers, together(*inputs), expected, strict=True):
+        for one, other in zip(keras.tree.flatten(y), e, strict=True):
+            assert_equal(one, ops.convert_to_numpy(other), layer.get_config())
+
+
+in_a_graph = pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="others always know the sizes"
 )
+
+
+@in_a_graph
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(("make", "layouts"), GRAPHS)
 def test_a_graph_computes_the_same(make, layouts, known):
-    """TensorFlow fuses the ops of a graph; sizes may be unknown there."""
-    import tensorflow as tf
-
-    cases = [*turned(sample(1499), layouts, 0)]
-    fits = []
-    for size, *window, layout, n in cases:
-        layer = make(*window, layout)
-        built(layer, None, None, None, layout[0])
-        x = numbers(n, *size, layout[0])
-        try:
-            fits.append((layer, x, ops.convert_to_numpy(layer(x))))
-        except ValueError:
-            continue
-    kinds = [
-        tf.TensorSpec(x.shape if known else [None] * 3 + [x.shape[3]], "float32")
-        for _, x, _ in fits
-    ]
-    layers, inputs, expected = zip(*fits, strict=True)
-    together = tf.function(
-        lambda *xs: [layer(x) for layer, x in zip(layers, xs, strict=True)],
-        input_signature=kinds,
-    )
-    for layer, y, e in zip(layers, together(*inputs), expected, strict=True):
-        assert_equal(y, e, layer.get_config())
+    layers, inputs = [], []
+    for size, *window, layout, n in turned(sample(1499), layouts, 0):
+        layers.append(make(*window, layout))
+        built(layers[-1], None, None, None, layout[0])
+        inputs.append(numbers(n, *size, layout[0]))
+    check_graph(layers, inputs, known)
 
 
 def test_convolution_over_one_axis():
@@ -268,18 +285,34 @@ def test_every_deconvolution(turn):
     check_deconvolution(every_case(), turn)
 
 
+def test_gradients_of_a_deconvolution():
+    for size, *window, layout, n in turned(sample(397), SPREAD, 0):
+        layer, (weight, _) = made(deconv2d, *window, layout)
+        x = numbers(n, *size, layout[0])
+        try:
+            top = numbers(*layer.compute_output_shape(x.shape))
+        except ValueError:
+            continue
+        at_input, (at_kernel, at_bias) = gradients(layer, x, top)
+        places = places_of(top.shape[1:3], *window)
+        looked_at = seen(top, *places, 0)
+        expected = backward(x, top.shape, looked_at, *places, weight, layout[2])
+        case = (size, *window, layout, n)
+        assert_equal(at_input, convolved(looked_at, weight, layout[2]), *case)
+        assert_equal(at_kernel, expected[1], *case)
+        assert_equal(at_bias, top.sum((0, 1, 2)), *case)
+
+
 def check_im2col(cases):
-    for size, kernel, dilation, stride, pad in cases:
-        layer = CaffeIm2col(kernel, stride, pad, dilation)
-        x = numbers(2, *size, 2)
-        places = places_of(size, kernel, dilation, stride, pad)
+    for size, *window in cases:
+        layer, x = im2col(*window, None), numbers(2, *size, 2)
+        places = places_of(size, *window)
         if 0 in map(len, places):
             refused(layer, x)
             continue
         expected = seen(x, *places, 0)
         expected = expected.reshape(*expected.shape[:3], -1)
-        found = layer.call(tensor(x))
-        assert_equal(found, expected, size, kernel, dilation, stride, pad)
+        assert_equal(layer.call(tensor(x)), expected, size, *window)
 
 
 def test_im2col():
@@ -319,6 +352,18 @@ def check_pooling(cases, mode):
             found = keras.tree.flatten(layer.call(tensor(x)))
             for y, e in zip(found, expected[type(layer), layer.pool], strict=True):
                 assert_equal(y, e, size, kernel, stride, pad, mode, layer)
+
+
+@in_a_graph
+@pytest.mark.parametrize("known", [True, False])
+def test_a_graph_pools_the_same(known):
+    layers, inputs = [], []
+    for i, (size, kernel, stride, pad) in enumerate(pools(sample(499))):
+        options = {"strides": stride, "pad": pad, **LAST}
+        layers.append(CaffePool2D(("max", "ave")[i % 2], kernel, **options))
+        layers.append(CaffeMaxPool2DWithMask(kernel, **options))
+        inputs += [numbers(BATCHES[i % 3], *size, 2)] * 2
+    check_graph(layers, inputs, known)
 
 
 def pooled(x, rows, columns, area):
