@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.layers._windows import known_shape
+
 _TO_CAFFE = (0, 3, 1, 2)
 _TO_KERAS = (0, 2, 3, 1)
 
@@ -67,7 +69,10 @@ class BlobLayer(keras.layers.Layer):
     """
 
     def call(self, inputs):
-        if isinstance(inputs, (list, tuple)):
+        several = isinstance(inputs, (list, tuple))
+        shapes = [known_shape(x) for x in (inputs if several else [inputs])]
+        self.compute_output_shape(shapes if several else shapes[0])  # raises: no fit
+        if several:
             outputs = self.compute([caffe_order(x) for x in inputs])
         else:
             outputs = self.compute(caffe_order(inputs))

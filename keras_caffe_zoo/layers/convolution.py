@@ -3,7 +3,13 @@
 import keras
 from keras import ops
 
-from keras_caffe_zoo.layers._windows import pair
+from keras_caffe_zoo.layers._windows import (
+    beside_zeros,
+    convolved_size,
+    fitted,
+    known_shape,
+    pair,
+)
 
 _WIDE = 1000  # filters; from here on the copies of `_multiply` pay for themselves
 
@@ -14,7 +20,8 @@ class CaffeConv2D(keras.layers.Conv2D):
 
     A `keras.layers.Conv2D` whose padding is a number of pixels: each border
     gets exactly `pad` zeros, top and bottom alike, and the output size is
-    `floor((size + 2 * pad - dilation * (kernel - 1) - 1) / stride) + 1`.
+    `(size + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1`, the fraction dropped
+    towards zero: a kernel that lacks fewer pixels than a stride sees zeros there.
     (`padding="same"` pads unevenly when the stride is above 1.)
 
     Groups are computed one after another, each fused with its bias and ReLU:
@@ -39,7 +46,7 @@ class CaffeConv2D(keras.layers.Conv2D):
         unknown.
 
     Raises:
-        ValueError: On a negative `pad`, or an input smaller than the kernel.
+        ValueError: On a negative `pad`, or an input without a window.
     """
 
     def __init__(
@@ -75,14 +82,14 @@ class CaffeConv2D(keras.layers.Conv2D):
         self.pad = pair(pad, "pad", minimum=0)
 
     def call(self, inputs):
-        self.compute_output_shape(tuple(inputs.shape))  # raises if it is too small
-        inputs, padding = self._pad(inputs)
+        self.compute_output_shape(known_shape(inputs))  # raises if it is too small
+        inputs, steps = self._pad(inputs)
         # A lower-precision layer computes in its own type throughout.
         kernel, bias = self.kernel, self.bias
         if self.groups == 1:
-            outputs = self._filter(inputs, kernel, bias, padding)
+            outputs = self._filter(inputs, kernel, bias, steps)
         else:
-            outputs = self._filter_groups(inputs, kernel, bias, padding)
+            outputs = self._filter_groups(inputs, kernel, bias, steps)
         if self.activation is None or self._fuses_activation:
             return outputs
         return self.activation(outputs)
@@ -98,24 +105,21 @@ class CaffeConv2D(keras.layers.Conv2D):
         return -1 if self.data_format == "channels_last" else 1
 
     def _pad(self, inputs):
-        """Return the padded inputs and what is left for the convolution to pad."""
-        if not any(self.pad):
-            return inputs, "valid"
+        """Return the padded inputs and (strides, padding) left for the convolution."""
         reach = [
             rate * (size - 1)
             for rate, size in zip(self.dilation_rate, self.kernel_size, strict=True)
         ]
-        if self.strides == (1, 1) and all(
-            2 * pad == size for pad, size in zip(self.pad, reach, strict=True)
-        ):
-            return inputs, "same"  # even on both sides here, and without a copy
-        widths = [(0, 0), (self.pad[0],) * 2, (self.pad[1],) * 2, (0, 0)]
-        if self.data_format == "channels_first":
-            widths = [widths[i] for i in (0, 3, 1, 2)]
-        return ops.pad(inputs, widths), "valid"
+        even = all(2 * pad == size for pad, size in zip(self.pad, reach, strict=True))
+        if self.strides == (1, 1) and any(self.pad) and even:
+            # Even on both sides here, and without a copy.
+            return inputs, (self.strides, "same")
+        windows = zip(*self._geometry, strict=True)
+        inputs, strides = fitted(inputs, self._sizes.start, windows)
+        return inputs, (strides, "valid")
 
-    def _filter(self, inputs, kernel, bias, padding):
-        outputs = self._convolve(inputs, kernel, padding)
+    def _filter(self, inputs, kernel, bias, steps):
+        outputs = self._convolve(inputs, kernel, *steps)
         if bias is not None and self.data_format == "channels_last":
             outputs = ops.add(outputs, bias)  # TensorFlow's bias_add, which it fuses
         elif bias is not None:
@@ -123,17 +127,17 @@ class CaffeConv2D(keras.layers.Conv2D):
             outputs = outputs + ops.reshape(bias, (-1, 1, 1))
         return self.activation(outputs) if self._fuses_activation else outputs
 
-    def _filter_groups(self, inputs, kernel, bias, padding):
+    def _filter_groups(self, inputs, kernel, bias, steps):
         channels = kernel.shape[2]
         if channels == 1:
-            return self._filter(inputs, kernel, bias, padding)
+            return self._filter(inputs, kernel, bias, steps)
         parts = zip(
             ops.split(inputs, self.groups, axis=self._channel_axis),
             ops.split(kernel, self.groups, axis=-1),
             [None] * self.groups if bias is None else ops.split(bias, self.groups),
             strict=True,
         )
-        outputs = [self._filter(*part, padding) for part in parts]
+        outputs = [self._filter(*part, steps) for part in parts]
         return ops.concatenate(outputs, axis=self._channel_axis)
 
     @property
@@ -158,12 +162,12 @@ class CaffeConv2D(keras.layers.Conv2D):
         windows = ops.concatenate(parts, axis=-1) if len(parts) > 1 else inputs
         return ops.matmul(windows, ops.reshape(kernel, (-1, self.filters)))
 
-    def _convolve(self, inputs, kernel, padding):
+    def _convolve(self, inputs, kernel, strides, padding):
         if self._is_inner_product:
             return self._multiply(inputs, kernel)
-        strided = max(self.strides) > 1 and max(self.dilation_rate) > 1
+        strided = max(strides) > 1 and max(self.dilation_rate) > 1
         options = {
-            "strides": 1 if strided else self.strides,
+            "strides": 1 if strided else strides,
             "padding": padding,
             "data_format": self.data_format,
             "dilation_rate": self.dilation_rate,
@@ -171,42 +175,35 @@ class CaffeConv2D(keras.layers.Conv2D):
         if self.groups > 1 and kernel.shape[2] == 1:
             # One input channel a group: depthwise, (kh, kw, C, multiplier).
             shape = (*kernel.shape[:2], self.groups, kernel.shape[3] // self.groups)
-            if not strided and self.strides[0] != self.strides[1]:
+            if not strided and strides[0] != strides[1]:
                 options["strides"], strided = 1, True  # depthwise wants them equal
             outputs = ops.depthwise_conv(inputs, ops.reshape(kernel, shape), **options)
         else:
-            outputs = ops.conv(inputs, kernel, **options)
+            channels = beside_zeros(inputs, kernel, strides, self._channel_axis)
+            outputs = ops.conv(*channels, **options)
         if not strided:
             return outputs
-        rows, columns = self.strides
+        rows, columns = strides
         if self.data_format == "channels_last":
             return outputs[:, ::rows, ::columns]
         return outputs[:, :, ::rows, ::columns]
 
     def compute_output_shape(self, input_shape):
-        size = slice(1, 3) if self.data_format == "channels_last" else slice(2, 4)
         shape = list(input_shape)
         shape[self._channel_axis] = self.filters
-        shape[size] = map(
-            self._output_size, shape[size], *self._geometry, ("height", "width")
+        names = [self.name] * 2, ("height", "width")
+        shape[self._sizes] = map(
+            convolved_size, shape[self._sizes], *self._geometry, *names
         )
         return tuple(shape)
 
     @property
+    def _sizes(self):
+        return slice(1, 3) if self.data_format == "channels_last" else slice(2, 4)
+
+    @property
     def _geometry(self):
         return self.kernel_size, self.strides, self.pad, self.dilation_rate
-
-    def _output_size(self, size, kernel, stride, pad, dilation, axis):
-        if size is None:
-            return None
-        reach = dilation * (kernel - 1) + 1
-        if size + 2 * pad < reach:
-            raise ValueError(
-                f"Expected an input {axis} of at least {reach - 2 * pad} for layer "
-                f"'{self.name}' (kernel {kernel}, dilation {dilation}, pad {pad}); "
-                f"received: {size}."
-            )
-        return (size + 2 * pad - reach) // stride + 1
 
     def get_config(self):
         config = super().get_config()

@@ -1,11 +1,10 @@
 """Convolution over any number of axes, and over any of a blob's."""
 
-import math
-
 import keras
 from keras import ops
 
 from keras_caffe_zoo.layers._blobs import BlobLayer, known_axis
+from keras_caffe_zoo.layers._windows import beside_zeros, convolved_size, fitted
 from keras_caffe_zoo.layers.deconvolution import deconvolve, deconvolved_size
 
 
@@ -113,7 +112,8 @@ class CaffeConvND(BlobLayer):
         dilation = self.dilation_rate or (1,)
         if self.transposed:
             return deconvolve(x, kernel, strides, pad, dilation, self.groups)
-        x = ops.pad(x, [(0, 0), *((p, p) for p in pad), (0, 0)])
+        windows = zip(kernel.shape[:-2], strides, pad, dilation, strict=True)
+        x, strides = fitted(x, 1, windows)
         parts = zip(
             ops.split(x, self.groups, axis=-1),
             ops.split(kernel, self.groups, axis=-1),
@@ -126,8 +126,7 @@ class CaffeConvND(BlobLayer):
         # Not every backend has strides and dilation at once.
         strided = max(strides) > 1 and max(dilation) > 1
         y = ops.conv(
-            x,
-            kernel,
+            *beside_zeros(x, kernel, strides),
             strides=1 if strided else strides,
             padding="valid",
             data_format="channels_last",
@@ -139,8 +138,9 @@ class CaffeConvND(BlobLayer):
 
     def blob_shape(self, shapes):
         axis = self._axis(len(shapes))
+        size = deconvolved_size if self.transposed else convolved_size
         sizes = [
-            self._size(*window)
+            size(*window, self.name)
             for window in zip(
                 shapes[axis + 1 :],
                 self.kernel_size,
@@ -151,18 +151,6 @@ class CaffeConvND(BlobLayer):
             )
         ]
         return (*shapes[:axis], self.filters, *sizes)
-
-    def _size(self, size, kernel, stride, pad, dilation):
-        if self.transposed or size is None:
-            return deconvolved_size(size, kernel, stride, pad, dilation, self.name)
-        reach = dilation * (kernel - 1) + 1
-        if size + 2 * pad < reach:
-            raise ValueError(
-                f"Expected an input of at least {reach - 2 * pad} for layer "
-                f"'{self.name}' (kernel {kernel}, dilation {dilation}, pad {pad}); "
-                f"received: {size}."
-            )
-        return math.floor((size + 2 * pad - reach) / stride) + 1
 
     def get_config(self):
         return {

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_caffe_zoo.layers._windows import data_format as checked_format
-from keras_caffe_zoo.layers._windows import pair
+from keras_caffe_zoo.layers._windows import known_shape, pair
 
 
 def deconvolve(inputs, kernel, strides, pad, dilation, groups):
@@ -179,6 +179,7 @@ class CaffeDeconv2D(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
+        self.compute_output_shape(known_shape(inputs))  # raises if nothing is left
         first = self.data_format == "channels_first"
         outputs = deconvolve(
             ops.transpose(inputs, (0, 2, 3, 1)) if first else inputs,

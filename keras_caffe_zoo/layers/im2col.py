@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_caffe_zoo.layers._windows import pair
+from keras_caffe_zoo.layers._windows import convolved_size, fitted, known_shape, pair
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -34,38 +34,43 @@ class CaffeIm2col(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def call(self, inputs):
-        sizes = ops.shape(inputs)
-        rows, columns = (self._count(sizes[1 + i], i) for i in range(2))
-        padded = ops.pad(inputs, [(0, 0), *((p, p) for p in self.pad), (0, 0)])
+        self.compute_output_shape(known_shape(inputs))  # raises if it is too small
+        windows = zip(*self._geometry, strict=True)
+        padded, strides = fitted(inputs, 1, windows)
+        counts = [
+            (size - (d * (k - 1) + 1)) // s + 1
+            for size, d, k, s in zip(
+                ops.shape(padded)[1:3],
+                self.dilation_rate,
+                self.kernel_size,
+                strides,
+                strict=True,
+            )
+        ]
         places = [
-            self._place(padded, i, j, rows, columns)
-            for i, j in np.ndindex(*self.kernel_size)
+            self._place(padded, place, counts, strides)
+            for place in np.ndindex(*self.kernel_size)
         ]
         channels = inputs.shape[-1] * len(places)
-        return ops.reshape(ops.stack(places, -1), (-1, rows, columns, channels))
+        return ops.reshape(ops.stack(places, -1), (-1, *counts, channels))
 
-    def _place(self, padded, i, j, rows, columns):
-        """Return what each window sees at its row i and column j."""
-        (down, across), (down_rate, across_rate) = self.strides, self.dilation_rate
-        top, left = i * down_rate, j * across_rate
-        return padded[
-            :,
-            top : top + (rows - 1) * down + 1 : down,
-            left : left + (columns - 1) * across + 1 : across,
-        ]
+    def _place(self, padded, place, counts, strides):
+        """Return what each window sees at its row and column `place`."""
+        starts = [i * d for i, d in zip(place, self.dilation_rate, strict=True)]
+        rows, columns = (
+            slice(start, start + (count - 1) * stride + 1, stride)
+            for start, count, stride in zip(starts, counts, strides, strict=True)
+        )
+        return padded[:, rows, columns]
 
-    def _count(self, size, i):
-        reach = self.dilation_rate[i] * (self.kernel_size[i] - 1) + 1
-        return (size + 2 * self.pad[i] - reach) // self.strides[i] + 1
+    @property
+    def _geometry(self):
+        return self.kernel_size, self.strides, self.pad, self.dilation_rate
 
     def compute_output_shape(self, input_shape):
         batch, *sizes, channels = input_shape
-        counts = [s if s is None else self._count(s, i) for i, s in enumerate(sizes)]
-        if any(count is not None and count < 1 for count in counts):
-            raise ValueError(
-                f"Expected an image that holds one window of layer '{self.name}' "
-                f"(kernel_size={self.kernel_size}); received: {tuple(sizes)}."
-            )
+        names = [self.name] * 2, ("height", "width")
+        counts = map(convolved_size, sizes, *self._geometry, *names)
         return (batch, *counts, channels * self.kernel_size[0] * self.kernel_size[1])
 
     def get_config(self):

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_caffe_zoo.layers._blobs import BlobLayer
+from keras_caffe_zoo.layers._blobs import BlobLayer, keras_order
+from keras_caffe_zoo.layers._windows import known_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -14,6 +15,9 @@ class CaffeMVN(BlobLayer):
 
     Mean and (biased) variance are of each channel of each item, or of each item.
 
+    The output always has four axes, (N, H, W, C): Caffe takes a blob with fewer for one
+    (N, C, H, W) whose missing axes are 1.
+
     Args:
         normalize_variance: Whether to divide.
         across_channels: Take mean and variance of the whole item.
@@ -22,6 +26,9 @@ class CaffeMVN(BlobLayer):
 
     Input shape:
         Up to four axes; four are channels last.
+
+    Raises:
+        ValueError: If the input has more axes, as in Caffe.
     """
 
     def __init__(
@@ -33,16 +40,30 @@ class CaffeMVN(BlobLayer):
         self.epsilon = float(epsilon)
 
     def call(self, inputs):
-        rank = len(inputs.shape)
-        kept = {0} if self.across_channels else {0, 3 if rank == 4 else 1}
-        axes = [i for i in range(rank) if i not in kept]
-        outputs = inputs - ops.mean(inputs, axes, keepdims=True) if axes else inputs * 0
+        self.compute_output_shape(known_shape(inputs))  # raises if it has more axes
+        x = self._image(inputs)
+        axes = (1, 2, 3) if self.across_channels else (1, 2)
+        outputs = x - ops.mean(x, axes, keepdims=True)
         if not self.normalize_variance:
             return outputs
-        variance = ops.square(outputs)
-        if axes:
-            variance = ops.mean(variance, axes, keepdims=True)
+        variance = ops.mean(ops.square(outputs), axes, keepdims=True)
         return outputs / (ops.sqrt(variance) + self.epsilon)
+
+    @staticmethod
+    def _image(inputs):
+        """Return the input with four axes, channels last."""
+        missing = 4 - len(inputs.shape)
+        for _ in range(missing):
+            inputs = ops.expand_dims(inputs, -1)
+        return keras_order(inputs) if missing else inputs
+
+    def blob_shape(self, shapes):
+        if len(shapes) > 4:
+            raise ValueError(
+                f"Expected a blob with at most four axes for layer '{self.name}'; "
+                f"received shape: {tuple(shapes)}."
+            )
+        return (*shapes, *[1] * (4 - len(shapes)))
 
     def get_config(self):
         return {

@@ -110,7 +110,7 @@ class CaffePool2D(keras.layers.Layer):
 
     def call(self, inputs):
         # Raises on an image below one window, which TensorFlow may die of.
-        self.compute_output_shape(tuple(inputs.shape))
+        self.compute_output_shape(_windows.known_shape(inputs))
         if self.global_pooling:
             reduce = ops.max if self.pool == "max" else ops.mean
             return reduce(inputs, axis=self._spatial, keepdims=True)

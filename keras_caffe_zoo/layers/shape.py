@@ -16,8 +16,8 @@ class CaffeReshape(BlobLayer):
     (N, C, H, W) here.
 
     Args:
-        shape: Sizes in place of those of the axes from `axis` on; 0 keeps the size
-            that stood at its place, one -1 takes what is left.
+        shape: Sizes in place of those of the axes from `axis` on; 0 copies the size
+            that the input has at its place, one -1 takes what is left.
         axis: First axis to be replaced; -1 is after the last.
         num_axes: How many axes are replaced; -1 for all that follow.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
@@ -51,39 +51,50 @@ class CaffeReshape(BlobLayer):
 
     def blob_shape(self, shapes):
         start, end = self._region(len(shapes))
-        region = list(shapes[start:end])
-        copied = [i for i, size in enumerate(self.shape) if size == 0]
-        if any(i >= len(region) for i in copied):
+        axes = range(start, start + len(self.shape))
+        copied = [axis for axis, size in zip(axes, self.shape, strict=True) if not size]
+        if copied and copied[-1] >= len(shapes):
             raise ValueError(
-                f"Expected a size to keep for each 0 in {self.shape}; received the "
-                f"axes {tuple(region)}."
+                f"Expected a size to copy for each 0 in {self.shape} (axis={self.axis})"
+                f"; received shape: {tuple(shapes)}."
             )
-        fixed = math.prod(size for size in self.shape if size > 0)
-        left = [size for i, size in enumerate(region) if i not in copied]
-        rest = None if None in left else math.prod(left)
-        self._check(shapes, copied, fixed, rest, region)
-        inferred = None if rest is None else rest // fixed
-        values = {-1: inferred}
+        kept = [*range(start), *range(end, len(shapes)), *copied]
+        inferred = self._inferred(shapes, kept)
         new = [
-            region[i] if size == 0 else values.get(size, size)
-            for i, size in enumerate(self.shape)
+            {0: shapes[axis] if axis in copied else None, -1: inferred}.get(size, size)
+            for axis, size in zip(axes, self.shape, strict=True)
         ]
         return (*shapes[:start], *new, *shapes[end:])
 
-    def _check(self, shapes, copied, fixed, rest, region):
-        if rest is None:
-            fits = -1 in self.shape
-        elif -1 in self.shape:
-            kept_none = any(region[i] == 0 for i in copied)
-            fits = rest % fixed == 0 and not kept_none
+    def _inferred(self, shapes, kept):
+        """Return the size for -1, None if it or its absence cannot be known yet.
+
+        Args:
+            shapes: The shape of the bottom.
+            kept: Its axes that the top has too.
+        """
+        fixed = math.prod(size for size in self.shape if size > 0)
+        # An unknown size that is on both sides may be any.
+        unknown = [i for i, size in enumerate(shapes) if not isinstance(size, int)]
+        whole = [axis for axis in range(len(shapes)) if axis not in unknown]
+        told = [axis for axis in kept if axis not in unknown]
+        if any(kept.count(axis) != 1 for axis in unknown):
+            fits, inferred = -1 in self.shape, None
         else:
-            fits = rest == fixed
+            count = math.prod(shapes[axis] for axis in whole)
+            explicit = fixed * math.prod(shapes[axis] for axis in told)
+            if -1 in self.shape:
+                fits = explicit > 0 and count % explicit == 0
+            else:
+                fits = count == explicit
+            inferred = count // explicit if fits and explicit else None
         if not fits:
             raise ValueError(
                 f"Expected a blob of as many values as the new shape {self.shape} "
                 f"(axis={self.axis}, num_axes={self.num_axes}) has; received shape: "
                 f"{tuple(shapes)}."
             )
+        return inferred
 
     def compute(self, blobs):
         start, end = self._region(len(blobs.shape))

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.layers._windows import known_shape
 from keras_caffe_zoo.layers.pooling import CaffePool2D
 
 
@@ -30,6 +31,7 @@ class CaffeStochasticPool2D(CaffePool2D):
             )
 
     def call(self, inputs):
+        self.compute_output_shape(known_shape(inputs))  # raises if it is too small
         if self.global_pooling:
             squares = ops.sum(ops.square(inputs), self._spatial, keepdims=True)
             sums = ops.sum(inputs, self._spatial, keepdims=True)

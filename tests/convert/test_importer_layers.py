@@ -328,6 +328,7 @@ def test_mvn(run, rng, shape, across, divide):
     if divide == "true":
         y = y / (np.sqrt((y**2).mean(axes, keepdims=True)) + np.float32(0.1))
     text = f"across_channels: {across} normalize_variance: {divide} eps: 0.1"
+    y = y.reshape(*shape, *[1] * (4 - len(shape)))  # Caffe's top has four axes
     assert_close(run("MVN", {"x": x}, f"mvn_param {{ {text} }}"), y)
 
 

@@ -18,9 +18,10 @@ def reference(x, kernel, bias, stride, pad, dilation, groups):
     x, kernel = x.astype("float64"), kernel.astype("float64")
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel.shape, strict=False)]
     rows, columns = (
-        (x.shape[1 + i] + 2 * pad[i] - reach[i]) // stride[i] + 1 for i in (0, 1)
+        int((x.shape[1 + i] + 2 * pad[i] - reach[i]) / stride[i]) + 1 for i in (0, 1)
     )
-    x = np.pad(x, ((0, 0), (pad[0],) * 2, (pad[1],) * 2, (0, 0)))
+    ends = [(p, p + s - 1) for p, s in zip(pad, stride, strict=True)]
+    x = np.pad(x, ((0, 0), *ends, (0, 0)))
     y = np.zeros((x.shape[0], rows, columns, kernel.shape[3]))
     inputs, outputs = kernel.shape[2], kernel.shape[3] // groups
     for i, j, g in np.ndindex(rows, columns, groups):
@@ -216,6 +217,70 @@ def test_config_holds_every_argument():
 def test_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         CaffeConv2D(6, 3, **options)
+
+
+# (size, kernel, stride, pad, dilation): one window, of which some hangs over the end
+ONE_WINDOW = [
+    ((2, 2), (1, 2), (1, 3), (0, 0), (1, 1)),  # TensorFlow computes garbage with (1, 3)
+    ((4, 3), (2, 3), (1, 2), (0, 0), (1, 1)),
+    ((3, 4), (5, 2), (3, 2), (0, 0), (1, 1)),
+    ((2, 2), (3, 3), (4, 4), (0, 1), (2, 2)),
+    ((1, 1), (3, 3), (3, 3), (0, 0), (1, 1)),
+    ((1, 2), (1, 1), (5, 7), (2, 2), (1, 1)),  # it sees padding alone
+]
+
+
+def unknown(model, channels):
+    """Run a model without knowing a size."""
+    import tensorflow as tf
+
+    kind = tf.TensorSpec([None, None, None, channels], "float32")
+    return tf.function(model, input_signature=[kind])
+
+
+@pytest.mark.parametrize("case", ONE_WINDOW, ids=str)
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("inputs", [1, 3])
+def test_a_stride_that_leads_nowhere_makes_no_difference(case, groups, inputs):
+    size, kernel, stride, pad, dilation = case
+    layer = CaffeConv2D(4, kernel, stride, pad, "channels_last", dilation, groups)
+    model = keras.Sequential([keras.Input((None, None, inputs * groups)), layer])
+    x = numbers(3, *size, inputs * groups)
+    weights = with_weights(layer, x.shape)
+    expected = reference(x, *weights, stride, pad, dilation, groups)
+    assert expected.size == 12 * np.prod(expected.shape[1:3])
+    assert np.abs(apply(layer, x) - expected).max() <= 2e-5
+    assert layer.compute_output_shape(x.shape) == expected.shape
+    if keras.config.backend() == "tensorflow":
+        found = unknown(model, inputs * groups)(x)
+        assert np.abs(found - expected).max() <= 2e-5
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="others always know the sizes"
+)
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_gradients_at_unknown_sizes_are_those_at_known_ones(inputs):
+    import tensorflow as tf
+
+    layer = CaffeConv2D(2, (2, 3), (1, 2), data_format="channels_last")
+    model = keras.Sequential([keras.Input((None, None, inputs)), layer])
+
+    def back(x, top):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = model(x)
+        return tape.gradient(y, [x, *model.trainable_variables], top)
+
+    kinds = [tf.TensorSpec([None, None, None, c], "float32") for c in (inputs, 2)]
+    for size in (4, 3), (5, 8), (2, 2):
+        x = numbers(3, *size, inputs)
+        with_weights(layer, x.shape)
+        top = numbers(*layer.compute_output_shape(x.shape), seed=9)
+        at_input, at_weights = gradients(layer, x, top)
+        found = tf.function(back, input_signature=kinds)(x, top)
+        for a, b in zip(found, [at_input, *at_weights], strict=True):
+            np.testing.assert_allclose(a, b, 1e-5, 1e-5)
 
 
 def test_refuses_an_input_smaller_than_its_kernel():

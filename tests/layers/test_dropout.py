@@ -2,7 +2,9 @@
 
 import keras
 import numpy as np
+import pytest
 
+from keras_caffe_zoo import from_caffe, to_caffe
 from keras_caffe_zoo.layers import CaffeDropout
 
 X = np.ones((40, 50), "float32")
@@ -55,3 +57,22 @@ def test_a_rate_of_zero_has_no_state(tmp_path):
     net.save_weights(tmp_path / "w.weights.h5")
     net.load_weights(tmp_path / "w.weights.h5")
     np.testing.assert_array_equal(drawn(net), X)
+    net.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(drawn(again), X)
+    np.testing.assert_array_equal(drawn(keras.models.clone_model(net)), X)
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_a_ratio_of_zero_in_a_prototxt_is_the_identity(tmp_path, phase):
+    """Caffe takes it; it goes there and back."""
+    prototxt = tmp_path / "net.prototxt"
+    prototxt.write_text(
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 '
+        'dim: 50 } } } layer { name: "y" type: "Dropout" bottom: "data" top: "y" '
+        "dropout_param { dropout_ratio: 0 } }"
+    )
+    net = from_caffe(prototxt, phase=phase)
+    np.testing.assert_array_equal(drawn(net), X)
+    to_caffe(net, tmp_path / "again.prototxt", tmp_path / "again.caffemodel")
+    np.testing.assert_array_equal(drawn(from_caffe(tmp_path / "again.prototxt")), X)
