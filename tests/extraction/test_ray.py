@@ -210,7 +210,7 @@ def test_arrays_are_refused(model, tmp_path):
 
 def test_what_the_local_engine_began_is_not_mixed_with(model, photos, tmp_path):
     (tmp_path / "f.parquet.parts").mkdir()
-    (tmp_path / "f.parquet.parts" / "plan.json").touch()
+    (tmp_path / "f.parquet.parts" / "job.json").touch()
     with pytest.raises(ValueError, match="what engine='local' has computed"):
         extract(model, photos, tmp_path / "f.parquet")
     folder = tmp_path / "g.parquet"
