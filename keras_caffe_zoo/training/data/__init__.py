@@ -1,11 +1,11 @@
 """Training data as Caffe reads and transforms it, as `tf.data` for Keras' `fit`."""
 
-from .bad import BadRecords
 from .database import lmdb_dataset
 from .hdf5 import hdf5_dataset
 from .images import image_dataset
 from .layer import layer_dataset
 from .pictures import dataset_classes
+from .records import BadRecords
 from .transform import Transform
 
 __all__ = [
