@@ -221,6 +221,7 @@ def photos(tmp_path_factory):
 def caffenet():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_plan, "FC_UNITS", 8)
+        keras.utils.set_random_seed(0)
         return models.caffenet(weights=None)
 
 

@@ -18,7 +18,6 @@ SCRIPT = Path(__file__).with_name("kill_and_resume.py")
 # one before it was. The first file that is written is the job, then come the parts.
 PLACES = {
     "before 1": 0,
-    "after 1": 0,
     "before 3": 2,
     "after 2": 4,
     "before output": 6,

@@ -155,6 +155,7 @@ def test_a_killed_call_goes_on_where_it_was(ray, model, photos, local, tmp_path)
     assert_same(report, out, local)
 
 
+@pytest.mark.slow
 def test_urls_are_read_and_written(ray, model, photos, local, tmp_path):
     out = tmp_path / "features.parquet"
     report = extract(model, photos.as_uri(), out.as_uri(), actors=1)
