@@ -15,11 +15,11 @@ from keras_caffe_zoo import extract_features
 
 SCRIPT = Path(__file__).with_name("kill_and_resume.py")
 # Where a run kills itself, and how many parts there are then; each goes on where the
-# one before it was. The first file that is written is the job, then come the parts.
+# one before it was. The first file of all is the job, then come the parts.
 PLACES = {
     "before 1": 0,
-    "before 3": 2,
-    "after 2": 4,
+    "before 3": 1,
+    "after 2": 3,
     "before output": 6,
     "after output": 6,
 }
