@@ -12,9 +12,6 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # What imports other modules of the package inside a function, and why it may.
 LATE = {
     f"{PACKAGE}.cli": "a command imports what it runs; the parser needs none of it",
-    f"{PACKAGE}.extraction.api": "removed elsewhere",
-    f"{PACKAGE}.extraction.worker": "removed elsewhere",
-    f"{PACKAGE}.training.data.pipeline": "removed elsewhere",
 }
 
 

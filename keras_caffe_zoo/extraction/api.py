@@ -12,11 +12,9 @@ from typing import Any
 
 import keras
 
-from keras_caffe_zoo.extraction import local
-from keras_caffe_zoo.extraction.memory import to_memory
-from keras_caffe_zoo.extraction.output import format_of, to_file
-from keras_caffe_zoo.extraction.progress import Progress
-from keras_caffe_zoo.extraction.report import Features
+from keras_caffe_zoo.extraction import local, ray_engine
+from keras_caffe_zoo.extraction.output import format_of, to_file, to_memory
+from keras_caffe_zoo.extraction.report import Features, Progress
 from keras_caffe_zoo.extraction.sources import open_source
 from keras_caffe_zoo.extraction.spec import Spec
 from keras_caffe_zoo.extraction.worker import BlockWorker
@@ -121,8 +119,6 @@ def _engine(name: str, out, options: dict) -> Callable:
         raise TypeError(f"extract_features has no argument {unknown.pop()!r}")
     if name == "local":
         return partial(_locally, out)
-    from keras_caffe_zoo.extraction import ray_engine
-
     ray_engine.check(out, **options)
     return partial(ray_engine.to_shards, out, **options)
 

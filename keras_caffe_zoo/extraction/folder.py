@@ -1,6 +1,6 @@
 """The folder beside the output in which an extraction keeps what it has computed.
 
-    features.h5.parts/plan.json             what is extracted, and into what
+    features.h5.parts/job.json              what is extracted, and into what
     features.h5.parts/part-000000000.npz    the block that begins with that picture
     features.h5.parts/merged.h5             the output in the making
     features.h5.parts/.lock                 held by the process at work
@@ -21,15 +21,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from keras_caffe_zoo.extraction.block import Block, load_block, save_block
-from keras_caffe_zoo.extraction.header import refuse_other
+from keras_caffe_zoo.extraction.provenance import refuse_other
 from keras_caffe_zoo.files import replacing
 
-PLAN, LOCK = "plan.json", ".lock"
+JOB, LOCK = "job.json", ".lock"
 _PART = re.compile(r"part-(\d+)\.npz")
 
 
 @dataclass(frozen=True)
-class Plan:
+class Job:
     """What a working folder is for.
 
     Attributes:
@@ -56,47 +56,47 @@ class WorkingFolder:
         self._stamp = ""
         self._parts: set[int] = set()
 
-    def begin(self, plan: Plan, resume: bool) -> Plan:
+    def begin(self, job: Job, resume: bool) -> Job:
         """Go on with what is there, or begin anew.
 
         Args:
-            plan: What is to be done.
+            job: What is to be done.
             resume: Whether to go on.
 
         Returns:
-            The plan of what is there, where that has the same identity and is to
+            The job of what is there, where that has the same identity and is to
             replace the same file (parts of another are of no use any more); else
-            `plan`.
+            `job`.
 
         Raises:
             ValueError: If what is there is of another extraction.
         """
-        found = self._plan() if resume else None
-        if found and found.over == plan.over:
-            refuse_other(found.identity, plan.identity, self.path)
+        found = self._job() if resume else None
+        if found and found.over == job.over:
+            refuse_other(found.identity, job.identity, self.path)
             for left in (*self.path.glob(".*.tmp*"), self.merged):
                 left.unlink(missing_ok=True)
             self._stamp = found.stamp
             self._parts = self._on_disk()
             return found
         self.remove()
-        with replacing(self.path / PLAN) as file:
-            file.write(json.dumps(asdict(plan)).encode())
-        self._stamp = plan.stamp
-        return plan
+        with replacing(self.path / JOB) as file:
+            file.write(json.dumps(asdict(job)).encode())
+        self._stamp = job.stamp
+        return job
 
     def _on_disk(self) -> set[int]:
         names = map(_PART.fullmatch, os.listdir(self.path))
         return {int(name[1]) for name in names if name}
 
-    def _plan(self) -> Plan | None:
+    def _job(self) -> Job | None:
         with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
-            return Plan(**json.loads((self.path / PLAN).read_text()))
+            return Job(**json.loads((self.path / JOB).read_text()))
         return None
 
     def remove(self) -> None:
         """Remove what was computed: the output is there, or it is not wanted."""
-        (self.path / PLAN).unlink(missing_ok=True)  # first: nothing counts without it
+        (self.path / JOB).unlink(missing_ok=True)  # first: nothing counts without it
         for path in self.path.iterdir():
             if path.name != LOCK:
                 path.unlink()

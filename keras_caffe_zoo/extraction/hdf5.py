@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from keras_caffe_zoo.extraction.block import Bad, Block
-from keras_caffe_zoo.extraction.header import RESERVED, Header
+from keras_caffe_zoo.extraction.provenance import RESERVED, Header
 
 _CHUNK_BYTES = 2**18
 _ROWS_READ = 4096

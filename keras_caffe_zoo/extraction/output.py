@@ -1,4 +1,7 @@
-"""Features into a file that appears whole, from parts that outlive any interruption."""
+"""Features into memory, or into a file that appears whole.
+
+The parts that it is made of outlive any interruption.
+"""
 
 import contextlib
 import errno
@@ -9,13 +12,14 @@ from heapq import merge
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from keras_caffe_zoo.extraction import hdf5, parquet
 from keras_caffe_zoo.extraction.block import Item
-from keras_caffe_zoo.extraction.folder import Plan, WorkingFolder, opened
-from keras_caffe_zoo.extraction.header import Header, refuse_other
-from keras_caffe_zoo.extraction.progress import Progress
-from keras_caffe_zoo.extraction.report import Features
-from keras_caffe_zoo.extraction.sources import Source, blocks_of, require_any
+from keras_caffe_zoo.extraction.folder import Job, WorkingFolder, opened
+from keras_caffe_zoo.extraction.provenance import Header, refuse_other
+from keras_caffe_zoo.extraction.report import Features, Progress
+from keras_caffe_zoo.extraction.sources import PictureSource, blocks_of, require_any
 from keras_caffe_zoo.files import settle
 
 _FORMATS = {".h5": hdf5, ".hdf5": hdf5, ".parquet": parquet}
@@ -36,9 +40,34 @@ def format_of(out) -> ModuleType:
     return _FORMATS[suffix]
 
 
+def to_memory(source: PictureSource, compute: Callable, size: int) -> Features:
+    """Return the features of a source.
+
+    Args:
+        source: The pictures.
+        compute: Makes a generator of the blocks of lists of items, in any order.
+        size: Pictures in a block.
+
+    Raises:
+        ValueError: If the source holds no picture.
+    """
+    tasks = blocks_of(require_any(source.items()), size)
+    with contextlib.closing(compute(tasks)) as blocks:
+        blocks = sorted(blocks, key=lambda block: block.first)
+    values = {}
+    for name in list(blocks[0].values):
+        rows = [block.values.pop(name) for block in blocks]  # freed layer by layer
+        # A block without good pictures may not know the shape of a row.
+        values[name] = np.concatenate([r for r in rows if len(r)] or rows[:1])
+    names = [name for block in blocks for name in block.names]
+    bad = tuple(bad for block in blocks for bad in block.bad)
+    shapes = {name: rows.shape[1:] for name, rows in values.items()}
+    return Features(len(names), bad, shapes, names=names, values=values)
+
+
 def to_file(
     out: Path,
-    source: Source,
+    source: PictureSource,
     worker,
     compute: Callable,
     size: int,
@@ -60,10 +89,10 @@ def to_file(
     with opened(out) as folder, disk_full_is_said(folder):
         there = _header(out, files, resume)
         first = there.items if there and resume else 0
-        plan = Plan(worker.identity, size, first, there and there.id)
-        plan = folder.begin(plan, resume)
+        job = Job(worker.identity, size, first, there and there.id)
+        job = folder.begin(job, resume)
         # 0 with a file there: a run that began anew over it, now or before.
-        old = there if there and plan.first else None
+        old = there if there and job.first else None
         items = source.items()
         if old:
             refuse_other(old.identity, worker.identity, out)
@@ -71,7 +100,7 @@ def to_file(
             bar.skip(old.items)
         else:
             items = require_any(items)
-        tasks = missing(blocks_of(items, plan.block_size), folder, bar)
+        tasks = missing(blocks_of(items, job.block_size), folder, bar)
         with contextlib.closing(compute(tasks)) as blocks:
             for block in blocks:
                 folder.save(block)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_caffe_zoo.extraction.block import Bad, Block
-from keras_caffe_zoo.extraction.header import Header
+from keras_caffe_zoo.extraction.provenance import Header
 
 
 def check_layers(layers: Sequence[str]) -> None:

@@ -12,18 +12,20 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import keras
+
+from keras_caffe_zoo.extraction import local
 from keras_caffe_zoo.extraction.block import Bad, Item
 from keras_caffe_zoo.extraction.folder import opened
-from keras_caffe_zoo.extraction.header import Header
 from keras_caffe_zoo.extraction.output import disk_full_is_said, missing
-from keras_caffe_zoo.extraction.progress import Progress
-from keras_caffe_zoo.extraction.ray_actor import BlockActor, facts_of
+from keras_caffe_zoo.extraction.provenance import Header, differences
 from keras_caffe_zoo.extraction.ray_cluster import connected, import_ray, shares
-from keras_caffe_zoo.extraction.report import Features
+from keras_caffe_zoo.extraction.report import Features, Progress
 from keras_caffe_zoo.extraction.shards import Shard, ShardFolder
-from keras_caffe_zoo.extraction.sources import Source, blocks_of, require_any
+from keras_caffe_zoo.extraction.sources import PictureSource, blocks_of, require_any
 from keras_caffe_zoo.extraction.urls import absolute, is_url
 from keras_caffe_zoo.extraction.worker import NO_FILE, BlockWorker
+from keras_caffe_zoo.pictures import silent_pillow
 
 
 def check(out, address: str | None = None, actors: int | None = None) -> None:
@@ -46,7 +48,7 @@ def check(out, address: str | None = None, actors: int | None = None) -> None:
 
 def to_shards(
     out: str | os.PathLike,
-    source: Source,
+    source: PictureSource,
     worker: BlockWorker,
     size: int,
     resume: bool,
@@ -188,3 +190,67 @@ def _one_shape(done: dict[int, Shard], folder: ShardFolder) -> dict | None:
                 f"rows of {shapes[0]} and {one} in {folder.path}"
             )
     return shapes[0] if shapes else None
+
+
+def facts_of(worker) -> dict:
+    """Return what must be the same on all machines.
+
+    A function is not told by its source here: it was sent, and its source was not.
+    """
+    versions = Header({}).versions
+    same = {name: versions[name] for name in ("keras_caffe_zoo", "backend")}
+    facts = worker.identity | same
+    if callable(worker.spec.preprocess):
+        del facts["preprocessing"]
+    return facts
+
+
+class BlockActor:
+    """Computes blocks and writes them, in a process that Ray starts.
+
+    Args:
+        spec: What Ray stored the `Spec` as.
+        facts: `facts_of` the worker that the call began with.
+        folder: Where the parts go.
+        cpus: How many CPUs are this actor's.
+    """
+
+    def __init__(self, spec, facts: dict, folder: ShardFolder, cpus: float):
+        self._spec, self._facts, self._folder = spec, facts, folder
+        self._cpus = cpus
+        self._worker: BlockWorker | None = None
+
+    def __call__(self, batch: dict) -> dict:
+        """Compute the blocks of a batch of Ray's, and return what they tell."""
+        # Not in __init__: Ray says of its errors only that an actor has died.
+        self._worker = self._worker or self._loaded()
+        told = {"first": [], "name": [], "part": []}
+        with silent_pillow():
+            for text in batch["items"]:
+                items = [Item(*one) for one in json.loads(str(text))]
+                (block,) = local.compute(self._worker, [items])
+                told["first"].append(block.first)
+                told["name"].append(self._folder.save(block))
+                told["part"].append(Shard.of(block).to_json())
+        return told
+
+    def _loaded(self) -> BlockWorker:
+        import ray
+
+        _limit_threads(max(1, round(self._cpus)))
+        worker = BlockWorker(ray.get(self._spec))
+        if found := differences(self._facts, facts_of(worker)):
+            raise RuntimeError(
+                "Expected the same net on all machines; received from "
+                f"{ray.util.get_node_ip_address()}: {'; '.join(found)}"
+            )
+        return worker
+
+
+def _limit_threads(count: int) -> None:
+    """Keep TensorFlow to this actor's CPUs, before it begins."""
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(count)

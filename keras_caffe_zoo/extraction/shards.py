@@ -22,7 +22,7 @@ from pathlib import Path
 
 from keras_caffe_zoo.extraction import parquet
 from keras_caffe_zoo.extraction.block import Bad, Block
-from keras_caffe_zoo.extraction.header import Header, refuse_other
+from keras_caffe_zoo.extraction.provenance import Header, refuse_other
 from keras_caffe_zoo.extraction.urls import file_system, is_url
 from keras_caffe_zoo.files import replacing_path
 
@@ -111,9 +111,9 @@ class ShardFolder:
                 features.
         """
         self._identity, found = identity, self._listed()
-        plan = self._plan(found)
-        if plan and resume:
-            header = Header.from_json(json.dumps(plan | {"items": 0}), [])
+        begun = self._begun(found)
+        if begun and resume:
+            header = Header.from_json(json.dumps(begun | {"items": 0}), [])
             block_size = header.identity.pop("block_size")
             refuse_other(header.identity, identity, self.path)
             self._stamp = header.id
@@ -142,7 +142,7 @@ class ShardFolder:
             one["name"].rstrip("/").rsplit("/", 1)[-1] for one in files.ls(root, True)
         )
 
-    def _plan(self, found: list[str]) -> dict | None:
+    def _begun(self, found: list[str]) -> dict | None:
         if PROVENANCE in found:
             files, root = self._open()
             return json.loads(files.cat_file(f"{root}/{PROVENANCE}"))

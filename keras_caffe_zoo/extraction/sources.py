@@ -23,7 +23,7 @@ _LABEL = re.compile(r"(?<=\S)\s+-?\d+$")  # Caffe's lists: "cats/tom.jpg 281"
 
 
 @dataclass
-class Source:
+class PictureSource:
     """Pictures in their order.
 
     Attributes:
@@ -42,7 +42,7 @@ class Source:
             yield Item(index, printable(name), data)
 
 
-def open_source(source) -> Source:
+def open_source(source) -> PictureSource:
     """Return the pictures of a source of any kind.
 
     Args:
@@ -62,7 +62,7 @@ def open_source(source) -> Source:
         ValueError: If it is none of these, or holds no picture.
         OSError: If it cannot be read.
     """
-    if isinstance(source, Source):
+    if isinstance(source, PictureSource):
         return source
     if is_url(source):
         return _from_url(source)
@@ -81,10 +81,10 @@ def open_source(source) -> Source:
     total = len(source) if hasattr(source, "__len__") else None
     start = list(itertools.islice(entries, 1))
     in_memory = bool(start) and isinstance(start[0][1], np.ndarray)
-    return Source(itertools.chain(start, entries), total, in_memory)
+    return PictureSource(itertools.chain(start, entries), total, in_memory)
 
 
-def join_sources(paths: Iterable[str | os.PathLike]) -> Source:
+def join_sources(paths: Iterable[str | os.PathLike]) -> PictureSource:
     """Return the pictures of several folders, lists and pictures, one after another.
 
     Of one path it is `open_source`. Of several, each picture's name begins with the
@@ -98,7 +98,7 @@ def join_sources(paths: Iterable[str | os.PathLike]) -> Source:
         ((_below(path, name, data), data) for name, data in source.entries)
         for path, source in opened
     )
-    return Source(entries, sum(source.total for _, source in opened))
+    return PictureSource(entries, sum(source.total for _, source in opened))
 
 
 def _below(path: str | os.PathLike, name: str, data: str) -> str:
@@ -114,30 +114,30 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _from_path(path: Path) -> Source:
+def _from_path(path: Path) -> PictureSource:
     if path.is_dir():
         names = sorted(_files_below(os.fspath(path), ""))
         _check_any(names, f"{path}, which has no file with a picture's suffix")
-        return Source(((n, os.path.join(path, n)) for n in names), len(names))
+        return PictureSource(((n, os.path.join(path, n)) for n in names), len(names))
     if path.suffix.lower() in picture_suffixes():
         path.stat()  # raises if there is none
-        return Source([(path.name, os.fspath(path))], 1)
+        return PictureSource([(path.name, os.fspath(path))], 1)
     names = _listed(path.read_bytes(), path)
     pairs = ((n, n if is_url(n) else os.path.join(path.parent, n)) for n in names)
-    return Source(pairs, len(names))
+    return PictureSource(pairs, len(names))
 
 
-def _from_url(url: str) -> Source:
+def _from_url(url: str) -> PictureSource:
     suffixes, folder = picture_suffixes(), url
     if _suffix(url) in suffixes:
-        return Source([(url.rsplit("/", 1)[1], url)], 1)
+        return PictureSource([(url.rsplit("/", 1)[1], url)], 1)
     below = files_below(url)
     if below is None:
         names, folder = _listed(read_url(url), url), parent(url)
     else:
         names = sorted(name for name in below if _suffix(name) in suffixes)
         _check_any(names, f"{url}, which has no file with a picture's suffix")
-    return Source(((name, joined(folder, name)) for name in names), len(names))
+    return PictureSource(((name, joined(folder, name)) for name in names), len(names))
 
 
 def _suffix(name: str) -> str:
@@ -196,7 +196,7 @@ def _check_pixels(pixels: np.ndarray, batch: bool = False) -> None:
         )
 
 
-def _from_dataset(dataset) -> Source:
+def _from_dataset(dataset) -> PictureSource:
     spec = dataset.element_spec
     shape, dtype = getattr(spec, "shape", None), getattr(spec, "dtype", None)
     rank = getattr(shape, "rank", None)
@@ -211,7 +211,7 @@ def _from_dataset(dataset) -> Source:
         elements = itertools.chain.from_iterable(elements)
     entries = (_entry(place, pixels) for place, pixels in enumerate(elements))
     total = count if rank == 3 and count >= 0 else None
-    return Source(entries, total, in_memory=True)
+    return PictureSource(entries, total, in_memory=True)
 
 
 def require_any(items: Iterator[Item]) -> Iterator[Item]:

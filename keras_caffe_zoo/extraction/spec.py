@@ -1,11 +1,17 @@
-"""What is to be extracted, before any net is loaded."""
+"""What is to be extracted, and how a picture becomes the input of its net."""
 
+import hashlib
+import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
+
+from keras_caffe_zoo.preprocessing import bgr_minus, cut_input, mean_for
+from keras_caffe_zoo.weights import ModelEntry, model_entry, model_names
 
 DTYPES = ("float32", "float16")
 
@@ -58,3 +64,98 @@ def _expect(right, expected: str, **received) -> None:
 
 def _is_count(number) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and number > 0
+
+
+def recipe_for(spec: Spec) -> "_Rule | _Given":
+    """Return the recipe for a model, before it is built.
+
+    It has `of_file` and `of_array`, which return the net's input for the pixels of a
+    file and for an array of the caller's; `shape`, that of its inputs, where that is
+    known; `net`, the name of the net of the zoo that the model is (None for others);
+    and `identity`, what decides about the inputs, as JSON types.
+
+    Raises:
+        ValueError: If none is known, or the zoo has no net of a name.
+    """
+    if isinstance(spec.model, str):
+        name = net = model_entry(spec.model).name  # raises if there is no such net
+    else:
+        name = spec.model.name
+        net = name if name in model_names() else None
+    if callable(spec.preprocess):
+        return _Given(spec.preprocess, net)
+    rule = spec.preprocess or net
+    if rule is None:
+        raise ValueError(
+            f"Expected `preprocess` for '{name}', which is no net of the zoo: a "
+            "function of an RGB uint8 array (H, W, 3) that returns the model's input, "
+            "or the name of the net whose rule to use; received: None"
+        )
+    entry = model_entry(rule)
+    if entry.input_size is None:
+        raise ValueError(
+            f"Expected a net that takes pictures of one size; received: {entry.name}, "
+            "which takes each as it is, so that no two maps need be alike. Pass "
+            "`preprocess`, a function that gives all inputs one shape."
+        )
+    size = (entry.input_size, entry.input_size)
+    return _Rule(net, entry, mean_for(entry, size, spec.mean), spec.crops)
+
+
+@dataclass
+class _Rule:
+    """The rule of a net of the zoo: `load_image`, then `preprocess_input`."""
+
+    net: str | None
+    entry: ModelEntry
+    mean: np.ndarray
+    crops: int
+
+    def __post_init__(self):
+        rule, size = self.entry.resize, self.entry.input_size
+        self.shape = (size, size, 3)
+        mean = np.ascontiguousarray(self.mean, "<f4")
+        self.identity = {
+            "resize": f"{rule.rule} {rule.size}" if rule else "warp 256",
+            "input": size,
+            "mean": mean.tolist()
+            if mean.ndim == 1
+            else f"image, sha256 {hashlib.sha256(mean).hexdigest()[:16]}",
+        }
+
+    def of_file(self, pixels: np.ndarray) -> np.ndarray:
+        return cut_input(pixels, self.entry, self.mean, self.crops)
+
+    def of_array(self, pixels: np.ndarray) -> np.ndarray:
+        size = self.entry.input_size
+        if self.crops == 1 and pixels.shape[:2] == (size, size):
+            return bgr_minus(pixels, self.mean)
+        return self.of_file(pixels)
+
+
+@dataclass
+class _Given:
+    """A function of the caller."""
+
+    function: Callable
+    net: str | None
+    shape = None
+
+    def __post_init__(self):
+        self.identity = {"function": _name_of(self.function)}
+
+    def of_file(self, pixels: np.ndarray) -> np.ndarray:
+        return np.asarray(self.function(pixels))
+
+    of_array = of_file
+
+
+def _name_of(function: Callable) -> str:
+    """Return a function's name and, where it has one, a digest of its source."""
+    kind = function if hasattr(function, "__qualname__") else type(function)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        source = inspect.getsource(kind)
+    except (OSError, TypeError):  # built in, or typed in
+        return name
+    return f"{name}, sha256 {hashlib.sha256(source.encode()).hexdigest()[:16]}"

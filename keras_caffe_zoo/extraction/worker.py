@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from keras_caffe_zoo.extraction.block import Block, Item
-from keras_caffe_zoo.extraction.identity import sha256_of_weights, structure_of
-from keras_caffe_zoo.extraction.recipe import recipe_for
-from keras_caffe_zoo.extraction.spec import Spec
+from keras_caffe_zoo import models
+from keras_caffe_zoo.extraction.block import Item
+from keras_caffe_zoo.extraction.provenance import sha256_of_weights, structure_of
+from keras_caffe_zoo.extraction.spec import Spec, recipe_for
 from keras_caffe_zoo.extraction.urls import is_url, read_url
 from keras_caffe_zoo.features import feature_extractor
-from keras_caffe_zoo.pictures import PictureError, read_picture, silent_pillow
+from keras_caffe_zoo.pictures import PictureError, read_picture
 
 NO_FILE = "no such file"  # the reason of a bad picture
 
@@ -123,21 +123,8 @@ class BlockWorker:
                 )
         return values.astype(self.spec.dtype, copy=False)
 
-    def block(self, items: Sequence[Item]) -> Block:
-        """Return the block of some consecutive pictures.
-
-        Pictures are decoded in parallel with the net. Nothing is kept between calls.
-        """
-        from keras_caffe_zoo.extraction.local import compute
-
-        with silent_pillow():
-            (block,) = compute(self, [items])
-        return block
-
 
 def _model(spec: Spec) -> keras.Model:
-    from keras_caffe_zoo import models
-
     if not isinstance(spec.model, str):
         return spec.model
     return getattr(models, spec.model)(weights=spec.weights)

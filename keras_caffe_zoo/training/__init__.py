@@ -27,19 +27,19 @@ from keras_caffe_zoo.training.losses import (
     SoftmaxWithLoss,
 )
 from keras_caffe_zoo.training.metrics import Accuracy
-from keras_caffe_zoo.training.model import CaffeTrainingModel
-from keras_caffe_zoo.training.optimizers import (
+from keras_caffe_zoo.training.solver import (
     CaffeAdaDelta,
     CaffeAdaGrad,
     CaffeAdam,
     CaffeRMSProp,
     CaffeSGD,
+    CaffeSnapshot,
+    CaffeTrainingModel,
+    LearningRatePolicy,
     Multipliers,
+    Training,
+    from_solver,
 )
-from keras_caffe_zoo.training.policies import LearningRatePolicy
-from keras_caffe_zoo.training.run import Training
-from keras_caffe_zoo.training.snapshots import CaffeSnapshot
-from keras_caffe_zoo.training.solver import from_solver
 
 __all__ = [
     "MSRA",

@@ -7,8 +7,8 @@ from keras_caffe_zoo.convert.model import blob_tensor
 from keras_caffe_zoo.convert.params import layers_with_weights
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.training.heads import ends_with_softmax, find_heads, with_heads
-from keras_caffe_zoo.training.multipliers import by_variable
-from keras_caffe_zoo.training.optimizers import CaffeSGD, Multipliers
+from keras_caffe_zoo.training.solver.multipliers import by_variable
+from keras_caffe_zoo.training.solver.optimizers import CaffeSGD, Multipliers
 
 # BVLC's solver for it.
 LEARNING_RATE = 0.001

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny
 
-from keras_caffe_zoo.extraction import local
+from keras_caffe_zoo.extraction import local, report
 from keras_caffe_zoo.extraction.block import Item, load_block, save_block
 from keras_caffe_zoo.extraction.sources import blocks_of, open_source
 from keras_caffe_zoo.extraction.spec import Spec
@@ -35,9 +35,14 @@ def items(count):
     return [Item(i, str(i), tiny.picture(i)) for i in range(count)]
 
 
+def computed(worker, items):
+    (block,) = local.compute(worker, [items])
+    return block
+
+
 def test_a_worker_computes_a_block_by_itself(worker, model):
     some = [*items(10)[4:8], Item(8, "x", b"no picture")]
-    block = worker.block(some)
+    block = computed(worker, some)
     assert (block.first, block.count, block.names) == (4, 5, list("4567"))
     assert block.index.tolist() == [4, 5, 6, 7]
     assert block.bad == [(8, "x", "no picture")]
@@ -52,8 +57,8 @@ def test_what_to_extract_travels_to_other_processes(worker):
     assert copy.identity == worker.identity
     some = items(5)
     for one, other in zip(
-        copy.block(some).values.values(),
-        worker.block(some).values.values(),
+        computed(copy, some).values.values(),
+        computed(worker, some).values.values(),
         strict=True,
     ):
         np.testing.assert_array_equal(one, other)
@@ -78,7 +83,7 @@ def test_few_pictures_are_taken_ahead(worker):
 
 
 def test_parts_are_what_was_saved(worker, tmp_path):
-    block = worker.block([*items(3), Item(3, "é", b"x")])
+    block = computed(worker, [*items(3), Item(3, "é", b"x")])
     save_block(tmp_path / "p.npz", block, "stamp")
     found = load_block(tmp_path / "p.npz", "stamp")
     assert (found.first, found.names, found.bad) == (0, block.names, block.bad)
@@ -125,11 +130,9 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
 
 
 def test_progress_is_one_line_of_numbers(capsys, monkeypatch):
-    from keras_caffe_zoo.extraction import progress
-
     clock = itertools.count(step=0.5)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    bar = progress.Progress(4000)
+    monkeypatch.setattr(report.time, "monotonic", lambda: next(clock))
+    bar = report.Progress(4000)
     bar.skip(1000)
     for _ in range(6):
         bar.advance(100)
@@ -138,7 +141,7 @@ def test_progress_is_one_line_of_numbers(capsys, monkeypatch):
     assert shown[1].startswith("1,400 of 4,000 images, 200.0 images/s, 0:13 left")
     assert shown[-1].rstrip(" ").endswith("\n") or shown[-1].endswith("\n")
     assert bar.computed == 600
-    quiet = progress.Progress(10, enabled=False)
+    quiet = report.Progress(10, enabled=False)
     for _ in range(10):
         quiet.advance(1)
     quiet.close()
@@ -149,6 +152,4 @@ def test_progress_is_one_line_of_numbers(capsys, monkeypatch):
     ("seconds", "text"), [(7.4, "0:07"), (754, "12:34"), (3723, "1:02:03")]
 )
 def test_time_left_reads_like_a_clock(seconds, text):
-    from keras_caffe_zoo.extraction.progress import _clock
-
-    assert _clock(seconds) == text
+    assert report._clock(seconds) == text

@@ -97,41 +97,51 @@ def test_two_actors_write_the_local_engines_rows_once(
 
 @pytest.mark.slow
 def test_a_killed_actor_changes_nothing(ray, model, photos, local, tmp_path):
-    out, pids = tmp_path / "features.parquet", tmp_path / "pids"
+    out, pids, killed = (tmp_path / name for name in ("f.parquet", "pids", "killed"))
     pids.mkdir()
 
-    def slow(pixels):
+    def waiting(pixels):
+        """Let both actors begin, and none get done before one of them is killed."""
         (pids / str(os.getpid())).touch()
-        time.sleep(0.05)
+        wait_for(lambda: len(os.listdir(pids)) > 1)
+        wait_for(lambda: len(list(out.glob("part*"))) < 2 or killed.exists())
         return tiny.centre(pixels)
-
-    killed = []
 
     def kill():
         wait_for(lambda: len(list(out.glob("part*"))) >= 2)
-        killed.append(int(next(pids.iterdir()).name))
-        os.kill(killed[0], signal.SIGKILL)
+        victim = next(pids.iterdir()).name
+        os.kill(int(victim), signal.SIGKILL)
+        killed.write_text(victim)
 
     killer = threading.Thread(target=kill)
     killer.start()
-    report = extract(model, photos, out, preprocess=slow, actors=2)
+    report = extract(model, photos, out, preprocess=waiting, actors=2)
     killer.join()
-    assert killed and os.getpid() not in killed
+    assert int(killed.read_text()) != os.getpid()
     assert len(os.listdir(pids)) == 3  # two, and the one that took the other's place
     assert_same(report, out, local)
+
+
+def waiting_for_ever(pixels):
+    """Prepare a picture, but wait for ever once the folder that is named has parts."""
+    folder = Path(os.environ.get("TEST_RAY_FOLDER", "nowhere"))
+    while len(list(folder.glob("part*"))) >= 3:
+        time.sleep(0.01)
+    return tiny.centre(pixels)
 
 
 @pytest.mark.slow
 def test_a_killed_call_goes_on_where_it_was(ray, model, photos, local, tmp_path):
     out = tmp_path / "features.parquet"
     script = (
-        "import sys, tiny; from test_ray import extract\n"
-        "extract(tiny.net(), sys.argv[1], sys.argv[2], actors=1)"
+        "import sys, tiny; from test_ray import extract, waiting_for_ever\n"
+        "extract(tiny.net(), sys.argv[1], sys.argv[2], actors=1,"
+        " preprocess=waiting_for_ever)"
     )
     path = os.pathsep.join(filter(None, sys.path))
     process = subprocess.Popen(
         [sys.executable, "-c", script, photos, out],
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": path, "TEST_RAY_FOLDER": str(out)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -140,7 +150,7 @@ def test_a_killed_call_goes_on_where_it_was(ray, model, photos, local, tmp_path)
     process.wait()
     there = len(list(out.glob("part*")))
     assert 3 <= there < len(PARTS)
-    report = extract(model, photos, out, actors=1)
+    report = extract(model, photos, out, actors=1, preprocess=waiting_for_ever)
     assert report.computed <= COUNT - BLOCK * there
     assert_same(report, out, local)
 
@@ -213,7 +223,7 @@ def test_arrays_are_refused(model, tmp_path):
 
 def test_what_the_local_engine_began_is_not_mixed_with(model, photos, tmp_path):
     (tmp_path / "f.parquet.parts").mkdir()
-    (tmp_path / "f.parquet.parts" / "plan.json").touch()
+    (tmp_path / "f.parquet.parts" / "job.json").touch()
     with pytest.raises(ValueError, match="what engine='local' has computed"):
         extract(model, photos, tmp_path / "f.parquet")
     folder = tmp_path / "g.parquet"

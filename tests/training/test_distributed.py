@@ -6,7 +6,6 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
@@ -99,26 +98,25 @@ def test_the_shares_of_all_processes_are_the_batches_of_one(example, processes):
     assert (epochs[0] != epochs[1]).any()
 
 
-@pytest.mark.parametrize(("timeout", "reason"), [(60, "failed"), (1, "Not done")])
+@pytest.mark.parametrize(
+    ("script", "reason", "ends"),
+    [
+        ("sys.argv[-1] == '0' and sys.exit(1)", "failed", [1, -signal.SIGKILL]),
+        ("", "Not done", [-signal.SIGKILL] * 2),
+    ],
+)
 def test_when_a_process_fails_or_hangs_none_is_left(
-    example, monkeypatch, tmp_path, timeout, reason
+    example, monkeypatch, tmp_path, script, reason, ends
 ):
-    """Process 0 writes its number and, unless all hang, fails; the others sleep."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import os, pathlib, sys, time\n"
-        "pathlib.Path(__file__).with_name(f'{sys.argv[-1]}.pid')"
-        ".write_text(str(os.getpid()))\n"
-        f"time.sleep(0.5 if sys.argv[-1] == '0' and {timeout > 1} else 100)\n"
-        "sys.exit(1)\n"
-    )
-    monkeypatch.setattr(example, "__file__", str(script))
-    started = time.monotonic()
+    path, started, popen = tmp_path / "script.py", [], subprocess.Popen
+    path.write_text(f"import sys, time\n{script}\ntime.sleep(1000)\n")
+
+    def start(command):
+        started.append(popen(command))
+        return started[-1]
+
+    monkeypatch.setattr(example, "__file__", str(path))
+    monkeypatch.setattr(subprocess, "Popen", start)
     with pytest.raises(SystemExit, match=reason):
-        example.start(tmp_path, 2, timeout=timeout)
-    assert time.monotonic() - started < 30
-    pids = [int(path.read_text()) for path in tmp_path.glob("*.pid")]
-    assert pids
-    for pid in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+        example.start(tmp_path, 2, timeout=1 if reason == "Not done" else 100)
+    assert [process.returncode for process in started] == ends

@@ -10,6 +10,7 @@ from keras_caffe_zoo.training import from_solver
 
 SOLVERS = GOLDENS / "solvers"
 CASES = sorted(p.stem for p in SOLVERS.glob("*.npz") if p.stem != "data")
+QUICK = ("adam", "sgd_clip", "sgd_step")  # with `fit`, whose steps are the same
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,13 @@ class Losses(keras.callbacks.Callback):
         return np.diff(sums, prepend=0)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=() if case in QUICK else pytest.mark.slow)
+        for case in CASES
+    ],
+)
 def test_fit_reaches_the_same_parameters(case, batches):
     images, labels, start = batches
     training, expected = from_solver(SOLVERS / f"{case}.prototxt"), answers(case)

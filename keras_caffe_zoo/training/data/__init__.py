@@ -1,12 +1,12 @@
 """Training data as Caffe reads and transforms it, as `tf.data` for Keras' `fit`."""
 
-from .bad import BadRecords
-from .database import lmdb_dataset
-from .hdf5 import hdf5_dataset
-from .images import image_dataset
-from .layer import layer_dataset
-from .pictures import dataset_classes
-from .transform import Transform
+from keras_caffe_zoo.training.data.database import lmdb_dataset
+from keras_caffe_zoo.training.data.hdf5 import hdf5_dataset
+from keras_caffe_zoo.training.data.images import image_dataset
+from keras_caffe_zoo.training.data.layer import layer_dataset
+from keras_caffe_zoo.training.data.pictures import dataset_classes
+from keras_caffe_zoo.training.data.records import BadRecords
+from keras_caffe_zoo.training.data.transform import Transform
 
 __all__ = [
     "BadRecords",

@@ -10,13 +10,13 @@ import numpy as np
 
 from keras_caffe_zoo.preprocessing import mean_for, resized_sides
 from keras_caffe_zoo.preprocessing import resize as resize_to
-from keras_caffe_zoo.training.data.bad import BadRecords
 from keras_caffe_zoo.training.data.pictures import (
     PictureFolders,
     PictureList,
     Pictures,
 )
 from keras_caffe_zoo.training.data.pipeline import record_dataset
+from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.data.transform import Transform
 from keras_caffe_zoo.weights.manifest import load_manifest, model_entry
 

@@ -6,11 +6,11 @@ import warnings
 
 from keras_caffe_zoo.caffe import TRANSFORM, Layer, Net, read_prototxt, schema
 from keras_caffe_zoo.preprocessing import resize
-from keras_caffe_zoo.training.data.bad import BadRecords
 from keras_caffe_zoo.training.data.database import lmdb_dataset
 from keras_caffe_zoo.training.data.hdf5 import hdf5_dataset
 from keras_caffe_zoo.training.data.pictures import PictureList, Pictures
 from keras_caffe_zoo.training.data.pipeline import record_dataset
+from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.data.transform import Transform
 
 _PARAMS = {

@@ -1,11 +1,17 @@
-"""Which record stands where in the endless sequence of batches."""
+"""Which record stands where in the endless sequence of batches, and chance for each.
+
+Chance is a pure function of a seed and a place in the sequence. Philox is
+counter-based: any draw can be had without those before it, so a run that goes on after
+an interruption draws what it would have drawn. Only raw bits are used, which NumPy
+never changes.
+"""
 
 import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from keras_caffe_zoo.training.data.draws import check_seed, order_keys
+_CROPS, _ORDER = 1, 2  # streams that share a seed
 
 
 class Order:
@@ -97,3 +103,45 @@ def count_passes(order: Order) -> Callable[[], int]:
     """
     passes = itertools.count()
     return lambda: 0 if order.repeat else next(passes) * order.batches
+
+
+def crop_draws(seed: int, position: int) -> tuple[int, int, int]:
+    """Return a record's three draws: mirror, top, left.
+
+    Args:
+        seed: The dataset's seed.
+        position: Place of the record in the whole sequence, over all epochs.
+
+    Returns:
+        Three integers of 64 random bits.
+    """
+    mirror, top, left = _philox(seed, _CROPS, position).random_raw(3)
+    return int(mirror), int(top), int(left)
+
+
+def below(draw: int, stop: int) -> int:
+    """Return a draw as one of `range(stop)`, each equally likely."""
+    return draw * stop >> 64
+
+
+def order_keys(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Return random keys, uint64, that shuffle an epoch when sorted."""
+    return _philox(seed, _ORDER, epoch).random_raw(count)
+
+
+def check_seed(seed: int) -> None:
+    """Check that a seed is one.
+
+    Raises:
+        ValueError: If it is no integer of 0 to 2**64 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise ValueError(f"Expected an integer as seed; received: seed={seed!r}")
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"Expected a seed of 0 to 2**64 - 1; received: seed={seed}")
+
+
+def _philox(seed: int, stream: int, position: int) -> np.random.Philox:
+    # The position stands in the counter's upper half: draws count in the lower.
+    counter = np.array([0, 0, position, 0], "uint64")
+    return np.random.Philox(counter=counter, key=np.array([seed, stream], "uint64"))

@@ -1,104 +1,13 @@
-"""From records to batches: a `tf.data` pipeline that decodes beside the network."""
+"""From records to batches: `tf.data` pipelines that decode beside the network."""
 
+import functools
 import itertools
-from typing import Protocol
 
-import numpy as np
+import keras
+from keras import ops
 
-from keras_caffe_zoo.pictures import PictureError
-from keras_caffe_zoo.training.data.bad import BadRecords
 from keras_caffe_zoo.training.data.order import Order, count_passes
-
-
-class Records(Protocol):
-    """Images with labels, each by its index."""
-
-    def __len__(self) -> int: ...
-
-    def name(self, index: int) -> str:
-        """Return what to call a record in an error: a file and line, or a key."""
-
-    def read(self, index: int) -> tuple[np.ndarray, int]:
-        """Return an image, uint8 or float32 `(H, W, C)`, BGR or grey, and a label."""
-
-
-class Loader:
-    """Reads and transforms one record at a time; thread-safe.
-
-    Args:
-        records: The records.
-        transform: A `Transform`, or what is called as one is.
-        seed: Seed of its draws.
-        bad_records: Where bad records are counted; they raise if None.
-        sizes_vary: Whether images may differ in size, as in batches of one.
-
-    Attributes:
-        shape: Shape of a transformed image, `(H, W, C)`: that of the first readable
-            record, as in Caffe. Height and width are None where sizes vary.
-
-    Raises:
-        ValueError: If the first record is bad and `bad_records` is None, or all are.
-    """
-
-    def __init__(self, records, transform, seed, bad_records=None, sizes_vary=False):
-        self.records, self.transform, self.seed = records, transform, seed
-        self.bad_records, self.shape = bad_records, (None, None, None)
-        first = self._first()
-        self.shape = (None, None, first[2]) if sizes_vary else first
-
-    def __call__(self, position, index):
-        """Return an image, its label, and whether it could be read."""
-        try:
-            image, label = self.records.read(int(index))
-            image = self.transform(image, int(position), self.seed)
-            self._check_shape(image.shape)
-            return image, np.int32(label), True
-        except Exception as error:  # a damaged picture makes Pillow raise anything
-            self._bad(int(index), error)
-            blank = [side or 1 for side in self.shape]
-            return np.zeros(blank, "float32"), np.int32(0), False
-
-    def require_some(self, readable):
-        """Check that a batch has a readable record: the mean of none would be NaN."""
-        if not readable.any():
-            raise ValueError(
-                f"Expected a readable record in each batch; received: {len(readable)} "
-                f"bad ones in a row. {self.bad_records}"
-            )
-        return readable
-
-    def _first(self) -> tuple[int, int, int]:
-        for index in range(len(self.records)):
-            image, _, readable = self(0, index)
-            if readable:
-                return image.shape
-        raise ValueError(
-            f"Expected a readable record; received: none. {self.bad_records}"
-        )
-
-    def _check_shape(self, shape) -> None:
-        pairs = zip(shape, self.shape, strict=True)
-        if any(wanted not in (None, side) for side, wanted in pairs):
-            raise ValueError(
-                f"Expected an image of {self.shape}, as the first one is; received: "
-                f"{shape}. Images of different sizes need a crop_size, or batches of 1"
-            )
-
-    def _bad(self, index: int, error: Exception) -> None:
-        name = self.records.name(index)
-        reason = _reason(error)
-        if self.bad_records is None:
-            raise ValueError(
-                f"Expected a record that can be read; received: {name}: {reason}. Mend "
-                "it, or leave such records out with `bad_records=BadRecords()`"
-            ) from None
-        self.bad_records.add(name, reason)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, PictureError):
-        return error.reason
-    return str(error) if isinstance(error, OSError | ValueError) else repr(error)
+from keras_caffe_zoo.training.data.records import BadRecords, Loader, Records
 
 
 def record_dataset(
@@ -179,9 +88,105 @@ def dataset_of(batches, order: Order, resume=None):
     import tensorflow as tf
 
     if resume is not None:
-        from keras_caffe_zoo.training.data.resuming import ResumingDataset
-
-        return ResumingDataset(batches, order, resume)
+        return _resuming()(batches, order, resume)
     count = tf.data.INFINITE_CARDINALITY if order.repeat else order.batches
     dataset = batches(order, count_passes(order))
     return dataset.apply(tf.data.experimental.assert_cardinality(count))
+
+
+class _Resuming:
+    """Batches from where the model's optimizer is, asked for whenever a pass starts.
+
+    The optimizer must be asked before the first step: TensorFlow may count the step
+    up before it asks for the step's data. So Python asks, in `iter`, and a dataset that
+    is made of this one, which TensorFlow iterates alone, cannot know where to start.
+
+    Args:
+        batches: Function of an `Order`, of one that tells the first batch's number, and
+            of how many batches to stop after, which returns the dataset of one pass.
+        order: The sequence of batches.
+        model: A compiled model.
+
+    Raises:
+        ValueError: If the model is not compiled, or Keras runs on JAX.
+    """
+
+    def __init__(self, batches, order: Order, model):
+        if getattr(model, "optimizer", None) is None:
+            raise ValueError(
+                "Expected a compiled model as `resume`; received: one without an "
+                "optimizer. Call its `compile` first"
+            )
+        if keras.backend.backend() == "jax":
+            # `fit` empties the optimizer's variables before it asks for a batch.
+            raise ValueError(
+                "Expected TensorFlow or PyTorch as Keras' engine for `resume`; "
+                "received: JAX, on which `fit` hides the optimizer while it trains"
+            )
+        self._batches, self._order, self._model = batches, order, model
+        self._base = batches(order, _refuse)
+        super().__init__(self._base._variant_tensor)
+
+    def __iter__(self):
+        done, order = batches_done(self._model), self._order
+        dataset = self._batches(order, lambda: done)
+        if not order.repeat and (over := done % order.batches):
+            # A pass is as long as an epoch wherever it starts: a step that finds no
+            # data raises, but TensorFlow has done half of it by then.
+            end = done - over + order.batches
+            dataset = dataset.concatenate(self._batches(order, lambda: end, over))
+        return iter(dataset)
+
+    def cardinality(self, name=None):
+        """Return how many batches a pass has."""
+        import tensorflow as tf
+
+        infinite = tf.data.INFINITE_CARDINALITY
+        count = infinite if self._order.repeat else self._order.batches
+        return tf.constant(count, tf.int64)
+
+    def repeat(self, count=None, name=None):
+        """Return the endless dataset, whose batches run over the ends of epochs."""
+        if count not in (None, -1):
+            raise ValueError(
+                "Expected an endless repeat() of a dataset with `resume`; received: "
+                f"count={count}. Let `fit` count the epochs"
+            )
+        return type(self)(self._batches, self._order.endless(), self._model)
+
+    def _inputs(self):
+        return [self._base]
+
+    @property
+    def element_spec(self):
+        return self._base.element_spec
+
+
+@functools.cache
+def _resuming() -> type:
+    """Return the class of datasets that go on, which needs TensorFlow to be made."""
+    import tensorflow as tf
+
+    class ResumingDataset(_Resuming, tf.data.Dataset):
+        pass
+
+    return ResumingDataset
+
+
+def batches_done(model) -> int:
+    """Return how many batches a model's optimizer has seen.
+
+    With `gradient_accumulation_steps`, `optimizer.iterations` counts updates; the
+    variable behind it counts batches.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    counters = [v for v in optimizer.variables if v.name == "iteration"]
+    return int(ops.convert_to_numpy((counters or [optimizer.iterations])[0]))
+
+
+def _refuse():
+    raise RuntimeError(
+        "Expected a dataset with `resume` to be iterated itself, as `fit` does; "
+        "received: one made of it, such as by map, take, class weights or a "
+        "distribution strategy, which cannot tell where to start. Leave out `resume`"
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_caffe_zoo.caffe import TRANSFORM, Layer, read_mean
-from keras_caffe_zoo.training.data.draws import below, check_seed, crop_draws
+from keras_caffe_zoo.training.data.order import below, check_seed, crop_draws
 
 # Before Caffe had transform_param, each data layer had these fields itself.
 _OLD_PARAMS = {"Data": "data_param", "ImageData": "image_data_param"}

@@ -76,13 +76,15 @@ def assert_same(model, other):
     assert int(model.optimizer.iterations) == int(other.optimizer.iterations)
 
 
-@pytest.mark.parametrize("stop", [6, 7])
+@pytest.mark.parametrize("stop", [pytest.param(6, marks=pytest.mark.slow), 7])
 def test_a_run_that_is_saved_each_epoch_ends_with_the_same_weights(
     folder, tmp_path, stop
 ):
     def train(model, *callbacks):
         dataset = data(folder, model)
-        model.fit(dataset, epochs=EPOCHS, verbose=0, callbacks=[*callbacks])
+        model.fit(
+            dataset, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[*callbacks]
+        )
         return model
 
     model = train(net())
@@ -90,8 +92,17 @@ def test_a_run_that_is_saved_each_epoch_ends_with_the_same_weights(
     assert int(model.optimizer.iterations) == 12
 
 
-@pytest.mark.parametrize("endless", [None, {}, {"repeat": True}])
-@pytest.mark.parametrize("save_freq, stop", [(1, 6), (3, 8)])
+@pytest.mark.parametrize(
+    "save_freq, stop, endless",
+    [
+        (1, 6, None),
+        (3, 8, {}),
+        pytest.param(1, 6, {}, marks=pytest.mark.slow),
+        pytest.param(3, 8, None, marks=pytest.mark.slow),
+        pytest.param(1, 6, {"repeat": True}, marks=pytest.mark.slow),
+        pytest.param(3, 8, {"repeat": True}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_is_saved_in_the_middle_of_an_epoch_does_too(
     folder, tmp_path, save_freq, stop, endless
 ):
@@ -102,7 +113,9 @@ def test_a_run_that_is_saved_in_the_middle_of_an_epoch_does_too(
         if endless == {}:
             dataset = dataset.repeat()
         callbacks = [*callbacks, StopAt(10)]
-        model.fit(dataset, epochs=9, verbose=0, callbacks=callbacks, **options)
+        model.fit(
+            dataset, epochs=9, shuffle=False, verbose=0, callbacks=callbacks, **options
+        )
         return model
 
     model = train(net())
@@ -111,11 +124,13 @@ def test_a_run_that_is_saved_in_the_middle_of_an_epoch_does_too(
     assert int(model.optimizer.iterations) == 10
 
 
-@pytest.mark.parametrize("stop", [5, 6])
+@pytest.mark.parametrize("stop", [pytest.param(6, marks=pytest.mark.slow), 5])
 def test_accumulated_gradients_count_batches(folder, tmp_path, stop):
     def train(model, *callbacks):
         callbacks = [*callbacks, StopAt(4)]
-        model.fit(data(folder, model), epochs=9, verbose=0, callbacks=callbacks)
+        model.fit(
+            data(folder, model), epochs=9, shuffle=False, verbose=0, callbacks=callbacks
+        )
         return model
 
     options = {"gradient_accumulation_steps": 3}  # five batches: two thirds of a step
@@ -130,8 +145,10 @@ def test_accumulated_gradients_count_batches(folder, tmp_path, stop):
 )
 def test_resume_from_the_start_is_the_run_without_it(folder):
     model, other = net(), net()
-    model.fit(data(folder, model), epochs=EPOCHS, verbose=0)
-    other.fit(data(folder, other, resume=False), epochs=EPOCHS, verbose=0)
+    model.fit(data(folder, model), epochs=EPOCHS, shuffle=False, verbose=0)
+    other.fit(
+        data(folder, other, resume=False), epochs=EPOCHS, shuffle=False, verbose=0
+    )
     assert_same(model, other)
 
 

@@ -3,8 +3,8 @@
 import keras
 
 from keras_caffe_zoo.caffe import CaffeFormatError
-from keras_caffe_zoo.training import optimizers
-from keras_caffe_zoo.training.policies import POLICIES, LearningRatePolicy
+from keras_caffe_zoo.training.solver import optimizers
+from keras_caffe_zoo.training.solver.policies import POLICIES, LearningRatePolicy
 
 
 def _policy(message, source: str) -> LearningRatePolicy:

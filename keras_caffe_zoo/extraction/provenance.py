@@ -1,5 +1,6 @@
-"""What a finished file says of itself, whatever its format."""
+"""What tells one extraction from another, and what a finished file says of its own."""
 
+import hashlib
 import json
 import platform
 import uuid
@@ -14,6 +15,9 @@ from keras_caffe_zoo.version import package_version
 FORMAT = "keras_caffe_zoo features"
 FORMAT_VERSION = 1
 RESERVED = ("names", "index", "bad")  # what no layer may be called in a file
+
+# Of no consequence to the values: how weights began and how they are trained.
+_IDLE = ("initializer", "regularizer", "constraint", "trainable", "seed")
 
 
 @dataclass
@@ -111,3 +115,55 @@ def refuse_other(then: dict, now: dict, path) -> None:
             f"{'; '.join(found)}. Write to another file, or begin anew with "
             "resume=False (--no-resume)."
         )
+
+
+def sha256_of_weights(model: keras.Model) -> str:
+    """Return a digest of all weights of a model, in their order."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        array = keras.ops.convert_to_numpy(weight)
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).view("uint8").data)
+    return digest.hexdigest()
+
+
+def structure_of(model: keras.Model) -> str:
+    """Return a digest of a model's graph, whatever Keras called its layers.
+
+    (Keras counts the layers that were given no name, over the whole process.)
+    """
+    config = keras.saving.serialize_keras_object(model)
+    names = {name: f"#{i}" for i, name in enumerate(_names(config))}
+    plain = json.dumps(_renamed(config, names), sort_keys=True, default=str)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _names(config) -> list[str]:
+    """Return the values of all keys `name`, each once, in order."""
+    found: dict[str, None] = {}
+
+    def walk(value):
+        if isinstance(value, dict):
+            if isinstance(value.get("name"), str):
+                found.setdefault(value["name"])
+            for one in value.values():
+                walk(one)
+        elif isinstance(value, list | tuple):
+            for one in value:
+                walk(one)
+
+    walk(config)
+    return list(found)
+
+
+def _renamed(value, names: dict[str, str]):
+    """Return a configuration with other names, without what is of no consequence."""
+    if isinstance(value, dict):
+        return {
+            names.get(key, key): _renamed(one, names)
+            for key, one in value.items()
+            if not any(word in str(key) for word in _IDLE)
+        }
+    if isinstance(value, list | tuple):
+        return [_renamed(one, names) for one in value]
+    return names.get(value, value) if isinstance(value, str) else value

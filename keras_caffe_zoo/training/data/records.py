@@ -1,0 +1,158 @@
+"""Records: read and transformed one at a time; the bad ones named, never dropped."""
+
+import threading
+import warnings
+from typing import Protocol
+
+import numpy as np
+
+from keras_caffe_zoo.pictures import PictureError
+
+
+class Records(Protocol):
+    """Images with labels, each by its index."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Return what to call a record in an error: a file and line, or a key."""
+
+    def read(self, index: int) -> tuple[np.ndarray, int]:
+        """Return an image, uint8 or float32 `(H, W, C)`, BGR or grey, and a label."""
+
+
+class Loader:
+    """Reads and transforms one record at a time; thread-safe.
+
+    Args:
+        records: The records.
+        transform: A `Transform`, or what is called as one is.
+        seed: Seed of its draws.
+        bad_records: Where bad records are counted; they raise if None.
+        sizes_vary: Whether images may differ in size, as in batches of one.
+
+    Attributes:
+        shape: Shape of a transformed image, `(H, W, C)`: that of the first readable
+            record, as in Caffe. Height and width are None where sizes vary.
+
+    Raises:
+        ValueError: If the first record is bad and `bad_records` is None, or all are.
+    """
+
+    def __init__(self, records, transform, seed, bad_records=None, sizes_vary=False):
+        self.records, self.transform, self.seed = records, transform, seed
+        self.bad_records, self.shape = bad_records, (None, None, None)
+        first = self._first()
+        self.shape = (None, None, first[2]) if sizes_vary else first
+
+    def __call__(self, position, index):
+        """Return an image, its label, and whether it could be read."""
+        try:
+            image, label = self.records.read(int(index))
+            image = self.transform(image, int(position), self.seed)
+            self._check_shape(image.shape)
+            return image, np.int32(label), True
+        except Exception as error:  # a damaged picture makes Pillow raise anything
+            self._bad(int(index), error)
+            blank = [side or 1 for side in self.shape]
+            return np.zeros(blank, "float32"), np.int32(0), False
+
+    def require_some(self, readable):
+        """Check that a batch has a readable record: the mean of none would be NaN."""
+        if not readable.any():
+            raise ValueError(
+                f"Expected a readable record in each batch; received: {len(readable)} "
+                f"bad ones in a row. {self.bad_records}"
+            )
+        return readable
+
+    def _first(self) -> tuple[int, int, int]:
+        for index in range(len(self.records)):
+            image, _, readable = self(0, index)
+            if readable:
+                return image.shape
+        raise ValueError(
+            f"Expected a readable record; received: none. {self.bad_records}"
+        )
+
+    def _check_shape(self, shape) -> None:
+        pairs = zip(shape, self.shape, strict=True)
+        if any(wanted not in (None, side) for side, wanted in pairs):
+            raise ValueError(
+                f"Expected an image of {self.shape}, as the first one is; received: "
+                f"{shape}. Images of different sizes need a crop_size, or batches of 1"
+            )
+
+    def _bad(self, index: int, error: Exception) -> None:
+        name = self.records.name(index)
+        reason = _reason(error)
+        if self.bad_records is None:
+            raise ValueError(
+                f"Expected a record that can be read; received: {name}: {reason}. Mend "
+                "it, or leave such records out with `bad_records=BadRecords()`"
+            ) from None
+        self.bad_records.add(name, reason)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PictureError):
+        return error.reason
+    return str(error) if isinstance(error, OSError | ValueError) else repr(error)
+
+
+class BadRecords:
+    """Collects the records that cannot be read; the batches go without them.
+
+    A batch with a bad record is smaller by one. It is not filled up with the next
+    record, so that each record keeps its place when training is resumed. A batch in
+    which no record can be read is an error all the same.
+
+    Each bad record is named in a warning when it is first met.
+
+    Args:
+        limit: How many records to name; all are counted.
+
+    Attributes:
+        count: How many different records were bad.
+        records: The first of them, as `(name, reason)`.
+    """
+
+    def __init__(self, limit: int = 1000):
+        self.limit, self.count = limit, 0
+        self.records: list[tuple[str, str]] = []
+        self._seen: set[int] = set()  # hashes: a million names would be too long
+        self._lock = threading.Lock()
+
+    def add(self, name: str, reason: str) -> None:
+        """Count a bad record, and name it if it is new.
+
+        Args:
+            name: The record: a file and where it is listed, or a key.
+            reason: Why it cannot be read.
+        """
+        with self._lock:
+            if hash(name) in self._seen:
+                return
+            self._seen.add(hash(name))
+            self.count += 1
+            if self.count <= self.limit:
+                self.records.append((name, reason))
+        if self.count <= self.limit:
+            warnings.warn(f"Left out a bad record: {name}: {reason}", stacklevel=2)
+        elif self.count == self.limit + 1:
+            warnings.warn(
+                f"More than {self.limit} bad records; the others are counted and not "
+                "named",
+                stacklevel=2,
+            )
+
+    def __str__(self):
+        if not self.count:
+            return "No bad records"
+        lines = [f"{self.count} bad record{'s' if self.count > 1 else ''}:"]
+        lines += [f"  {name}: {reason}" for name, reason in self.records]
+        rest = self.count - len(self.records)
+        return "\n".join([*lines, *([f"  and {rest} more"] if rest else [])])
+
+    def __repr__(self):
+        return f"BadRecords(count={self.count})"
