@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from keras import ops
 from support import examples, gradients, relative_error
 
+from keras_caffe_zoo.convert.files import save_as
 from keras_caffe_zoo.layers import CaffeConv2D
 
 CHECK = examples(3)
@@ -281,6 +282,29 @@ def test_gradients_at_unknown_sizes_are_those_at_known_ones(inputs):
         found = tf.function(back, input_signature=kinds)(x, top)
         for a, b in zip(found, [at_input, *at_weights], strict=True):
             np.testing.assert_allclose(a, b, 1e-5, 1e-5)
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="the others' exports fix the sizes"
+)
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_exports_take_images_of_any_size(tmp_path, inputs):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="runs the ONNX file")
+    layer = CaffeConv2D(2, (2, 4), (1, 3), data_format="channels_last")
+    symbol = keras.Input((None, None, inputs))
+    model = keras.Model(symbol, layer(symbol))
+    weights = with_weights(layer, None)
+    model(numbers(1, 5, 5, inputs))  # Keras exports no model that was never called
+    save_as(model, tmp_path / "net.onnx")
+    model.export(tmp_path / "net", verbose=False)
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    served = keras.layers.TFSMLayer(tmp_path / "net", call_endpoint="serve")
+    for size in (3, 4), (2, 2), (5, 9):  # one window, hanging over the end, several
+        x = numbers(3, *size, inputs)
+        expected = reference(x, *weights, (1, 3), (0, 0), (1, 1), 1)
+        (answer,) = session.run(None, {session.get_inputs()[0].name: x})
+        for found in (answer, served(x)):
+            assert relative_error(found, expected) <= 1e-5
 
 
 def test_refuses_an_input_smaller_than_its_kernel():
