@@ -263,7 +263,7 @@ def test_installed_mean_image_is_what_was_given(tmp_path, capsys):
         (("classify", "none.jpg", "--model", "caffenet"), "none.jpg"),
         (("dump", "none.caffemodel", "-o", "x.h5"), "none.caffemodel"),
         (("install", "caffenet", "none.caffemodel"), "none.caffemodel"),
-        (("install", "lenet", "none.caffemodel"), "received: 'lenet'"),
+        (("install", "lenet", "none.caffemodel"), "no net 'lenet'"),
     ],
 )
 def test_errors_are_one_message_and_status_2(words, message, capsys):

@@ -103,7 +103,7 @@ def test_options_reach_the_extraction(run, photos, net, tmp_path):
     ("words", "message"),
     [
         (("none", "--layer", "fc7"), "none"),
-        (("{photos}", "--layer", "fc9"), "received: 'fc9'"),
+        (("{photos}", "--layer", "fc9"), "no blob or layer 'fc9'"),
     ],
 )
 def test_errors_are_one_message_and_status_2(run, photos, words, message, capsys):

@@ -103,7 +103,7 @@ def test_missing_mean_image_is_said_once(capsys, monkeypatch):
         (np.zeros((2, 2)), {}, r"received: shape \(2, 2\)"),
         (np.zeros((2, 4, 4, 1)), {}, r"received: shape \(2, 4, 4, 1\)"),
         (np.zeros((4, 4, 3)), {"mean": np.zeros((2, 2, 3))}, "no smaller than"),
-        (np.zeros((4, 4, 3)), {"model": "lenet"}, "received: 'lenet'"),
+        (np.zeros((4, 4, 3)), {"model": "lenet"}, "no net 'lenet'"),
     ],
 )
 def test_bad_input_is_refused(images, options, message):

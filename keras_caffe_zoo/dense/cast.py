@@ -95,9 +95,8 @@ class _Cast:
 
 def _refusal(layer, why: str) -> ValueError:
     return ValueError(
-        "Expected convolutions and poolings, then Flatten and Dense layers; received: "
-        f"layer '{layer.name}' ({type(layer).__name__}), which cannot be cast, since "
-        f"{why}."
+        f"Layer '{layer.name}' ({type(layer).__name__}) cannot be cast, since {why}. "
+        "Expected convolutions and poolings, then Flatten and Dense layers."
     )
 
 

@@ -115,8 +115,8 @@ class Target:
     def error(self, why: str) -> ValueError:
         """Return an error that names the layer and says why Caffe cannot have it."""
         return ValueError(
-            "Expected layers that Caffe has; received: layer "
-            f"'{self.layer.name}' ({type(self.layer).__name__}): {why}."
+            f"Layer '{self.layer.name}' ({type(self.layer).__name__}) cannot be "
+            f"written for Caffe: {why}."
         )
 
 

@@ -177,7 +177,7 @@ def test_flatten_of_caffe_is_understood(tmp_path):
     ],
 )
 def test_what_cannot_be_cast_is_named(head, name):
-    with pytest.raises(ValueError, match=f"layer '{name}'.* cannot be cast, since"):
+    with pytest.raises(ValueError, match=f"Layer '{name}'.* cannot be cast, since"):
         to_fully_convolutional(sequential(*head))
 
 

@@ -177,7 +177,7 @@ def test_a_layer_that_no_rule_declares_is_refused(kind):
     model = net(lambda x: kind(name="mine")(x))
     with pytest.raises(ValueError, match="No rule declares .* 'mine' .*register"):
         output_grid(model, (24, 22))
-    with pytest.raises(ValueError, match=r"layer 'mine'.*no rule declares"):
+    with pytest.raises(ValueError, match=r"Layer 'mine'.*no rule declares"):
         to_fully_convolutional(model)
 
 
