@@ -43,6 +43,8 @@ def _by_group(inputs, kernel, strides, groups):
     options = {"padding": "valid", "data_format": "channels_last"}
     strides = tuple(strides)
     if groups == 1:
+        if inputs.shape[-1] == 1 and keras.config.backend() == "torch":
+            kernel = _laid_out_as_torch_does(kernel)
         return ops.conv_transpose(inputs, kernel, strides, **options)
     parts = zip(
         ops.split(inputs, groups, axis=-1),
@@ -51,6 +53,19 @@ def _by_group(inputs, kernel, strides, groups):
     )
     outputs = [ops.conv_transpose(x, k, strides, **options) for x, k in parts]
     return ops.concatenate(outputs, axis=-1)
+
+
+def _laid_out_as_torch_does(kernel):
+    """Return a kernel in (C, filters, *window) order of memory.
+
+    PyTorch has no gradient of one that only looks so, if it has one input channel.
+    """
+    there = [*range(len(kernel.shape))]
+    there = [*there[:-3:-1], *there[:-2]]
+    back = sorted(there, key=lambda axis: there[axis])
+    turned = ops.transpose(kernel, there)
+    flat = ops.reshape(turned, (-1,))
+    return ops.transpose(ops.reshape(flat, turned.shape), back)
 
 
 def _depthwise(inputs, kernel, strides, dilation, reach):

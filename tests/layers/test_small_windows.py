@@ -49,6 +49,8 @@ every_turn = pytest.mark.parametrize("turn", range(4))
 
 def sample(step):
     """Return every `step`-th case; a prime number meets all kinds."""
+    if keras.config.backend() == "jax":
+        step *= 11  # it compiles every shape
     return itertools.islice(every_case(), 0, None, step)
 
 
@@ -194,7 +196,7 @@ def test_a_graph_computes_the_same(make, layouts, known):
 
 def test_convolution_over_one_axis():
     windows = itertools.product(SIZES, WINDOWS, STRIDES, PADS)
-    for size, (k, d), s, p in itertools.islice(windows, 0, None, 3):
+    for size, (k, d), s, p in itertools.islice(windows, 0, None, 7):
         for channels, filters, groups in CONVOLVED:
             layer = CaffeConvND(filters, [k], [s], [p], [d], groups)
             weight, bias = built(layer, None, channels, size)
