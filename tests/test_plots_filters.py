@@ -127,7 +127,9 @@ def test_a_vector_is_plotted_with_its_distribution(model, windows):
 
 
 def test_unknown_blobs_and_other_shapes_are_refused(model, windows):
-    with pytest.raises(ValueError, match="no blob or layer 'pool9'. Did you mean 'pool3'"):
+    with pytest.raises(
+        ValueError, match="no blob or layer 'pool9'. Did you mean 'pool3'"
+    ):
         show_activations(model, windows, "pool9")
     inputs = keras.Input((4, 4, 2))
     rows = keras.Model(inputs, keras.layers.Reshape((8, 4), name="rows")(inputs))

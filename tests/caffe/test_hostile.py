@@ -282,13 +282,25 @@ def test_upgrade_errors_name_the_file(refuse):
             "at most 200,000 fields",
             marks=pytest.mark.slow,
         ),
-        (layer("a", "X", extra=sub(RAW, b"") * 300_000), "at most 200,000 fields"),
+        pytest.param(
+            layer("a", "X", extra=sub(RAW, b"") * 300_000),
+            "at most 200,000 fields",
+            marks=pytest.mark.slow,
+        ),
         (layer("a", "X", extra=sub(50, bytes(9 << 20))), "at most 8 MiB"),
         (layer("a", "X", extra=sub(50, bytes(3 << 20)) * 3), "at most 8 MiB"),
         (layer("a", "X", extra=varint(50 << 3 | 2) + varint(BIG)), "file ends"),
-        (layer("a", "Pooling", extra=sub(121, num(2, 1) * 150_000) * 2), "200,000"),
+        pytest.param(
+            layer("a", "Pooling", extra=sub(121, num(2, 1) * 150_000) * 2),
+            "200,000",
+            marks=pytest.mark.slow,
+        ),
         (layer("a", "Convolution", extra=sub(106, sub(4, b"\1" * 300_000))), "200,000"),
-        (layer("a", "Input", extra=sub(143, sub(1, b"") * 300_000)), "200,000 fields"),
+        pytest.param(
+            layer("a", "Input", extra=sub(143, sub(1, b"") * 300_000)),
+            "200,000 fields",
+            marks=pytest.mark.slow,
+        ),
         (layer("a", "X", sub(7, sub(1, bytes(300_000)))), "at most 200,000 fields"),
         (layer("a", "X", sub(5, floats(1)) * 70_000), "at most 65,536 pieces"),
         (layer("a", "X" * (9 << 20)), "received more"),
@@ -386,6 +398,7 @@ def test_hostile_words_of_a_parameter(fields, match):
         _ = net.unknown_fields
 
 
+@pytest.mark.slow
 def test_hostile_words_that_nobody_declared():
     (layer,) = parse_prototxt("layer { fork_param { " + "a{}" * 260_000 + "} }").layers
     with pytest.raises(CaffeFormatError, match="at most 250,000 blocks"):
@@ -488,8 +501,8 @@ def read_and_print(path):
 
 
 def test_mutated_caffemodels(tmp_path):
-    loaded = survive(SMALL, from_file(tmp_path, read_and_print), 2000, 1, 2 << 20)
-    assert 100 < loaded < 1900  # the fuzz reaches both outcomes
+    loaded = survive(SMALL, from_file(tmp_path, read_and_print), 1000, 1, 2 << 20)
+    assert 50 < loaded < 950  # the fuzz reaches both outcomes
 
 
 PARAMS = [
@@ -510,8 +523,8 @@ PARAMS = [
 
 
 def test_mutated_parameters(tmp_path):
-    loaded = survive(PARAMS, from_file(tmp_path, read_and_print), 3000, 6, 2 << 20)
-    assert 200 < loaded < 2800
+    loaded = survive(PARAMS, from_file(tmp_path, read_and_print), 1000, 6, 2 << 20)
+    assert 60 < loaded < 940
 
 
 @pytest.mark.slow

@@ -163,6 +163,7 @@ def test_urls_are_read_and_written(ray, model, photos, local, tmp_path):
     assert_same(report, out, local)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_an_actor_is_raised_as_it_is(ray, model, photos, tmp_path):
     def broken(pixels):
         raise ZeroDivisionError("a fault of the caller's own function")

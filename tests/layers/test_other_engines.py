@@ -22,9 +22,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize(
-    "engine", [pytest.param("jax", marks=pytest.mark.slow), "torch"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["jax", "torch"])
 def test_every_gradient_equals_caffe_on(engine):
     if importlib.util.find_spec(engine) is None:  # importing takes seconds
         pytest.skip(f"{engine} is not installed")

@@ -152,6 +152,7 @@ print(means.mean_image("tiny", download=True, progress=False).sum())
 """
 
 
+@pytest.mark.slow
 def test_processes_at_once_share_one_download(host, start_worker, tmp_path, own_cache):
     write_mean(tmp_path / "m.binaryproto", MEAN)
     data = (tmp_path / "m.binaryproto").read_bytes()
