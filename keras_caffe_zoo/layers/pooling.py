@@ -41,8 +41,8 @@ class CaffePool2D(keras.layers.Layer):
         be unknown.
 
     Raises:
-        ValueError: On arguments that Caffe refuses too, or an input smaller than
-            its window.
+        ValueError: On arguments that Caffe refuses too, or an input without a
+            window.
 
     Reference:
         Caffe 1.0's `Pooling` layer. A stride above the kernel can put a last
