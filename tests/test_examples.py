@@ -171,6 +171,7 @@ def test_fine_tuning_digits_raises_the_accuracy(tmp_path, capsys):
     assert "before" in said and "after" in said
 
 
+@pytest.mark.slow
 def test_transfer_learning_beats_pixels_and_tells_which_layer(capsys):
     found = load(ROOT / "examples" / "transfer_learning.py").run_on_digits()
     loops, mirrored, turned = found.values()
@@ -224,6 +225,7 @@ def random_caffenet(tmp_path, monkeypatch):
     return str(path)
 
 
+@pytest.mark.slow
 def test_both_take_photos_and_a_net_of_the_zoo(
     photos, random_caffenet, tmp_path, capsys
 ):

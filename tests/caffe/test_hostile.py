@@ -348,7 +348,11 @@ def test_deep_nesting_inside_a_parameter_is_no_recursion(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "kind, raw",
-    [("X", num(50, 1)), ("Pooling", sub(148, b"")), ("Input", sub(RAW, b"ab"))],
+    [
+        ("X", num(50, 1)),
+        pytest.param("Pooling", sub(148, b""), marks=pytest.mark.slow),
+        pytest.param("Input", sub(RAW, b"ab"), marks=pytest.mark.slow),
+    ],
 )
 def test_many_fields_of_a_layer_cost_little(tmp_path, kind, raw):
     path = tmp_path / "many.caffemodel"

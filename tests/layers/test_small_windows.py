@@ -129,7 +129,7 @@ def places_of(size, kernel, dilation, stride, pad):
 
 
 def test_convolution():
-    check_convolution(conv2d, sample(199))
+    check_convolution(conv2d, sample(397))
 
 
 @pytest.mark.slow
@@ -187,7 +187,7 @@ in_a_graph = pytest.mark.skipif(
 @pytest.mark.parametrize(("make", "layouts"), GRAPHS)
 def test_a_graph_computes_the_same(make, layouts, known):
     layers, inputs = [], []
-    for size, *window, layout, n in turned(sample(1499), layouts, 0):
+    for size, *window, layout, n in turned(sample(2999), layouts, 0):
         layers.append(make(*window, layout))
         built(layers[-1], None, None, None, layout[0])
         inputs.append(numbers(n, *size, layout[0]))
@@ -366,7 +366,7 @@ def check_pooling(cases, mode):
 @pytest.mark.parametrize("known", [True, False])
 def test_a_graph_pools_the_same(known):
     layers, inputs = [], []
-    for i, (size, kernel, stride, pad) in enumerate(pools(sample(499))):
+    for i, (size, kernel, stride, pad) in enumerate(pools(sample(1999))):
         options = {"strides": stride, "pad": pad, **LAST}
         layers.append(CaffePool2D(("max", "ave")[i % 2], kernel, **options))
         layers.append(CaffeMaxPool2DWithMask(kernel, **options))

@@ -80,6 +80,17 @@ each_family = pytest.mark.parametrize(
 )
 
 
+def few(*names):
+    """Parametrize with some nets; the other families' are among the slow tests too."""
+    return pytest.mark.parametrize(
+        "name",
+        [
+            n if n in names else pytest.param(n, marks=pytest.mark.slow)
+            for n in CONTRACT
+        ],
+    )
+
+
 def image(height, width=None, batch=1):
     shape = (batch, height, width or height, 3)
     values = np.random.default_rng(0).uniform(-120, 120, shape)

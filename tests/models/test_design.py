@@ -14,6 +14,7 @@ from families import (
     assert_same_weights,
     each_family,
     each_net,
+    few,
     image,
 )
 
@@ -171,7 +172,7 @@ def test_without_top_it_takes_any_image_and_pools(name):
         np.testing.assert_allclose(found, reduce(expected, (1, 2)), 1e-5, 1e-5)
 
 
-@each_family
+@few("caffenet", "googlenet", "squeezenet_v1_1", "fcn8s")  # every kind of head
 def test_files_of_weights_fit_every_form_of_the_net(name, tmp_path, capsys):
     size, _, _, _, stride, heads = CONTRACT[name]
     build, definition = getattr(models, name), define(name, fc=16)

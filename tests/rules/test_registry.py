@@ -56,6 +56,25 @@ class MixRule(kcz.Rule):
         call.add("Mix", mix_param={"outputs": call.layer.outputs})
 
 
+def varint(value):
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128, value >> 7])
+
+
+def sub(number, body):
+    """Return a field of bytes or text as protobuf writes it."""
+    body = body.encode() if isinstance(body, str) else body
+    return varint(number << 3 | 2) + varint(len(body)) + body
+
+
+def num(number, value):
+    return varint(number << 3) + varint(value)
+
+
+def blob(*shape):
+    values = np.arange(np.prod(shape), dtype="<f4").tobytes()
+    return sub(7, sub(1, b"".join(map(varint, shape)))) + sub(5, values)
+
+
 WEIGHT = np.arange(6, dtype="float32").reshape(2, 3)
 MORE = "mix_param { outputs: 2 }"
 
@@ -134,6 +153,34 @@ def test_a_function_that_learns_without_a_layer_to_hold_it_is_an_error(load):
 def test_weights_of_a_layer_that_has_none_are_an_error(load):
     with pytest.raises(kcz.CaffeFormatError, match=r"'a'.*has parameters"):
         load("ReLU", "", None, {"a": [WEIGHT]})
+
+
+class InterpRule(kcz.Rule):
+    types = ("Interp",)
+    param = kcz.Param("interp_param", "1 height int32=0; 3 zoom_factor int32=1", 143)
+
+    def build(self, node, x):
+        return keras.layers.UpSampling2D(node.param.zoom_factor, name=node.name)(x)
+
+
+def test_a_fork_with_another_message_at_a_number_of_caffes_own_is_imported(tmp_path):
+    """143 is `input_param` in BVLC's Caffe, and `interp_param` in DeepLab's."""
+    text = NET.format(type="Interp", more="interp_param { zoom_factor: 2 }")
+    text += """
+    layer { name: "fc" type: "InnerProduct" bottom: "a" top: "fc"
+            inner_product_param { num_output: 2 bias_term: false } }"""
+    (tmp_path / "net.prototxt").write_text(text)
+    layers = [
+        sub(1, "a") + sub(2, "Interp") + sub(143, num(1, 4) + num(3, 2)),
+        sub(1, "fc") + sub(2, "InnerProduct") + sub(7, blob(2, 3 * 8 * 8)),
+    ]
+    weights = tmp_path / "net.caffemodel"
+    weights.write_bytes(b"".join(sub(100, layer) for layer in layers))
+    custom = {"Interp": InterpRule}
+    model = kcz.from_caffe(tmp_path / "net.prototxt", weights, custom_layers=custom)
+    assert model.get_layer("a").output.shape == (None, 8, 8, 3)
+    assert kcz.read_caffemodel(weights)["fc"][0].shape == (2, 192)
+    assert "Interp" in str(kcz.inspect_file(weights))
 
 
 def test_a_field_that_the_rule_does_not_declare_is_refused(load):

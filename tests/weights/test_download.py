@@ -347,7 +347,8 @@ print(path.stat().st_size)
 """
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 8])
 def test_processes_at_once_share_one_download(host, tmp_path, start_worker, count):
     url = host.serve(NAME, host.hold(DATA))
     code = FETCH.format(name=NAME, url=url, sha=SHA256, folder=str(tmp_path))
