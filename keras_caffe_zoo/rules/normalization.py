@@ -139,10 +139,12 @@ class BatchNorm(Rule):
 
 @register
 class KerasBatchNorm(Rule):
-    """Caffe's BatchNorm, and Scale in place for what Keras does in one layer."""
+    """Caffe's BatchNorm, and Scale in place for what Keras does in one layer.
+
+    Without a codec: no one Caffe layer has its weights.
+    """
 
     layers = (keras.layers.BatchNormalization,)
-    codec = STORED
     traits = POINTWISE
 
     def encode(self, call):

@@ -3,7 +3,7 @@
 import keras
 
 from keras_caffe_zoo.caffe import Declaration, declare
-from keras_caffe_zoo.rules.rule import Codec, Rule, Traits
+from keras_caffe_zoo.rules.rule import Codec, Rule, Traits, no_codec
 
 _BY_TYPE: dict[str, Rule] = {}
 _BY_CLASS: dict[type, Rule] = {}
@@ -98,11 +98,7 @@ def codec_of(layer: keras.Layer) -> Codec:
     """
     codec = rule_for(layer).codec
     if codec is None:
-        raise ValueError(
-            f"Layer '{layer.name}' has weights, and no rule says how Caffe stores "
-            f"those of a {type(layer).__name__}. Register one with its codec "
-            "(keras_caffe_zoo.register), or leave the layer out."
-        )
+        raise no_codec(layer)
     return codec
 
 

@@ -1,19 +1,18 @@
 """A rule: everything known of one type of Caffe layer, and of the Keras layer it is.
 
     @register
-    class Normalize(Rule):
-        types = ("Normalize",)
-        layers = (L2Normalize,)
-        param = Param("norm_param", "1 across_spatial bool=true; …", 206)
-        codec, fillers = STORED, ("scale_filler",)
+    class GainRule(Rule):
+        types, layers = ("Gain",), (Gain,)
+        param = Param("gain_param", "1 shift float=0; 2 filler FillerParameter", 143)
+        codec, fillers = STORED, ("filler",)
         traits = Traits(places="kept", channels="kept", order="kept")
 
         def build(self, node, x):
             node.learns((node.channels(x),))
-            return L2Normalize(node.param.across_spatial, name=node.name)(x)
+            return Gain(node.param.shift, name=node.name)(x)
 
         def encode(self, call):
-            call.add("Normalize", across_spatial=call.layer.across_spatial)
+            call.add("Gain", gain_param={"shift": call.layer.shift})
 
 Whatever a rule does not declare is refused where it is needed, never guessed.
 """
@@ -227,7 +226,13 @@ class Rule:
         return filled(node.shapes[index], initializer)
 
     def params(self, layer: keras.Layer) -> list[Arrays]:
-        """Return the blobs of each of the Caffe layers that a Keras layer becomes."""
+        """Return the blobs of each of the Caffe layers that a Keras layer becomes.
+
+        Raises:
+            ValueError: If the rule has no codec.
+        """
+        if self.codec is None:
+            raise no_codec(layer)
         weights = [ops.convert_to_numpy(w).astype("float32") for w in layer.weights]
         return [self.codec.encode(layer, weights)]
 
@@ -291,6 +296,15 @@ class Rule:
     def give_weights(self, layer: keras.Layer, source: keras.Layer, image) -> None:
         """Give the layer that `on_map` made the weights of the one it was made of."""
         layer.set_weights(source.get_weights())
+
+
+def no_codec(layer: keras.Layer) -> ValueError:
+    """Return an error that says whose weights nobody can turn into blobs."""
+    return ValueError(
+        f"Layer '{layer.name}' has weights, and no rule says how Caffe stores those of "
+        f"a {type(layer).__name__}. Register one with its codec "
+        "(keras_caffe_zoo.register), or leave the layer out."
+    )
 
 
 UNDECLARED = "no rule declares what it does to a map"

@@ -119,6 +119,18 @@ def test_what_does_not_fit_is_refused_and_nothing_is_set(change, message):
     np.testing.assert_array_equal(caffe_params(model)["a/conv"][0], arrays["a/conv"][0])
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [keras.layers.BatchNormalization(), keras.layers.DepthwiseConv2D(3)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_weights_that_are_no_blobs_of_one_layer_are_refused(layer):
+    inputs = keras.Input((4, 4, 3))
+    layer = type(layer).from_config(layer.get_config())
+    with pytest.raises(ValueError, match=f"'{layer.name}' has weights, and no rule"):
+        caffe_params(keras.Model(inputs, layer(inputs)))
+
+
 def test_a_layer_that_caffe_does_not_have_is_refused_by_name():
     inputs = keras.Input((4, 3))
     model = keras.Model(inputs, keras.layers.GRU(2, name="memory")(inputs))
