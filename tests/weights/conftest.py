@@ -17,6 +17,16 @@ from keras_caffe_zoo.weights.manifest import WeightFile
 PACKAGE = Path(__file__).parents[2] / "keras_caffe_zoo"
 
 
+# What TensorFlow says when it starts is none of the worker's errors.
+QUIET_START = """
+import os
+errors, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+os.dup2(nowhere, 2)
+import keras_caffe_zoo
+os.dup2(errors, 2)
+"""
+
+
 class ModelHost:
     """Serves what a test tells it to, and remembers what it was asked for."""
 
@@ -163,12 +173,10 @@ def start_worker():
     started = []
 
     def start(code):
-        command = [sys.executable, "-c", code]
+        command = [sys.executable, "-c", QUIET_START + code]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         paths = os.pathsep.join([str(PACKAGE.parent), str(Path(__file__).parents[1])])
-        # Keras' own engine starts in a fraction of the time; no net is run here.
-        engine = {"KERAS_BACKEND": "numpy", "PYTHONPATH": paths}
-        settings = {**os.environ, **engine}
+        settings = {**os.environ, "PYTHONPATH": paths}
         started.append(subprocess.Popen(command, env=settings, **pipes))
         return started[-1]
 

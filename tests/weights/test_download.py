@@ -361,6 +361,7 @@ def test_processes_at_once_share_one_download(host, tmp_path, start_worker, coun
     assert files_in(tmp_path) == [NAME]
 
 
+@pytest.mark.slow
 def test_a_killed_download_is_cleaned_up_by_the_next(host, tmp_path, start_worker):
     url = host.serve(NAME, host.stall(DATA), host.body(DATA))
     code = FETCH.format(name=NAME, url=url, sha=SHA256, folder=str(tmp_path))

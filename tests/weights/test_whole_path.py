@@ -271,9 +271,8 @@ def test_a_process_killed_in_the_download(host, own_cache, start_net_worker):
     assert_loads_the_right_weights(own_cache)
 
 
-@pytest.mark.parametrize(
-    "leftover", [pytest.param("whole", marks=pytest.mark.slow), "damaged"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("leftover", ["whole", "damaged"])
 def test_a_process_killed_in_the_conversion(
     host, own_cache, start_net_worker, leftover, capsys
 ):
@@ -298,7 +297,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 """
 
 
-@pytest.mark.parametrize("share", [0.5, pytest.param(1.1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.5, 1.1])
 def test_a_disk_that_fills_up(host, own_cache, start_worker, tmp_path, share):
     """Half of the download fits, or the download and half of the conversion.
 
