@@ -85,6 +85,7 @@ def test_feature_extractor_names_what_there_is(model):
         feature_extractor(model, "fc9")
 
 
+@pytest.mark.slow
 def test_fine_tuning_raises_the_accuracy(model):
     """Two classes the net never had: is the digit even, or odd?"""
     keras.utils.set_random_seed(1)

@@ -294,6 +294,7 @@ def test_long_strings_and_comments_are_no_burden():
     assert parse("#\n" * 10**6 + "name: 'x'").name == "x"
 
 
+@pytest.mark.slow
 def test_sizes_are_bounded():
     with pytest.raises(CaffeFormatError, match="at most 16 MiB"):
         parse_prototxt(" " * (17 << 20))

@@ -575,6 +575,7 @@ def resnet152():
     return text + dense("fc1000", "pool5", 1000) + layer("Softmax", "fc1000", "prob")
 
 
+@pytest.mark.slow
 def test_a_net_of_a_hundred_and_fifty_layers_is_built(load):
     model = load(resnet152())
     assert sum(isinstance(x, keras.layers.Conv2D) for x in model.layers) == 155

@@ -75,6 +75,7 @@ def assert_same(report, out, local):
     assert kept["bad"] == [list(bad) for bad in local.bad]
 
 
+@pytest.mark.slow
 def test_two_actors_write_the_local_engines_rows_once(
     ray, model, photos, local, tmp_path
 ):

@@ -149,9 +149,9 @@ def test_every_convolution_nd():
 
 GRAPHS = [
     (conv2d, CONVOLVED),
-    (conv_nd, CONVOLVED),
-    (deconv2d, SPREAD),
-    (im2col, CONVOLVED),
+    pytest.param(conv_nd, CONVOLVED, marks=pytest.mark.slow),
+    pytest.param(deconv2d, SPREAD, marks=pytest.mark.slow),
+    pytest.param(im2col, CONVOLVED, marks=pytest.mark.slow),
 ]
 
 

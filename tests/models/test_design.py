@@ -223,7 +223,7 @@ def assert_the_map_is_the_documented_one(dense, name):
         assert shape[1:3] == (int(map_), int(map_))
 
 
-@each_family
+@few("caffenet", "squeezenet_v1_1", "fcn8s")
 def test_it_trains_with_another_number_of_classes(name):
     size, *_ = CONTRACT[name]
     model = getattr(models, name)(

@@ -15,7 +15,11 @@ pytestmark = pytest.mark.usefixtures("zeros")  # until they get the formula's
 SIZES = {caffenet: 227, vgg_cnn_s: 224}
 
 
-@pytest.fixture(scope="module", params=SIZES, ids=lambda build: build.__name__)
+@pytest.fixture(
+    scope="module",
+    params=[caffenet, pytest.param(vgg_cnn_s, marks=pytest.mark.slow)],
+    ids=lambda build: build.__name__,
+)
 def net(request):
     """A builder and its net's weights in Caffe's layout, made by the formula."""
     params = {}

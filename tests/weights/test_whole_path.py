@@ -248,7 +248,8 @@ def start_net_worker(start_worker, host, publish, tmp_path):
     return start
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 8])
 def test_processes_at_once(host, own_cache, start_net_worker, count):
     host.serve(NAME, host.hold(start_net_worker.data))
     workers = [start_net_worker() for _ in range(count)]
