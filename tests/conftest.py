@@ -4,6 +4,8 @@ With `--hypothesis-profile=random --hypothesis-seed=N` hypothesis draws more exa
 than the ever same few, and N is also what fuzzers and Keras' first weights start from.
 """
 
+import gc
+
 import keras
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +27,12 @@ def seed_of(config):
 def pytest_report_header(config):
     profile = settings.get_current_profile_name()
     return f"--hypothesis-profile={profile} --hypothesis-seed={seed_of(config)}"
+
+
+def pytest_collection_finish(session):
+    """What the engine made at its start lives as long as the run: leave it alone."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

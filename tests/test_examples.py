@@ -162,6 +162,7 @@ def test_label_maps_follow_the_digits():
     assert weights.sum() == 4 * 5 - 8  # its eight neighbours count for nothing
 
 
+@pytest.mark.slow
 def test_fine_tuning_digits_raises_the_accuracy(tmp_path, capsys):
     example = load(ROOT / "examples" / "finetune_digits.py")
     found = example.main(tmp_path, epochs=6)

@@ -67,6 +67,7 @@ def assert_same(found, wanted):
         np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_killed_at_every_step_the_file_equals_the_uninterrupted_one(tmp_path):
     folder, out = tmp_path / "photos", tmp_path / "out" / "killed.h5"
     write_pictures(folder, 22)

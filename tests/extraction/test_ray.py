@@ -173,6 +173,7 @@ def test_what_goes_wrong_in_an_actor_is_raised_as_it_is(ray, model, photos, tmp_
         extract(model, photos, tmp_path / "f.parquet", preprocess=broken)
 
 
+@pytest.mark.slow
 def test_a_ray_of_ones_own_is_used_and_stays(ray):
     with ray_cluster.connected(None):
         assert ray.is_initialized()

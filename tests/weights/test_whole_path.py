@@ -261,6 +261,7 @@ def test_processes_at_once(host, own_cache, start_net_worker, count):
     assert_loads_the_right_weights(own_cache)
 
 
+@pytest.mark.slow
 def test_a_process_killed_in_the_download(host, own_cache, start_net_worker):
     data = start_net_worker.data
     host.serve(NAME, host.stall(data), host.body(data))
