@@ -17,7 +17,7 @@ Custom = Mapping[str, Rule | Callable]
 
 
 class GraphBuilder:
-    """Makes a Keras model of a net, layer by layer, blob by blob.
+    """A Keras model of a net in the making, layer by layer, blob by blob.
 
     Args:
         net: A net that predicts, of types that there are rules for.

@@ -1,6 +1,7 @@
 """From a prototxt and a caffemodel to a Keras model."""
 
 import os
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
@@ -11,6 +12,7 @@ from keras_caffe_zoo.convert.deploy import DeployNet, deploy_net
 from keras_caffe_zoo.convert.filling import fill
 from keras_caffe_zoo.convert.graph import Custom, GraphBuilder
 from keras_caffe_zoo.convert.loading import blobs_by_position, load
+from keras_caffe_zoo.convert.params import layers_with_weights
 from keras_caffe_zoo.convert.unknown import check_unknown_fields
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.node import NeedsBatch
@@ -89,7 +91,20 @@ def from_caffe(
         fill(builder.nodes)
     else:
         load(builder.nodes, trained.source)
+        _warn_of_others(model, builder.nodes, trained.source)
     return model
+
+
+def _warn_of_others(model: keras.Model, nodes, source: str) -> None:
+    """Warn of weights that a custom layer made without saying what they learn."""
+    loaded = {id(layer) for _, layer in nodes}
+    others = [x.name for x in layers_with_weights(model) if id(x) not in loaded]
+    if others:
+        warnings.warn(
+            f"The weights of {', '.join(map(repr, others))} are not from "
+            f"{source}: what builds them takes no parameters (node.learns).",
+            stacklevel=3,
+        )
 
 
 def _checked_custom(custom_layers: Mapping) -> dict[str, Rule | Callable]:

@@ -141,6 +141,14 @@ def test_weights_that_a_function_takes_are_loaded(load):
     )
 
 
+def test_weights_that_no_blobs_are_for_are_warned_of(load):
+    def build(node, x):
+        return keras.layers.Dense(2, name=node.name)(x)
+
+    with pytest.warns(UserWarning, match=r"weights of 'a' are not from .*caffemodel"):
+        load("Odd", "", {"Odd": build}, {"other": [WEIGHT]})
+
+
 def test_a_function_that_learns_without_a_layer_to_hold_it_is_an_error(load):
     def build(node, x):
         node.learns((2, 3))
