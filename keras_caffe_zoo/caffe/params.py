@@ -95,9 +95,8 @@ class Param:
 
     def encode_text(self, message: Any) -> Any:
         """Return a message as a field that a layer keeps, in words."""
-        lines = text_format.MessageToString(message).splitlines()
-        value = "".join(f"  {line}\n" for line in lines)
-        return schema.Raw(name=self.name, value=f" {{\n{value}}}".encode(), line=0)
+        value = in_words(text_format.MessageToString(message))
+        return schema.Raw(name=self.name, value=value, line=0)
 
     def mine(self, raws: Sequence[Any]) -> list[Any]:
         """Return those of a layer's raw fields that hold this message."""
@@ -156,6 +155,12 @@ class Param:
                 ) from None
         message.SetInParent()
         return unknown
+
+
+def in_words(text: str) -> bytes:
+    """Return the fields of a message as a layer has them in a prototxt of ours."""
+    lines = "".join(f"    {line}\n" for line in text.split("\n") if line)
+    return f" {{\n{lines}  }}".encode()
 
 
 class Decoded(NamedTuple):

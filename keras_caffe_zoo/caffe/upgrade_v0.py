@@ -8,7 +8,7 @@ from google.protobuf import text_format
 
 from . import schema
 from .errors import CaffeFormatError, UnknownField
-from .params import raw_value
+from .params import in_words, raw_value
 
 # V0 type: (V1 type, name of its parameters in a V1 layer)
 _V0_TYPES = {
@@ -159,12 +159,12 @@ def _layer_v0_to_v1(connection: Any, unknown: list[UnknownField]) -> Any:
             one = type(v0)()
             _copy_field(one, v0, spec.name)
             text = text_format.MessageToString(one).removeprefix(spec.name)
-            texts[holder] = texts.get(holder, "") + f"  {name}{text}"
+            texts[holder] = texts.get(holder, "") + f"{name}{text}"
     for raw in connection.raw:
         unknown.append(UnknownField(v0.name, raw.name, raw_value(raw)))
     for holder, text in texts.items():
         # In words, since what they mean in V2 depends on the type.
-        value = f" {{\n{text}}}".encode()
+        value = in_words(text)
         v1.raw.add(name=holder, value=value, line=0)
     return v1
 
