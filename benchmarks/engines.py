@@ -24,7 +24,7 @@ def ours(name: str, params: dict, fully_convolutional: bool = False) -> dict:
     import tensorflow as tf
 
     from keras_caffe_zoo import models
-    from keras_caffe_zoo.convert.params import set_caffe_params
+    from keras_caffe_zoo.conversion.params import set_caffe_params
 
     build = getattr(models, name)
     model = build(weights=None, fully_convolutional=fully_convolutional)
@@ -132,7 +132,7 @@ def opencv(name: str, params: dict, fully_convolutional: bool = False):
 def _write_caffe_files(name, params, fully_convolutional, text, weights) -> None:
     from keras_caffe_zoo import models, to_caffe
     from keras_caffe_zoo.caffe import write_caffemodel
-    from keras_caffe_zoo.convert import set_caffe_params
+    from keras_caffe_zoo.conversion import set_caffe_params
 
     if not fully_convolutional:
         text.write_text(nets.prototxt(name))

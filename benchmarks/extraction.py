@@ -63,7 +63,7 @@ def write_pictures(folder: Path, count: int) -> list[str]:
 def build(name: str):
     """Return a net with random weights."""
     from keras_caffe_zoo import models
-    from keras_caffe_zoo.convert.params import set_caffe_params
+    from keras_caffe_zoo.conversion.params import set_caffe_params
 
     model = getattr(models, name)(weights=None)
     set_caffe_params(model, nets.random_params(name))

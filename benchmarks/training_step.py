@@ -43,7 +43,7 @@ def without_dropout(model: keras.Model) -> None:
 
 def measure(batch: int, rounds: int) -> dict:
     """Return the times of both models, and how far apart their losses are."""
-    from keras_caffe_zoo.convert.params import set_caffe_params
+    from keras_caffe_zoo.conversion.params import set_caffe_params
     from keras_caffe_zoo.models import caffenet
 
     model = caffenet(weights=None)

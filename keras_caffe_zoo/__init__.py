@@ -8,7 +8,7 @@ from keras_caffe_zoo.caffe import (
     read_mean,
     write_caffemodel,
 )
-from keras_caffe_zoo.convert import (
+from keras_caffe_zoo.conversion import (
     caffe_params,
     compare,
     from_caffe,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_caffe_zoo.convert import from_caffe
+from keras_caffe_zoo.conversion import from_caffe
 from keras_caffe_zoo.digits import (
     CLASSES,
     NOTHING,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_caffe_zoo.convert.model import blob_tensor
+from keras_caffe_zoo.conversion.model import blob_tensor
 
 
 def feature_extractor(model: keras.Model, layers: str | Sequence[str]) -> keras.Model:

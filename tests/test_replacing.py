@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all; `tests/convert/test_files.py` is of others."""
+"""Files that appear whole or not; `tests/conversion/test_files.py` is of others."""
 
 import errno
 import os

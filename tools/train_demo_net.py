@@ -19,8 +19,8 @@ from sklearn.model_selection import train_test_split
 
 from keras_caffe_zoo import demo
 from keras_caffe_zoo.caffe import write_caffemodel
-from keras_caffe_zoo.convert.importer import from_caffe
-from keras_caffe_zoo.convert.params import caffe_params
+from keras_caffe_zoo.conversion.importer import from_caffe
+from keras_caffe_zoo.conversion.params import caffe_params
 
 DATA = pathlib.Path(demo.__file__).parent / "data" / "demo"
 HELD_OUT = 400  # digits

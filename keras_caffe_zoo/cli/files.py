@@ -22,7 +22,7 @@ def _add_net(parser) -> None:
 
 
 def _read(arguments):
-    from keras_caffe_zoo.convert import from_caffe
+    from keras_caffe_zoo.conversion import from_caffe
 
     return from_caffe(
         arguments.prototxt,
@@ -51,8 +51,8 @@ def _add_convert(commands) -> None:
 
 
 def _convert(arguments) -> dict:
-    from keras_caffe_zoo.convert.files import check_target, save_as
-    from keras_caffe_zoo.convert.summary import model_rows, model_table
+    from keras_caffe_zoo.conversion.files import check_target, save_as
+    from keras_caffe_zoo.conversion.summary import model_rows, model_table
     from keras_caffe_zoo.weights import dump_caffe_weights
 
     weights_only = arguments.output.endswith(".h5")
@@ -96,7 +96,7 @@ def _add_compare(commands) -> None:
 
 
 def _compare(arguments) -> tuple[dict, int]:
-    from keras_caffe_zoo.convert.compare import compare
+    from keras_caffe_zoo.conversion.compare import compare
 
     options = {"tolerance": arguments.tolerance, "inputs": arguments.inputs}
     found = compare(_read(arguments), arguments.blobs, **options)
@@ -121,7 +121,7 @@ def _add_inspect(commands) -> None:
 def _inspect(arguments) -> dict:
     from dataclasses import asdict
 
-    from keras_caffe_zoo.convert.summary import inspect_file
+    from keras_caffe_zoo.conversion.summary import inspect_file
 
     summary = inspect_file(arguments.file)
     if not arguments.json:

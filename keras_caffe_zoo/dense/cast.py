@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_caffe_zoo.convert.model import CaffeModel
+from keras_caffe_zoo.conversion.model import CaffeModel
 from keras_caffe_zoo.rules.registry import rule_for, traits_of
 
 

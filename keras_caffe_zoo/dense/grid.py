@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import keras
 
-from keras_caffe_zoo.convert.walk import calls
+from keras_caffe_zoo.conversion.walk import calls
 from keras_caffe_zoo.rules.registry import traits_of
 from keras_caffe_zoo.rules.rule import Window
 

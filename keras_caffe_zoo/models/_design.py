@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import keras
 
-from keras_caffe_zoo.convert.model import CaffeModel
+from keras_caffe_zoo.conversion.model import CaffeModel
 from keras_caffe_zoo.models._blocks import CHANNELS_LAST, conv, dropout
 from keras_caffe_zoo.rules.names import conv_name, keras_name
 from keras_caffe_zoo.weights import ModelEntry, load_published, load_weights

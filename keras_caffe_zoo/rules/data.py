@@ -284,20 +284,3 @@ class HDF5Output(Rule):
 class Filter(Rule):
     types = ("Filter",)
     refused = "the size of its tops depends on the data"
-
-
-@register
-class Python(Rule):
-    types = ("Python",)
-    refused = "its code is not in the file"
-    param = Param(
-        "python_param",
-        """
-        1 module string; 2 layer string; 3 param_str string;
-        4 share_in_parallel bool=false
-        """,
-        130,
-    )
-
-    def blob_axes(self, layer):
-        return None

@@ -8,7 +8,7 @@ it makes the layer, and gives the layer no values.
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,8 @@ class Node:
         budget: Bounds the parameters of the net.
         shapes: Shapes of the layer's blobs in Caffe, once `learns` was told.
         rule: The rule that builds it; `None` for a function of the caller's.
+        python_config: What a Python layer's code reads elsewhere than in the net.
+        max_detections: Most rows for one item, where the net does not say.
     """
 
     layer: Layer
@@ -63,6 +65,8 @@ class Node:
     budget: Budget = field(default_factory=Budget)
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     rule: Any = None
+    python_config: Mapping[str, Any] = field(default_factory=dict)
+    max_detections: int | None = None
 
     @property
     def name(self) -> str:

@@ -102,13 +102,21 @@ def codec_of(layer: keras.Layer) -> Codec:
     return codec
 
 
-def supported_layers() -> list[str]:
+def _is_ours(rule: Rule) -> bool:
+    return type(rule).__module__.startswith(f"{__package__}.")
+
+
+def supported_layers() -> dict[str, str]:
     """Return the types of Caffe layers that `from_caffe` imports, sorted.
 
     Besides these, data and loss layers are replaced or left out.
+
+    Returns:
+        Type to the fork of Caffe that has it; `"Caffe 1.0"` for BVLC's own types, `""`
+        for those of rules that you registered without one.
     """
-    return sorted(
-        type_
-        for type_, rule in _BY_TYPE.items()
+    return {
+        type_: rule.fork or ("Caffe 1.0" if _is_ours(rule) else "")
+        for type_, rule in sorted(_BY_TYPE.items())
         if type(rule).build is not Rule.build and not rule.refused
-    )
+    }

@@ -114,6 +114,7 @@ class Rule:
     Attributes:
         types: Caffe's names of the types; none for a Keras layer that Caffe has no
             type for, and that is written as layers of other types.
+        fork: The fork of Caffe that has these types; `""` for BVLC's own, and yours.
         layers: The Keras classes that layers of these types become, or that are
             written as such. They are found by their class, or that of a base whose
             `call` they do not replace.
@@ -141,9 +142,13 @@ class Rule:
         flattens: Whether it reads its bottom flattened, in Caffe's order of axes.
         compares_reads: Whether which layer it reads tells nets apart whose blobs have
             the same shapes.
+        rows: What rows of its tops stand for that begin with the number of their item:
+            `"of one item"` if the first axis is that of the items, `"of all items"` if
+            the rows of all items follow one another.
     """
 
     types: tuple[str, ...] = ()
+    fork: str = ""
     layers: tuple[type, ...] = ()
     param: Param | None = None
     also: tuple[Param, ...] = ()
@@ -164,6 +169,7 @@ class Rule:
     has_kernel: bool = False
     flattens: bool = False
     compares_reads: bool = False
+    rows: str = ""
 
     def build(self, node, *bottoms):
         """Return the tensors of a Caffe layer's tops: one, or a list.
@@ -259,6 +265,10 @@ class Rule:
     def caffe_bottoms(self, inputs: list) -> list:
         """Return those of a Keras layer's inputs that are bottoms in Caffe."""
         return inputs
+
+    def blob(self, layer: keras.Layer, array: np.ndarray) -> np.ndarray:
+        """Return an output that a model computed as the blob that Caffe has."""
+        return layout.blob_from_tensor(array)
 
     def on_map(self, layer: keras.Layer, image) -> keras.Layer | None:
         """Return the layer that does on a larger map what this one does on a vector.

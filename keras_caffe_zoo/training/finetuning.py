@@ -3,8 +3,8 @@
 import keras
 
 from keras_caffe_zoo import models
-from keras_caffe_zoo.convert.model import blob_tensor
-from keras_caffe_zoo.convert.params import layers_with_weights
+from keras_caffe_zoo.conversion.model import blob_tensor
+from keras_caffe_zoo.conversion.params import layers_with_weights
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.training.heads import ends_with_softmax, find_heads, with_heads
 from keras_caffe_zoo.training.solver.multipliers import by_variable

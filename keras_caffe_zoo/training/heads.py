@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_caffe_zoo.convert.walk import calls
+from keras_caffe_zoo.conversion.walk import calls
 from keras_caffe_zoo.rules.registry import is_input, traits_of
 
 

@@ -7,7 +7,7 @@ from keras import layers
 from support import GOLDENS, golden, nchw, nhwc, pattern, relative_error
 
 from keras_caffe_zoo import demo
-from keras_caffe_zoo.convert import from_caffe
+from keras_caffe_zoo.conversion import from_caffe
 from keras_caffe_zoo.dense import to_fully_convolutional
 from keras_caffe_zoo.features import feature_extractor
 from keras_caffe_zoo.layers import (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from keras import ops
 from support import examples, gradients, relative_error
 
-from keras_caffe_zoo.convert.files import save_as
+from keras_caffe_zoo.conversion.files import save_as
 from keras_caffe_zoo.layers import CaffeConv2D
 
 CHECK = examples(3)

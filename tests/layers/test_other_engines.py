@@ -14,7 +14,7 @@ from support import goldens_with_gradients
 ROOT = pathlib.Path(__file__).parent.parent.parent
 FILES = (
     "tests/layers/test_golden_layers.py",
-    "tests/convert/test_golden_layers_import.py",
+    "tests/conversion/test_golden_layers_import.py",
 )
 
 pytestmark = pytest.mark.skipif(

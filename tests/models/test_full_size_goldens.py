@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support import golden, nchw, nhwc, pattern, relative_error
 
-from keras_caffe_zoo.convert.params import set_caffe_params
+from keras_caffe_zoo.conversion.params import set_caffe_params
 from keras_caffe_zoo.models import caffenet, vgg_cnn_s
 from keras_caffe_zoo.weights import model_entry
 

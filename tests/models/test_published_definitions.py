@@ -11,8 +11,8 @@ from support import nchw, nhwc, pattern, relative_error
 
 from keras_caffe_zoo import models
 from keras_caffe_zoo.caffe import parse_prototxt, write_caffemodel
-from keras_caffe_zoo.convert import from_caffe
-from keras_caffe_zoo.convert.model import blob_tensor
+from keras_caffe_zoo.conversion import from_caffe
+from keras_caffe_zoo.conversion.model import blob_tensor
 from keras_caffe_zoo.rules.names import keras_name
 
 

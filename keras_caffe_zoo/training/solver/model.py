@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import keras
 
 from keras_caffe_zoo.caffe import Net, read_net
-from keras_caffe_zoo.convert.deploy import deploy_net
-from keras_caffe_zoo.convert.filling import fill
-from keras_caffe_zoo.convert.importer import build_net
-from keras_caffe_zoo.convert.loading import blobs_by_position, load
-from keras_caffe_zoo.convert.model import CaffeModel
-from keras_caffe_zoo.convert.unknown import check_unknown_fields
+from keras_caffe_zoo.conversion.deploy import deploy_net
+from keras_caffe_zoo.conversion.filling import fill
+from keras_caffe_zoo.conversion.importer import build_net
+from keras_caffe_zoo.conversion.loading import blobs_by_position, load
+from keras_caffe_zoo.conversion.model import CaffeModel
+from keras_caffe_zoo.conversion.unknown import check_unknown_fields
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.training.heads import ends_with_softmax
 from keras_caffe_zoo.training.losses import loss_of

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import keras
 
 from keras_caffe_zoo.caffe import Net
-from keras_caffe_zoo.convert.params import layers_with_weights
+from keras_caffe_zoo.conversion.params import layers_with_weights
 from keras_caffe_zoo.rules.names import caffe_name, twin_name
 from keras_caffe_zoo.training.solver.optimizers import Multipliers
 

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_prototxt
 from keras_caffe_zoo.caffe.reader import net_of_message
+from keras_caffe_zoo.rules.python import name_python_layers
 
 PathLike = str | os.PathLike
 
@@ -92,15 +93,16 @@ class SolverNets:
         if name is None:
             return None
         if name == "net" and self.given is not None:
-            return read_prototxt(self.given).fold_splits()
+            return name_python_layers(read_prototxt(self.given).fold_splits())
         if name.endswith("_param"):
-            return net_of_message(self._value(name), self.source).fold_splits()
+            net = net_of_message(self._value(name), self.source)
+            return name_python_layers(net.fold_splits())
         # Only the file's name: a stranger's file must not make us read another place.
         file = last_part(self._value(name))
         path = os.path.join(os.path.dirname(self.source), file)
         if not file or not os.path.isfile(path):
             return None
-        return read_prototxt(path).fold_splits()
+        return name_python_layers(read_prototxt(path).fold_splits())
 
     def _missing(self, name: str) -> str:
         file = last_part(self._value(name))

@@ -5,7 +5,7 @@ import os
 import keras
 
 from keras_caffe_zoo.caffe import write_caffemodel
-from keras_caffe_zoo.convert.exporter import caffe_net
+from keras_caffe_zoo.conversion.exporter import caffe_net
 
 PathLike = str | os.PathLike
 

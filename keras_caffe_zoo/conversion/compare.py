@@ -1,0 +1,234 @@
+"""Where does a model depart from Caffe? Blob by blob, in execution order."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_caffe_zoo.conversion.memory import Memory
+from keras_caffe_zoo.conversion.model import blob_tensor
+from keras_caffe_zoo.rules.layout import tensor_from_blob
+from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.registry import rule_for
+
+_SPLIT_COPY = re.compile(r"_split_\d+$")
+_PREFIX = "blob/"  # what pycaffe scripts like to put before the names
+
+
+@dataclass(frozen=True)
+class Row:
+    """One blob of the comparison.
+
+    Attributes:
+        blob: Caffe's name of the blob.
+        layer: The Keras layer that holds its final value. If Caffe overwrites the
+            blob's memory under another name, it is the layer that does so.
+        ours: The shape here, in Caffe's order of axes.
+        theirs: The shape that was given.
+        difference: Largest difference as a fraction of the largest given value; `None`
+            where the shapes differ, infinity where only one side is not a number.
+    """
+
+    blob: str
+    layer: str
+    ours: tuple[int, ...]
+    theirs: tuple[int, ...]
+    difference: float | None
+
+    def agrees(self, tolerance: float) -> bool:
+        """Tell whether the blob is the same within a tolerance."""
+        return self.difference is not None and self.difference <= tolerance
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found; printing it shows a table.
+
+    Attributes:
+        rows: One for each blob, in execution order.
+        tolerance: The difference up to which a blob agrees.
+        skipped: Names of given blobs that the model does not have. (Copies that
+            Caffe's inserted Split layers make do not count.)
+    """
+
+    rows: tuple[Row, ...]
+    tolerance: float
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def first_departure(self) -> Row | None:
+        """The first blob that departs, or `None` if all agree."""
+        return next((r for r in self.rows if not r.agrees(self.tolerance)), None)
+
+    def as_dict(self) -> dict:
+        """Return the comparison in JSON's types."""
+        first = self.first_departure
+        return {
+            "tolerance": self.tolerance,
+            "rows": [asdict(row) for row in self.rows],
+            "first_departure": first.blob if first else None,
+            "skipped": list(self.skipped),
+        }
+
+    def __str__(self):
+        lines = [f"{'blob':<26} {'layer':<22} {'shape':<17} difference"]
+        for row in self.rows:
+            shape = " x ".join(map(str, row.ours))
+            lines.append(
+                f"{row.blob:<26.26} {caffe_name(row.layer):<22.22} {shape:<17.17} "
+                f"{self._said(row)}"
+            )
+        if self.skipped:
+            lines += [f"not in the model: {name}"[:80] for name in self.skipped]
+        first = self.first_departure
+        if first is None:
+            lines.append(f"All {len(self.rows)} blobs agree within {self.tolerance:g}.")
+        else:
+            lines.append(
+                f"First departure: blob '{first.blob}', layer '{first.layer}'."
+            )
+        return "\n".join(lines)
+
+    def _said(self, row: Row) -> str:
+        if row.difference is None:
+            said = f"given {' x '.join(map(str, row.theirs))}"
+        else:
+            said = f"{row.difference:.1e}"
+        return said + (" <-- first" if row is self.first_departure else "")
+
+
+def compare(
+    model: keras.Model,
+    blobs: Mapping[str, np.ndarray] | str | os.PathLike,
+    *,
+    tolerance: float = 1e-4,
+    inputs: Mapping[str, np.ndarray] | str | os.PathLike | None = None,
+) -> Comparison:
+    """Compare a model with blobs that Caffe (or anything else) computed.
+
+    With pycaffe at hand, such blobs are saved after the forward pass by
+    `np.savez("blobs.npz", **{k: b.data for k, b in net.blobs.items()})`. A blob then
+    holds what was written last: that of a layer in place, be it in the memory that a
+    Flatten, Reshape or Split shares with the blob. What is compared is the same.
+
+    Args:
+        model: The model, from `from_caffe` or a builder.
+        blobs: Arrays in Caffe's order of axes by blob name, or the path of an `.npz`
+            of such; a prefix `blob/` is left out. The data blobs must be among them,
+            but for those in `inputs`.
+        tolerance: The difference, as a fraction of a blob's largest value, up to which
+            it counts as the same.
+        inputs: Data blobs as they were before the forward pass, like `blobs`. Needed
+            where Caffe overwrites them: where a layer works in place on the data.
+
+    Returns:
+        A `Comparison`; print it.
+
+    Raises:
+        ValueError: If a data blob is missing, or is overwritten and not in `inputs`;
+            or if no blob is one of the model's.
+    """
+    given, memory = _arrays(blobs), Memory(model)
+    fed = {} if inputs is None else _arrays(inputs)
+    arrays = _inputs(model, given, fed, memory)
+    places, skipped = {}, []
+    for name in given:
+        try:
+            places[name] = blob_tensor(model, name)
+        except ValueError:
+            skipped += [] if _SPLIT_COPY.search(name) else [name]
+    data = [x for x in model.inputs if caffe_name(x.name) not in fed]
+    wanted = {n: t for n, t in places.items() if not any(t is i for i in data)}
+    if not wanted:
+        raise ValueError(
+            f"Expected blobs of '{model.name}'; received only: {sorted(given)}"
+        )
+    held = {name: memory.held(tensor) for name, tensor in wanted.items()}
+    tensors = {id(t): t for n in wanted for t in (wanted[n], *held[n])}
+    x = arrays if len(arrays) > 1 else arrays[0]
+    values = keras.Model(model.input, list(tensors.values()))(x)
+    values = values if isinstance(values, (list, tuple)) else [values]
+    computed = {
+        key: _blob(tensor, ops.convert_to_numpy(value))
+        for (key, tensor), value in zip(tensors.items(), values, strict=True)
+    }
+    rows = [
+        _row(name, wanted[name], held[name], computed, given[name])
+        for name in _in_order(model, wanted)
+    ]
+    return Comparison(tuple(rows), tolerance, tuple(skipped))
+
+
+def _blob(tensor, array) -> np.ndarray:
+    layer = tensor._keras_history.operation
+    return rule_for(layer).blob(layer, array)
+
+
+def _in_order(model, names) -> list[str]:
+    """Return names of blobs in the order in which the net writes them."""
+    blobs = list(getattr(model, "caffe_blobs", ()))
+    layers = [caffe_name(layer.name) for layer in model.layers]
+    place = {name: i for i, name in enumerate([*layers, *blobs])}
+    return sorted(names, key=lambda name: place.get(name, -1))
+
+
+def _arrays(blobs) -> dict[str, np.ndarray]:
+    if not isinstance(blobs, Mapping):
+        with np.load(blobs, allow_pickle=False) as archive:
+            blobs = dict(archive)
+    prefixed = {k: v for k, v in blobs.items() if k.startswith(_PREFIX)}
+    chosen = prefixed or blobs
+    return {k.removeprefix(_PREFIX): np.asarray(v) for k, v in chosen.items()}
+
+
+def _inputs(model, given, fed, memory) -> list:
+    """Return what the model is fed: the data blobs as they were at first."""
+    names = [caffe_name(tensor.name) for tensor in model.inputs]
+    unknown = [name for name in fed if name not in names]
+    if unknown:
+        raise ValueError(
+            f"Expected `inputs` of the data blobs {names}; received also: {unknown}"
+        )
+    missing = [name for name in names if name not in {**given, **fed}]
+    if missing:
+        raise ValueError(
+            f"Expected the data blobs {names} among the blobs; received none for "
+            f"{missing} in {sorted(given)}"
+        )
+    for name, tensor in zip(names, model.inputs, strict=True):
+        last = memory.overwritten(tensor)[-1]
+        if last is not tensor and name not in fed:
+            raise ValueError(
+                f"Expected the data blob {name!r} as it was before the forward pass: "
+                f"Caffe overwrites it, layer '{_maker(last)}' being in place. Give "
+                f"inputs={{{name!r}: array}}"
+            )
+    return [tensor_from_blob(fed.get(name, given.get(name))) for name in names]
+
+
+def _row(name, tensor, held, computed, given) -> Row:
+    shape = computed[id(tensor)].shape
+    if shape != given.shape:
+        return Row(name, _maker(tensor), shape, given.shape, None)
+    found = [
+        (_difference(computed[id(last)].reshape(shape), given), _maker(last))
+        for last in held
+    ]
+    difference, layer = min(found, key=lambda pair: pair[0])
+    return Row(name, layer, shape, given.shape, difference)
+
+
+def _maker(tensor) -> str:
+    return tensor._keras_history.operation.name
+
+
+def _difference(ours: np.ndarray, given: np.ndarray) -> float:
+    if not np.array_equal(np.isnan(ours), np.isnan(given)):
+        return float("inf")
+    largest = float(np.nanmax(np.abs(given), initial=0.0))
+    gap = float(np.nanmax(np.abs(ours - given), initial=0.0))
+    return gap / largest if largest else gap

@@ -1,0 +1,182 @@
+"""From a Keras model to a prototxt and a caffemodel."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from keras_caffe_zoo.caffe import Layer, Net, write_caffemodel, write_prototxt
+from keras_caffe_zoo.conversion.sizes import Sizes
+from keras_caffe_zoo.conversion.walk import Call
+from keras_caffe_zoo.conversion.wiring import Wiring
+from keras_caffe_zoo.layers import _blobs
+from keras_caffe_zoo.rules.data import input_layer, silence_layer
+from keras_caffe_zoo.rules.merge import copy_layer
+from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.registry import is_input, rule_for
+from keras_caffe_zoo.rules.target import Target
+
+PathLike = str | os.PathLike
+
+
+def to_caffe(
+    model: keras.Model,
+    prototxt: PathLike,
+    caffemodel: PathLike,
+    *,
+    input_shape: tuple | Mapping[str, tuple] | None = None,
+) -> None:
+    """Write a Keras model as files that Caffe 1.0 loads (V2).
+
+    Args:
+        model: A functional or sequential model of layers that Caffe has: those of this
+            package, and Keras' own where they compute the same.
+        prototxt: The definition to write.
+        caffemodel: The weights to write.
+        input_shape: Shape of one item in Keras layout, `(H, W, C)` for images, where
+            the model leaves it open; by input name where there are several. Files for
+            recurrent layers must tell how many steps and sequences there are: give
+            the whole shape then, `(T, N, …)`. The number of other items is 1 unless a
+            whole shape, or a constant of the model, says otherwise.
+
+    Raises:
+        ValueError: If the model has layers that Caffe does not have; names all of them
+            and says why. Also if `input_shape` is needed or does not fit. Then no file
+            is written.
+        OSError: If a file cannot be written.
+    """
+    net, params = caffe_net(model, input_shape=input_shape)
+    write_caffemodel(caffemodel, params, net=net)
+    write_prototxt(prototxt, net)
+
+
+def caffe_net(
+    model: keras.Model, *, input_shape: tuple | Mapping[str, tuple] | None = None
+) -> tuple[Net, dict[str, list[np.ndarray]]]:
+    """Return a Keras model in Caffe's terms: the net, and its parameters by layer.
+
+    Args:
+        model: As in `to_caffe`, like `input_shape`.
+        input_shape: As in `to_caffe`.
+
+    Raises:
+        ValueError: As `to_caffe`.
+    """
+    return _Writer(model, input_shape).net()
+
+
+class _Writer:
+    """One model on its way to a Caffe net."""
+
+    def __init__(self, model: keras.Model, input_shape):
+        if isinstance(model, keras.Sequential):
+            model = keras.Model(model.inputs, model.outputs, name=model.name)
+        if not hasattr(model, "_nodes_by_depth"):
+            raise ValueError(
+                "Expected a functional or sequential model; received: "
+                f"'{model.name}' ({type(model).__name__}), whose layers are not known "
+                "to Keras."
+            )
+        self.model = model
+        self.wiring = Wiring(model)
+        self.sizes = Sizes(model, self.wiring.steps, input_shape)
+        self.owners: dict[tuple, str] = {}
+        self.uses = Counter(
+            id(weight)
+            for step in self.wiring.steps
+            for weight in getattr(step.layer, "weights", ())  # `x + y` has none
+        )
+        self.layers: list[Layer] = []
+        self.params: dict[str, list[np.ndarray]] = {}
+
+    def net(self) -> tuple[Net, dict]:
+        """Return the net and its parameters by layer name."""
+        problems = []
+        for step in self.wiring.steps:
+            try:
+                self._add(step)
+            except ValueError as error:
+                problems.append(str(error))
+        if problems:
+            raise ValueError("\n".join(problems))
+        self.sizes.check()
+        if self.wiring.unread:
+            name = self.wiring.new_layer("unread")
+            self.layers.append(silence_layer(name, self.wiring.unread))
+        return Net(caffe_name(self.model.name), self.layers), self.params
+
+    def _add(self, step: Call) -> None:
+        if is_input(step.layer):
+            self.layers.append(self._input(step))
+        else:
+            self._encode(step)
+        for blob, copy in self.wiring.copies(step):
+            name = self.wiring.new_layer(copy)
+            self.layers.append(copy_layer(name, blob, copy))
+
+    def _encode(self, step: Call) -> None:
+        rule = rule_for(step.layer)
+        if rule.left_out:
+            _check_flatten(step, self.wiring.is_left_out(step))
+        if self.wiring.is_left_out(step):
+            return
+        target = Target(
+            step.layer,
+            step.inputs,
+            step.outputs,
+            self.wiring.bottoms(step),
+            self.wiring.tops(step),
+            self.wiring.new_layer,
+            self.wiring.new_blob,
+            name=self.wiring.name(step),
+            rule=rule,
+        )
+        rule.encode(target)
+        self._give_params(target)
+        self.layers += target.layers
+
+    def _input(self, step: Call) -> Layer:
+        (tensor,) = step.outputs
+        shape = _blobs.caffe_shape(self.sizes.shape(tensor))
+        return input_layer(self.wiring.name(step), self.wiring.tops(step), [shape])
+
+    def _give_params(self, target: Target) -> None:
+        weights = target.layer.weights
+        if all(weight.dtype == "uint32" for weight in weights):
+            return  # none, or the state of a dropout's random numbers
+        params = target.rule.params(target.layer)
+        for layer, blobs in zip(target.layers, params, strict=False):
+            self.params[layer.name] = blobs
+        is_shared = [self.uses[id(weight)] > 1 for weight in weights]
+        if target.rule.own_params(target.layer):
+            if all(is_shared):
+                self._share_own(target, len(params))
+        elif any(is_shared):
+            for i, weight in enumerate(weights):
+                name = f"{target.name}/{i}"
+                shared = (
+                    self.owners.setdefault(id(weight), name) if is_shared[i] else ""
+                )
+                target.layers[0].message.param.add(name=shared)
+
+    def _share_own(self, target: Target, count: int) -> None:
+        """Name the blobs of the first layers, which are not Keras' weights."""
+        for at, layer in enumerate(target.layers[:count]):
+            for i in range(len(self.params[layer.name])):
+                key = (id(target.layer), at, i)
+                name = self.owners.setdefault(key, f"{layer.name}/{i}")
+                layer.message.param.add(name=name)
+
+
+def _check_flatten(step: Call, left_out: bool) -> None:
+    shape = step.inputs[0].shape
+    is_image = len(shape) == 4 and shape[3] != 1 and tuple(shape[1:3]) != (1, 1)
+    first = step.layer.data_format == "channels_first" and len(shape) > 2
+    if first or (is_image and not left_out):
+        raise ValueError(
+            "Expected Flatten before Dense layers only, and of channels that are last, "
+            "since Caffe flattens in another order; received: layer "
+            f"'{step.layer.name}', which flattens {tuple(shape)}. Use CaffeFlatten."
+        )

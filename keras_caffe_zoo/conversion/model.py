@@ -1,0 +1,111 @@
+"""A Keras model that remembers which layer holds which of Caffe's blobs."""
+
+import keras
+import numpy as np
+
+from keras_caffe_zoo.conversion.sharing import tie
+from keras_caffe_zoo.messages import there_are
+from keras_caffe_zoo.rules.names import keras_name, twin_name
+from keras_caffe_zoo.rules.registry import rule_for
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeModel(keras.Model):
+    """A functional model imported from Caffe.
+
+    In every respect a `keras.Model`. Besides, `caffe_blobs` maps the name of each of
+    Caffe's blobs to `[layer name, output index]` of the Keras layer that wrote it last:
+    a ReLU in place makes the blob `fc7` the output of the layer `relu7`.
+    `shared_params` lists the weights that are other layers' too, `[layer, index, owner,
+    owner's index]`. Both are saved and loaded with the model, and copied by
+    `CaffeModel.from_config(model.get_config())` (`keras.models.clone_model` knows
+    neither).
+    """
+
+    caffe_blobs: dict = {}
+    shared_params: list = []
+
+    def predict(self, x, *args, **kwargs):
+        """Return the outputs for an input, like `keras.Model.predict`.
+
+        Where the first axis is no batch that may be cut (inputs of different length,
+        a net that mixes its items, an output without axes), all is computed at once.
+        Rows that begin with the number of their item count through all batches.
+        """
+        arrays = keras.tree.flatten(x)
+        if all(hasattr(a, "shape") for a in arrays) and self._is_whole(arrays):
+            return self.predict_on_batch(x)
+        found = super().predict(x, *args, **kwargs)
+        for tensor, array in zip(self.outputs, keras.tree.flatten(found), strict=True):
+            if _rows_of(tensor) == "of one item":
+                array[..., 0] = np.arange(len(array))[:, None]
+        return found
+
+    def _is_whole(self, arrays) -> bool:
+        sizes = {tuple(a.shape)[:1] for a in arrays}
+        fixed = any(len(i.shape) and i.shape[0] is not None for i in self.inputs)
+        mixed = any(rule_for(layer).rows == "of all items" for layer in self.layers)
+        bare = any(not len(y.shape) for y in self.outputs)
+        return len(sizes) > 1 or fixed or mixed or bare
+
+    def export(self, filepath, *args, **kwargs):
+        """Export the model, like `keras.Model.export`, though it was never called."""
+        if not self._called:  # Keras asks for that, and one symbolic call will do
+            specs = [keras.KerasTensor(t.shape, t.dtype) for t in self.inputs]
+            self(specs[0] if len(specs) == 1 else specs)
+        return super().export(filepath, *args, **kwargs)
+
+    def get_config(self):
+        blobs = {name: list(place) for name, place in self.caffe_blobs.items()}
+        ties = [list(tie) for tie in self.shared_params]
+        config = super().get_config()
+        return {**config, "caffe_blobs": blobs, "shared_params": ties}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        blobs = config.pop("caffe_blobs", {})
+        ties = config.pop("shared_params", [])
+        model = super().from_config(config, custom_objects=custom_objects)
+        model.remember(blobs, ties)
+        return model
+
+    def remember(self, blobs: dict, ties: list) -> None:
+        """Take in where Caffe's blobs are, and share what is to be shared."""
+        tie(self, ties)
+        self.caffe_blobs, self.shared_params = blobs, ties
+
+
+def _rows_of(tensor) -> str:
+    return rule_for(tensor._keras_history.operation).rows
+
+
+def blob_tensor(model: keras.Model, name: str):
+    """Return the symbolic tensor of a Caffe blob, or of the layer of that name.
+
+    Args:
+        model: An imported model, a builder's, or any functional model.
+        name: Caffe's name of a blob or layer; Keras' own name of the layer will do.
+
+    Raises:
+        ValueError: If the model has neither.
+    """
+    blobs = getattr(model, "caffe_blobs", {})
+    if isinstance(model, CaffeModel) and not blobs:
+        raise ValueError(
+            f"Expected a model that knows Caffe's blobs; received: '{model.name}', "
+            "which keras.models.clone_model made without them. Use "
+            "CaffeModel.from_config(model.get_config()) and set_weights."
+        )
+    for candidate in (name, twin_name(name)):
+        if candidate in blobs:
+            layer, index = blobs[candidate]
+            return keras.tree.flatten(model.get_layer(layer).output)[index]
+    layers = {layer.name: layer for layer in model.layers}
+    for candidate in (name, keras_name(name), keras_name(twin_name(name))):
+        if candidate in layers:
+            return layers[candidate].output
+    raise ValueError(
+        f"'{model.name}' has no blob or layer {name!r}. "
+        f"{there_are(list(blobs) or list(layers), name)}."
+    )

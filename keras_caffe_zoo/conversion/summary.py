@@ -1,0 +1,193 @@
+"""What is in a Caffe file: layers, shapes, parameters, format."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_mean, read_net
+from keras_caffe_zoo.conversion.importer import from_caffe
+from keras_caffe_zoo.conversion.model import blob_tensor
+from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.node import caffe_shape
+
+
+@dataclass(frozen=True)
+class FileSummary:
+    """What `inspect_file` found; printing it shows a table of 80 columns.
+
+    Attributes:
+        kind: `"caffemodel"`, `"prototxt"` or `"mean"`.
+        path: The file.
+        size: Bytes.
+        name: The net's name.
+        version: Caffe's format, `"V0"`, `"V1"` or `"V2"`; none for a mean.
+        layers: For each layer its name, type, bottoms, tops, the shapes of its
+            parameters (`blobs`) and, of a definition, of what it writes (`shapes`).
+        inputs: Shapes of the data blobs that the file declares.
+        parameters: Numbers in all blobs.
+        unknown_fields: Fields that Caffe 1.0 does not have.
+        mean: Shape and channel means of a mean image.
+    """
+
+    kind: str
+    path: str
+    size: int
+    name: str = ""
+    version: str | None = None
+    layers: tuple[dict, ...] = ()
+    inputs: dict | None = None
+    parameters: int = 0
+    unknown_fields: tuple[str, ...] = ()
+    mean: dict | None = None
+
+    def __str__(self):
+        return "\n".join(self._mean_lines() if self.mean else self._net_lines())
+
+    def _mean_lines(self) -> list[str]:
+        channels = ", ".join(f"{value:.3f}" for value in self.mean["channels"])
+        return [
+            self.path,
+            f"mean image (.binaryproto), {self.size:,} bytes",
+            f"shape {_shape(self.mean['shape'])}, channel means {channels}",
+        ]
+
+    def _net_lines(self) -> list[str]:
+        what = {"caffemodel": "weights", "prototxt": "definition"}[self.kind]
+        lines = [
+            self.path,
+            f"{what} of net '{self.name}' ({self.kind}, format {self.version}), "
+            f"{self.size:,} bytes",
+        ]
+        for blob, shape in (self.inputs or {}).items():
+            lines.append(f"input '{blob}': {_shape(shape)}")
+        lines.append("")
+        last = "parameters" if self.kind == "caffemodel" else "reads"
+        lines.append(f"{'layer':<22} {'type':<15} {'blob':<19} {last}".rstrip())
+        lines += [self._line(layer) for layer in self.layers]
+        lines.append("")
+        total = f", {self.parameters:,} parameters" if self.parameters else ""
+        lines.append(f"{len(self.layers)} layers{total}")
+        lines += [f"unknown to Caffe 1.0: {field}" for field in self.unknown_fields]
+        return lines
+
+    def _line(self, layer: dict) -> str:
+        made = ", ".join(_shape(shape) for shape in layer["shapes"])
+        last = ", ".join(_shape(shape) for shape in layer["blobs"])
+        if self.kind == "prototxt":
+            last = ", ".join(layer["bottoms"])
+        line = f"{layer['name']:<22.22} {layer['type']:<15.15} {made:<19.19} {last}"
+        return line[:80].rstrip()
+
+
+def inspect_file(path: str | os.PathLike) -> FileSummary:
+    """Say what is in a `.caffemodel`, `.prototxt` or `.binaryproto`.
+
+    Args:
+        path: The file; its kind is told by its content.
+
+    Raises:
+        CaffeFormatError: If it is none of the three, or damaged.
+        OSError: If it cannot be read.
+    """
+    size = Path(path).stat().st_size
+    try:
+        net = read_net(path)
+    except CaffeFormatError as error:
+        mean = _mean(path)
+        if mean is None:
+            raise error from None
+        return FileSummary("mean", str(path), size, mean=mean)
+    return _net_summary(net, str(path), size)
+
+
+def _mean(path) -> dict | None:
+    try:
+        mean = read_mean(path)
+    except CaffeFormatError:
+        return None
+    channels = [float(value) for value in mean.mean((1, 2))]
+    return {"shape": list(mean.shape), "channels": channels}
+
+
+def _net_summary(net: Net, path: str, size: int) -> FileSummary:
+    kind = "caffemodel" if net.params else "prototxt"
+    shapes, parameters = {}, 0
+    if kind == "prototxt":
+        shapes, parameters = _inferred(path, net)
+    layers = tuple(
+        {
+            "name": layer.name,
+            "type": layer.type,
+            "bottoms": list(layer.bottoms),
+            "tops": list(layer.tops),
+            "blobs": [list(blob.shape) for blob in layer.blobs],
+            "shapes": [shapes[top] for top in layer.tops if top in shapes],
+        }
+        for layer in net.layers
+    )
+    parameters += sum(int(np.prod(s)) for layer in layers for s in layer["blobs"])
+    return FileSummary(
+        kind=kind,
+        path=path,
+        size=size,
+        name=net.name,
+        version=net.version,
+        layers=layers,
+        inputs={blob: list(shape) for blob, shape in net.inputs.items()},
+        parameters=parameters,
+        unknown_fields=tuple(map(str, net.unknown_fields)),
+    )
+
+
+def _inferred(path: str, net: Net) -> tuple[dict[str, list[int]], int]:
+    """Return the shapes of a definition's blobs, and its number of parameters.
+
+    Nothing of a definition that cannot be imported; then its layers are still listed.
+    """
+    try:
+        model = from_caffe(path)
+    except ValueError:
+        return {}, 0
+    batches = {blob: shape[0] for blob, shape in net.inputs.items() if shape}
+    batch = next(iter(batches.values()), 1)
+    shapes = {}
+    for blob in model.caffe_blobs:
+        shape = caffe_shape(blob_tensor(model, blob))
+        shapes[blob] = [batch if size is None else size for size in shape]
+    return shapes, model.count_params()
+
+
+def _shape(shape) -> str:
+    return " x ".join(map(str, shape)) or "scalar"
+
+
+def model_rows(model) -> list[dict]:
+    """Return a Keras model's layers: name, class, Caffe's shapes, parameters."""
+    return [
+        {
+            "layer": caffe_name(layer.name),
+            "class": type(layer).__name__,
+            "shapes": [
+                list(caffe_shape(tensor)) for tensor in keras.tree.flatten(layer.output)
+            ],
+            "parameters": layer.count_params(),
+        }
+        for layer in model.layers
+    ]
+
+
+def model_table(model) -> str:
+    """Return what was converted as a table of 80 columns; shapes as (N, C, H, W)."""
+    lines = [f"{'layer':<26} {'class':<20} {'blob':<20} parameters"]
+    for row in model_rows(model):
+        shape = " x ".join("?" if s is None else str(s) for s in row["shapes"][0])
+        count = f"{row['parameters']:,}" if row["parameters"] else ""
+        lines.append(
+            f"{row['layer']:<26.26} {row['class']:<20.20} {shape:<20.20} {count:>10}"
+        )
+    total = f"{model.count_params():,}"
+    lines.append(f"{len(model.layers)} layers, {total} parameters")
+    return "\n".join(lines)

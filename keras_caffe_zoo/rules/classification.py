@@ -1,0 +1,1 @@
+"""Layers of the forks that classify: SENet, ShuffleNet, MobileNet."""

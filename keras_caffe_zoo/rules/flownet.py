@@ -1,0 +1,1 @@
+"""Layers of FlowNet 2: optical flow."""

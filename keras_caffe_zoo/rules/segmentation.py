@@ -1,0 +1,1 @@
+"""Layers of the forks that segment: DeepLab, PSPNet, SegNet, ENet."""

@@ -1,0 +1,1 @@
+"""Layers of SSD: boxes, and the detections among them."""
