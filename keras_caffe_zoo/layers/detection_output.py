@@ -205,7 +205,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
             (2, None if count is None else count * each * 4),
             (2, None if count is None else count * self.num_classes),
         )
-        fits = len(priors) == 3 and priors[:2] == (1, 2)
+        fits = len(priors) == 3 and priors[1] == 2
         for shape, (rank, size) in zip((offsets, scores), wanted, strict=True):
             fits = fits and len(shape) == rank
             fits = fits and (None in (size, shape[1]) or shape[1] == size)

@@ -52,7 +52,9 @@ class CaffeNormalize(keras.layers.Layer):
         squares = ops.sum(ops.square(wide), axes, keepdims=True)
         scale = ops.convert_to_tensor(self.scale)
         if not self.channel_shared:
-            scale = ops.reshape(scale, [-1 if i == channels else 1 for i in range(rank)])
+            scale = ops.reshape(
+                scale, [-1 if i == channels else 1 for i in range(rank)]
+            )
         found = wide * ops.rsqrt(squares + self.epsilon) * ops.cast(scale, "float32")
         return ops.cast(found, self.compute_dtype)
 

@@ -35,7 +35,7 @@ class _Priors(keras.layers.Layer):
 
     def call(self, inputs):
         features, image = inputs
-        known = [*_windows.known_shape(features)[1:3], *_windows.known_shape(image)[1:3]]
+        known = [size for x in inputs for size in _windows.known_shape(x)[1:3]]
         self.compute_output_shape([features.shape, image.shape])
         if None in known[:2] or (self.image_size is None and None in known[2:]):
             sizes = (*ops.shape(features)[1:3], *ops.shape(image)[1:3])

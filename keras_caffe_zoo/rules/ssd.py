@@ -1,6 +1,6 @@
 """Layers of SSD: boxes, and the detections among them."""
 
-from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.caffe import DATA, Param
 from keras_caffe_zoo.detections import detections
 from keras_caffe_zoo.layers import (
     CaffeDetectionOutput,
@@ -9,8 +9,8 @@ from keras_caffe_zoo.layers import (
     CaffePriorBox,
     CaffePriorBoxClustered,
 )
-from keras_caffe_zoo.rules.data import Data
-from keras_caffe_zoo.rules.loss import LOSS, Loss
+from keras_caffe_zoo.rules.data import DataLayer
+from keras_caffe_zoo.rules.loss import Loss
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule, Traits
 
@@ -182,18 +182,26 @@ class PriorBoxClustered(_Priors):
         call.add("PriorBoxClustered", prior_box_param=values)
 
 
+_RESIZE = """
+    message ResizeParameter
+    1 prob float=1; 2 resize_mode ResizeMode=WARP; 3 height uint32=0; 4 width uint32=0;
+    5 pad_mode PadMode=CONSTANT; 6 pad_value float*; 7 interp_mode InterpMode*;
+    8 height_scale uint32=0; 9 width_scale uint32=0
+    enum ResizeMode: WARP=1 FIT_SMALL_SIZE=2 FIT_LARGE_SIZE_AND_PAD=3
+    enum PadMode: CONSTANT=1 MIRRORED=2 REPEAT_NEAREST=3
+    enum InterpMode: LINEAR=1 AREA=2 NEAREST=3 CUBIC=4 LANCZOS4=5"""
 _CODES = ("corner", "center_size", "corner_size")
 
 
 @register
 class DetectionOutput(Rule):
-    """What it saves and shows while it detects is left to whoever has the detections."""
+    """What it saves and shows meanwhile is left to whoever has the detections."""
 
     types, fork = ("DetectionOutput",), SSD
     layers = (CaffeDetectionOutput,)
     param = Param(
         "detection_output_param",
-        """
+        f"""
         1 num_classes uint32; 2 share_location bool=true;
         3 background_label_id int32=0; 4 nms_param NonMaximumSuppressionParameter;
         5 save_output_param SaveOutputParameter; 6 code_type CodeType=CORNER;
@@ -205,7 +213,9 @@ class DetectionOutput(Rule):
         1 nms_threshold float=0.3; 2 top_k int32; 3 eta float=1
         message SaveOutputParameter
         1 output_directory string; 2 output_name_prefix string; 3 output_format string;
-        4 label_map_file string; 5 name_size_file string; 6 num_test_image uint32
+        4 label_map_file string; 5 name_size_file string; 6 num_test_image uint32;
+        7 resize_param ResizeParameter
+        {_RESIZE}
         """,
         (204, 147),
     )
@@ -295,4 +305,57 @@ class DetectionEvaluate(Loss):
     types, fork = ("DetectionEvaluate",), SSD
     role = "metric"
     bottoms, tops = (2, 2), (0, 1)
-    param = Param("detection_evaluate_param", number=205, message="DetectionEvaluate")
+    param = Param(
+        "detection_evaluate_param",
+        f"""
+        1 num_classes uint32; 2 background_label_id uint32=0;
+        3 overlap_threshold float=0.5; 4 evaluate_difficult_gt bool=true;
+        5 name_size_file string; 6 resize_param ResizeParameter
+        {_RESIZE}
+        """,
+        205,
+    )
+
+
+TRANSFORM = Param(
+    "transform_param",
+    f"""
+    1 scale float=1; 2 mirror bool=false; 3 crop_size uint32=0; 4 mean_file string;
+    5 mean_value float*; 6 force_color bool=false; 7 force_gray bool=false;
+    8 resize_param ResizeParameter; 11 crop_h uint32=0; 12 crop_w uint32=0
+    {_RESIZE}
+    """,
+    100,
+)
+
+
+class _Annotated(DataLayer):
+    """Data of pictures that are resized as `transform_param` says."""
+
+    fork = SSD
+
+    def _image_shape(self, node, param, channels):
+        transform, settings = node.read(TRANSFORM), node.read(DATA)
+        resize, crop = transform.resize_param, transform.crop_size
+        height = transform.crop_h or crop or resize.height or None
+        width = transform.crop_w or crop or resize.width or None
+        channels = channels or (1 if transform.force_gray else 3)
+        return (settings.batch_size or None, channels, height, width)
+
+    def data_shape(self, node, top, channels):
+        # The second top has a row for each object, (item, class, …, corners, …).
+        return (1, 1, None, 8) if top else self._image_shape(node, None, channels)
+
+
+@register
+class AnnotatedData(_Annotated):
+    types = ("AnnotatedData",)
+    param = Param("annotated_data_param", "", 200)
+    also = (DATA, TRANSFORM)
+
+
+@register
+class VideoData(_Annotated):
+    types = ("VideoData",)
+    param = Param("video_data_param", "", 207)
+    also = (DATA, TRANSFORM)
