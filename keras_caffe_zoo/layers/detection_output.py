@@ -115,8 +115,10 @@ class CaffeDetectionOutput(keras.layers.Layer):
         offsets, scores, priors = (ops.cast(x, "float32") for x in inputs)
         shapes = [_windows.known_shape(x) for x in inputs]
         _, rows, _ = self.compute_output_shape(shapes)
-        boxes = self._boxes(offsets, priors)
-        scores, index = self._candidates(scores)
+        size = shapes[2][2]
+        count = ops.shape(priors)[2] // 4 if size is None else size // 4
+        boxes = self._boxes(offsets, priors, count)
+        scores, index = self._candidates(scores, count)
         boxes = self._boxes_at(boxes, index)
         stays = _nms.kept(
             ops.reshape(boxes, (-1, *boxes.shape[2:])),
@@ -128,9 +130,8 @@ class CaffeDetectionOutput(keras.layers.Layer):
         scores = ops.where(ops.reshape(stays, ops.shape(scores)), scores, -np.inf)
         return ops.cast(self._rows(scores, boxes, rows), self.compute_dtype)
 
-    def _boxes(self, offsets, priors):
+    def _boxes(self, offsets, priors, count):
         """Return the boxes that are predicted: (N, 1 or classes, priors, 4)."""
-        count = ops.shape(priors)[2] // 4
         corners, variances = (ops.reshape(priors[0, i], (-1, 4)) for i in (0, 1))
         if self.share_location:
             offsets = ops.reshape(offsets, (-1, 1, count, 4))
@@ -150,20 +151,20 @@ class CaffeDetectionOutput(keras.layers.Layer):
         half = ops.exp(offsets[..., 2:]) * size / 2
         return ops.concatenate([centre - half, centre + half], axis=-1)
 
-    def _candidates(self, scores):
+    def _candidates(self, scores, count):
         """Return the best scores of each class, and whose: (N, classes, candidates).
 
         What is no candidate has the score minus infinity.
         """
         classes = len(self.labels)
-        scores = ops.reshape(scores, (ops.shape(scores)[0], -1, self.num_classes))
+        scores = ops.reshape(scores, (-1, count, self.num_classes))
         scores = ops.transpose(scores, (0, 2, 1))
         if classes < self.num_classes:
             scores = ops.take(scores, np.array(self.labels, "int32"), axis=1)
         if self.confidence_threshold is not None:
             above = scores > self.confidence_threshold
             scores = ops.where(above, scores, -np.inf)
-        flat = ops.reshape(scores, (-1, scores.shape[2]))
+        flat = ops.reshape(scores, (-1, count))
         values, index = _nms.best(flat, self.top_k or flat.shape[1])
         shape = (-1, classes, values.shape[1])
         return ops.reshape(values, shape), ops.reshape(index, shape)

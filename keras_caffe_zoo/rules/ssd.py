@@ -230,10 +230,12 @@ class DetectionOutput(Rule):
             share_location=param.share_location,
             background_label_id=param.background_label_id,
             nms_threshold=nms.nms_threshold,
-            top_k=_bound(nms.top_k) if nms.HasField("top_k") else None,
+            top_k=nms.top_k if nms.HasField("top_k") and nms.top_k >= 0 else None,
             eta=nms.eta,
             code_type=_CODES[param.code_type - 1],
-            keep_top_k=_bound(param.keep_top_k) or node.max_detections,
+            keep_top_k=(
+                node.max_detections if param.keep_top_k < 0 else param.keep_top_k
+            ),
             variance_encoded_in_target=param.variance_encoded_in_target,
             confidence_threshold=(
                 param.confidence_threshold
@@ -263,11 +265,6 @@ class DetectionOutput(Rule):
 
     def blob(self, layer, array):
         return detections(array)[None, None]
-
-
-def _bound(value: int) -> int | None:
-    """Return a number of boxes, `None` for the negative ones that mean all."""
-    return None if value < 0 else value
 
 
 @register
@@ -322,8 +319,28 @@ TRANSFORM = Param(
     f"""
     1 scale float=1; 2 mirror bool=false; 3 crop_size uint32=0; 4 mean_file string;
     5 mean_value float*; 6 force_color bool=false; 7 force_gray bool=false;
-    8 resize_param ResizeParameter; 11 crop_h uint32=0; 12 crop_w uint32=0
+    8 resize_param ResizeParameter; 9 noise_param NoiseParameter;
+    10 emit_constraint EmitConstraint; 11 crop_h uint32=0; 12 crop_w uint32=0;
+    13 distort_param DistortionParameter; 14 expand_param ExpansionParameter
     {_RESIZE}
+    message NoiseParameter
+    1 prob float=0; 2 hist_eq bool=false; 3 inverse bool=false;
+    4 decolorize bool=false; 5 gauss_blur bool=false; 6 jpeg float=-1;
+    7 posterize bool=false; 8 erode bool=false; 9 saltpepper bool=false;
+    10 saltpepper_param SaltPepperParameter; 11 clahe bool=false;
+    12 convert_to_hsv bool=false; 13 convert_to_lab bool=false
+    message SaltPepperParameter
+    1 fraction float=0; 2 value float*
+    message EmitConstraint
+    1 emit_type EmitType=CENTER; 2 emit_overlap float
+    enum EmitType: CENTER=0 MIN_OVERLAP=1
+    message DistortionParameter
+    1 brightness_prob float=0; 2 brightness_delta float=0; 3 contrast_prob float=0;
+    4 contrast_lower float=0; 5 contrast_upper float=0; 6 hue_prob float=0;
+    7 hue_delta float=0; 8 saturation_prob float=0; 9 saturation_lower float=0;
+    10 saturation_upper float=0; 11 random_order_prob float=0
+    message ExpansionParameter
+    1 max_expand_ratio float=1; 2 prob float=0
     """,
     100,
 )
@@ -350,12 +367,38 @@ class _Annotated(DataLayer):
 @register
 class AnnotatedData(_Annotated):
     types = ("AnnotatedData",)
-    param = Param("annotated_data_param", "", 200)
+    param = Param(
+        "annotated_data_param",
+        """
+        1 batch_sampler BatchSampler*; 2 label_map_file string; 3 anno_type AnnoType
+        enum AnnoType: BBOX=0
+        message BatchSampler
+        1 use_original_image bool=true; 2 sampler Sampler;
+        3 sample_constraint SampleConstraint; 4 max_sample uint32;
+        5 max_trials uint32=100
+        message Sampler
+        1 min_scale float=1; 2 max_scale float=1; 3 min_aspect_ratio float=1;
+        4 max_aspect_ratio float=1
+        message SampleConstraint
+        1 min_jaccard_overlap float; 2 max_jaccard_overlap float;
+        3 min_sample_coverage float; 4 max_sample_coverage float;
+        5 min_object_coverage float; 6 max_object_coverage float
+        """,
+        200,
+    )
     also = (DATA, TRANSFORM)
 
 
 @register
 class VideoData(_Annotated):
     types = ("VideoData",)
-    param = Param("video_data_param", "", 207)
+    param = Param(
+        "video_data_param",
+        """
+        1 video_type VideoType=WEBCAM; 2 device_id int32=0; 3 video_file string;
+        4 skip_frames uint32=0
+        enum VideoType: WEBCAM=0 VIDEO=1
+        """,
+        207,
+    )
     also = (DATA, TRANSFORM)
