@@ -1,7 +1,7 @@
 """Blob values as NVCaffe and OpenCV store them: bytes, and what numbers they are.
 
-A blob then has `raw_data` in place of `data`, little endian, and `raw_data_type`. Only
-what says that its values are such is read so: the fields' numbers may be another fork's.
+A blob then has `raw_data` in place of `data`, little endian, and `raw_data_type`.
+Fields of these numbers and another wire type are another fork's, and passed over.
 """
 
 from __future__ import annotations

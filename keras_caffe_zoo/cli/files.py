@@ -1,5 +1,6 @@
 """Commands about Caffe's files: convert, compare, inspect, dump."""
 
+import argparse
 from pathlib import Path
 
 from keras_caffe_zoo.cli._command import add_command, add_json
@@ -11,6 +12,54 @@ def add_commands(commands) -> None:
         add(commands)
 
 
+def _add_import(parser) -> None:
+    """Give a command the options of `from_caffe` that some forks' nets need."""
+    parser.add_argument(
+        "--ignore-field",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="pass over a field of a fork that would be refused, such as "
+        "pooling_param.x; may be given several times",
+    )
+    parser.add_argument(
+        "--python-config",
+        action="append",
+        type=_setting,
+        default=[],
+        metavar="KEY=NUMBER",
+        help="what a Python layer's code reads elsewhere than in the net, such as "
+        "RPN_POST_NMS_TOP_N=300; may be given several times",
+    )
+    parser.add_argument(
+        "--max-detections",
+        type=int,
+        metavar="N",
+        help="most detections of an image, where the net has no bound",
+    )
+
+
+def _setting(text: str) -> tuple[str, int | float]:
+    key, _, value = text.partition("=")
+    for number in (int, float):
+        try:
+            return key, number(value)
+        except ValueError:
+            continue
+    raise argparse.ArgumentTypeError(f"expected KEY=NUMBER; received: {text}")
+
+
+def _import_options(arguments) -> dict:
+    options = {
+        "ignore_fields": arguments.ignore_field,
+        "python_config": dict(arguments.python_config),
+        "max_detections": arguments.max_detections,
+    }
+    return {
+        name: value for name, value in options.items() if value not in ([], {}, None)
+    }
+
+
 def _add_net(parser) -> None:
     parser.add_argument("prototxt", type=Path, metavar="NET.prototxt")
     parser.add_argument("caffemodel", type=Path, metavar="NET.caffemodel")
@@ -19,6 +68,7 @@ def _add_net(parser) -> None:
         action="store_true",
         help="turn inner products into convolutions, for images of any size",
     )
+    _add_import(parser)
 
 
 def _read(arguments):
@@ -28,6 +78,7 @@ def _read(arguments):
         arguments.prototxt,
         arguments.caffemodel,
         fully_convolutional=arguments.fully_convolutional,
+        **_import_options(arguments),
     )
 
 
@@ -111,10 +162,11 @@ def _add_inspect(commands) -> None:
         "inspect",
         _inspect,
         "Say what is in a .caffemodel, .prototxt or .binaryproto: layers, shapes, "
-        "parameters, format.",
+        "parameters, format, and the forks of Caffe that it needs.",
         example="inspect deploy.prototxt",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
+    _add_import(parser)
     add_json(parser)
 
 
@@ -123,7 +175,7 @@ def _inspect(arguments) -> dict:
 
     from keras_caffe_zoo.conversion.summary import inspect_file
 
-    summary = inspect_file(arguments.file)
+    summary = inspect_file(arguments.file, **_import_options(arguments))
     if not arguments.json:
         print(summary)
     return asdict(summary)
