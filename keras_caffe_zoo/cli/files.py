@@ -87,7 +87,8 @@ def _add_convert(commands) -> None:
         commands,
         "convert",
         _convert,
-        "Convert a Caffe net to a Keras model, and on to ONNX or TensorFlow.",
+        "Convert a Caffe net to a Keras model, and on to ONNX, LiteRT, OpenVINO or "
+        "TensorFlow.",
         example="convert deploy.prototxt net.caffemodel -o net.onnx",
     )
     _add_net(parser)
@@ -95,14 +96,15 @@ def _add_convert(commands) -> None:
         "-o",
         "--output",
         required=True,
-        help="NET.keras for a Keras model, NET.onnx for ONNX, a name that ends in / "
-        "for a SavedModel, NET.h5 for the weights alone (as `dump` writes them)",
+        help="NET.keras for a Keras model, NET.onnx for ONNX, NET.tflite for LiteRT, "
+        "NET.xml for OpenVINO, a name that ends in / for a SavedModel, NET.h5 for the "
+        "weights alone (as `dump` writes them)",
     )
     add_json(parser)
 
 
 def _convert(arguments) -> dict:
-    from keras_caffe_zoo.conversion.files import check_target, save_as
+    from keras_caffe_zoo.conversion.formats import check_target, convert
     from keras_caffe_zoo.conversion.summary import model_rows, model_table
     from keras_caffe_zoo.weights import dump_caffe_weights
 
@@ -113,7 +115,7 @@ def _convert(arguments) -> dict:
     if weights_only:
         dump_caffe_weights(arguments.caffemodel, arguments.output, progress=False)
     else:
-        save_as(model, arguments.output)
+        convert(model, arguments.output)
     if not arguments.json:
         print(model_table(model))
         print(f"\nWrote {arguments.output}")

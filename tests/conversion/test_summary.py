@@ -1,12 +1,14 @@
-"""What `inspect_file` says of files of the forks."""
+"""What `inspect_file` says of Caffe's files, and of those of the forks."""
 
 import json
 from dataclasses import asdict
 
+import numpy as np
 import pytest
-from support import GOLDENS
+from support import GOLDENS, golden
 
 from keras_caffe_zoo import cli
+from keras_caffe_zoo.caffe import CaffeFormatError
 from keras_caffe_zoo.conversion.summary import inspect_file
 from keras_caffe_zoo.rules.registry import rule_of
 
@@ -25,6 +27,49 @@ def written(tmp_path):
 
 def relu(type_, more=""):
     return f"layer {{ name: 'x' type: '{type_}' bottom: 'data' top: 'x' {more} }}\n"
+
+
+@pytest.mark.parametrize("version", ["V0", "V1", "V2"])
+def test_summary_of_a_caffemodel_tells_format_layers_and_parameters(version):
+    summary = inspect_file(GOLDENS / f"format_{version.lower()}.caffemodel")
+    assert (summary.kind, summary.version) == ("caffemodel", version)
+    blobs = {layer["name"]: layer["blobs"] for layer in summary.layers}
+    assert blobs["conv1"] == [[4, 3, 3, 3], [4]]
+    assert blobs["fc"] == [[5, 64], [5]]
+    assert summary.parameters == 4 * 27 + 4 + 5 * 64 + 5
+    assert "437 parameters" in str(summary)
+
+
+def test_summary_of_a_prototxt_tells_shapes_and_wiring():
+    summary = inspect_file(GOLDENS / "net_caffenet_eighth.prototxt")
+    assert summary.kind == "prototxt"
+    shapes = {layer["name"]: layer.get("shapes") for layer in summary.layers}
+    assert shapes["pool5"] == [[1, 32, 6, 6]]
+    assert shapes["fc8"] == [[1, 20]]
+    assert summary.parameters == 119_684
+    path, *lines = str(summary).splitlines()
+    assert max(map(len, lines)) <= 80
+
+
+def test_summary_of_a_training_definition_keeps_its_data_layers():
+    summary = inspect_file(GOLDENS / "train_val.prototxt")
+    assert [layer["type"] for layer in summary.layers][:2] == ["Data", "Data"]
+    assert "SoftmaxWithLoss" in str(summary)
+
+
+def test_summary_of_a_mean_image():
+    summary = inspect_file(GOLDENS / "mean.binaryproto")
+    mean = golden("mean")["mean"]
+    assert summary.kind == "mean"
+    assert summary.mean["shape"] == [3, 8, 8]
+    np.testing.assert_allclose(summary.mean["channels"], mean.mean((0, 2, 3)), 1e-6)
+    assert "channel means 107.494" in str(summary)
+
+
+def test_what_is_no_caffe_file_is_refused(tmp_path):
+    (tmp_path / "x").write_bytes(b"<html>not found</html>")
+    with pytest.raises(CaffeFormatError):
+        inspect_file(tmp_path / "x")
 
 
 def test_a_net_of_caffes_own_needs_no_fork():
