@@ -24,6 +24,7 @@ from keras_caffe_zoo.dense import (
     to_fully_convolutional,
     top_boxes,
 )
+from keras_caffe_zoo.detections import detections
 from keras_caffe_zoo.extraction import extract_features
 from keras_caffe_zoo.features import feature_extractor
 from keras_caffe_zoo.labels import decode_predictions
@@ -51,6 +52,7 @@ __all__ = [
     "compare",
     "convert",
     "decode_predictions",
+    "detections",
     "dump_caffe_weights",
     "extract_features",
     "feature_extractor",
