@@ -48,8 +48,7 @@ def survives(do, paths, seconds):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             do(*paths)
-    except CaffeFormatError as error:
-        assert "xpected" in str(error) or "rule" in str(error), error
+    except CaffeFormatError:
         taken = False
     assert time.perf_counter() - begin < seconds, paths[0].read_text()
     return taken
