@@ -91,7 +91,7 @@ def fuzz_building(seed, count, folder):
         taken += survives(built, paths, SECONDS_TO_BUILD)
         if i % 100 == 99:
             keras.backend.clear_session()
-    assert taken < 19 * count / 20
+    return taken
 
 
 def test_mutated_files_of_the_forks_are_read_or_refused(tmp_path):
@@ -111,4 +111,4 @@ def test_many_mutated_files_of_the_forks_are_read_or_refused(tmp_path, run_seed)
 def test_many_mutated_files_of_the_forks_make_a_model_or_are_refused(
     tmp_path, run_seed
 ):
-    fuzz_building(f"build many {run_seed}", 1_000, tmp_path)
+    assert 0 < fuzz_building(f"build many {run_seed}", 1_000, tmp_path) < 950

@@ -8,7 +8,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from support import GOLDENS, nhwc, relative_error
+from support import GOLDENS, nhwc, pattern, relative_error
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo import convert, from_caffe
@@ -49,6 +49,7 @@ pytestmark = pytest.mark.skipif(
 def nets():
     found = [*GOLDENS.glob("net_*_mini.prototxt"), *GOLDENS.glob("format_*.prototxt")]
     found += [*FORKS.glob("net_*.prototxt"), *FORKS.glob("format_*.prototxt")]
+    found += [GOLDENS / "net_caffenet_eighth.prototxt"]  # groups and normalization
     return {path.stem: path for path in sorted(found)}
 
 
@@ -83,10 +84,17 @@ def imported(name):
     path = NETS[name]
     model = from_caffe(path, path.with_suffix(".caffemodel"))
     with np.load(path.with_suffix(".npz")) as blobs:
-        data = {x.name: nhwc(blobs[f"blob/{x.name}"]) for x in model.inputs}
+        data = {x.name: nhwc(data_of(blobs, x.name)) for x in model.inputs}
     if all(x.shape[0] is None for x in model.inputs):
         data = {key: np.concatenate([x, x[::-1]]) for key, x in data.items()}
     return model, data
+
+
+def data_of(blobs, name):
+    if f"blob/{name}" in blobs:
+        return blobs[f"blob/{name}"]
+    *shape, seed, scale = blobs[f"pattern/{name}"]
+    return pattern([int(n) for n in shape], int(seed), scale)
 
 
 def answers(model, data):
