@@ -28,7 +28,6 @@ _TYPES = {
         LRNRistretto""",
     "SegNet": "DenseImageData",
     "SphereFace": "LabelSpecificAdd MarginInnerProduct",
-    "SSD": "AnnotatedData DetectionEvaluate VideoData",
     "Spatial transformer networks": "SpatialTransformer",
     "TSN": "BatchReduction SegmentConsensus",
     "YOLO": "DetectionEvaluateYolo EvalDetection RegionLoss YoloSeg Yolov3",
