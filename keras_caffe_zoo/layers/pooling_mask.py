@@ -16,7 +16,8 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
 
     The second output has the shape of the first and holds, as floats, the place
     `row * width + column` of each maximum in the input, the first of equal ones; -1
-    where a window held nothing.
+    where a window held nothing. They are float32 whatever the layer computes in: half
+    precision has no room for them.
 
     Arguments as of `CaffePool2D`, without `pool`.
     """
@@ -32,7 +33,7 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
         first = self.data_format == "channels_first"
         x = ops.transpose(inputs, (0, 2, 3, 1)) if first else inputs
         mask = self._whole(x) if self.global_pooling else self._windows(x)
-        mask = ops.cast(mask, inputs.dtype)
+        mask = ops.cast(mask, "float32")
         return ops.transpose(mask, (0, 3, 1, 2)) if first else mask
 
     @staticmethod
@@ -85,9 +86,10 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
 
     def compute_output_spec(self, inputs):
         shapes = self.compute_output_shape(inputs.shape)
-        return [keras.KerasTensor(shape, self.compute_dtype) for shape in shapes]
+        dtypes = (self.compute_dtype, "float32")
+        return [keras.KerasTensor(*pair) for pair in zip(shapes, dtypes, strict=True)]
 
     def get_config(self):
         config = super().get_config()
-        del config["pool"]
+        del config["pool"], config["include_pad"]
         return config

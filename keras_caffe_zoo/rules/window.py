@@ -14,7 +14,13 @@ from keras_caffe_zoo.layers import (
     CaffeStochasticPool2D,
 )
 from keras_caffe_zoo.rules import layout
-from keras_caffe_zoo.rules.geometry import conv_geometry, pool_geometry, sides
+from keras_caffe_zoo.rules.engines import ENGINE
+from keras_caffe_zoo.rules.geometry import (
+    conv_geometry,
+    dilation_sides,
+    pool_geometry,
+    sides,
+)
 from keras_caffe_zoo.rules.inner_product import kernel_from_caffe
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
@@ -26,14 +32,15 @@ _ACTIVATIONS = {keras.activations.relu: "relu", keras.activations.softmax: "soft
 
 CONVOLUTION = Param(
     "convolution_param",
-    """
+    f"""
     1 num_output uint32; 2 bias_term bool=true; 3 pad uint32*; 4 kernel_size uint32*;
     5 group uint32=1; 6 stride uint32*; 7 weight_filler FillerParameter;
     8 bias_filler FillerParameter; 9 pad_h uint32=0; 10 pad_w uint32=0;
     11 kernel_h uint32; 12 kernel_w uint32; 13 stride_h uint32; 14 stride_w uint32;
     15 engine Engine=DEFAULT; 16 axis int32=1; 17 force_nd_im2col bool=false;
-    18 dilation uint32*
-    enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2
+    18 dilation uint32*; 19 relu bool=false; 20 negative_slope float=0;
+    - hole uint32*; - hole_h uint32; - hole_w uint32
+    {ENGINE}
     """,
     106,
 )
@@ -135,11 +142,18 @@ class _Convolution(Rule):
         node.learns((*ends, *geometry["kernel_size"]), *bias)
         options = {**geometry, "groups": groups, "use_bias": param.bias_term}
         options["name"] = node.name
+        activation = _own_activation(node)
+        if activation and (self.transposed or len(shape) != 4 or axis != 1):
+            raise node.error(
+                "Expected a relu in convolutions of images; received it in another",
+                "convolution_param.relu",
+            )
         if len(shape) != 4 or axis != 1:
             transposed = self.transposed
             return CaffeConvND(filters, axis=axis, transposed=transposed, **options)
-        kind = CaffeDeconv2D if self.transposed else CaffeConv2D
-        return kind(filters, **options, **_LAST)
+        if self.transposed:
+            return CaffeDeconv2D(filters, **options, **_LAST)
+        return CaffeConv2D(filters, activation=activation, **options, **_LAST)
 
     def encode(self, call):
         _add_convolution(call, self.types[0], call.layer.pad)
@@ -155,6 +169,21 @@ class _Convolution(Rule):
         if not blobs or blobs[0].ndim != 4:
             return None
         return blobs[0].shape[1] * layer.param.group
+
+
+def _own_activation(node) -> str | None:
+    """Return the activation that Intel's Caffe can have inside a convolution.
+
+    Raises:
+        CaffeFormatError: If it is a leaky one.
+    """
+    if node.param.relu and node.param.negative_slope:
+        raise node.error(
+            "Expected no negative_slope in a convolution; received: "
+            f"{node.param.negative_slope:g}. Give the net a ReLU layer in its place",
+            "convolution_param.negative_slope",
+        )
+    return "relu" if node.param.relu else None
 
 
 def _add_convolution(call, type, pad):
@@ -190,7 +219,7 @@ class Convolution(_Convolution):
             "strides": sides(param, "stride", 1),
             "pad": sides(param, "pad", 0),
             "groups": param.group,
-            "dilation_rate": sides(param, "dilation", 1),
+            "dilation_rate": dilation_sides(param),
         }
 
 
@@ -275,13 +304,14 @@ class Pooling(Rule):
     layers = (CaffePool2D, CaffeMaxPool2DWithMask, CaffeStochasticPool2D)
     param = Param(
         "pooling_param",
-        """
+        f"""
         1 pool PoolMethod=MAX; 2 kernel_size uint32; 3 stride uint32=1; 4 pad uint32=0;
         5 kernel_h uint32; 6 kernel_w uint32; 7 stride_h uint32; 8 stride_w uint32;
         9 pad_h uint32=0; 10 pad_w uint32=0; 11 engine Engine=DEFAULT;
-        12 global_pooling bool=false; 13 round_mode RoundMode=CEIL
+        12 global_pooling bool=false; 13 round_mode RoundMode=CEIL;
+        - ceil_mode bool; - avg_include_pad bool=true
         enum PoolMethod: MAX=0 AVE=1 STOCHASTIC=2
-        enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2
+        {ENGINE}
         enum RoundMode: CEIL=0 FLOOR=1
         """,
         121,
@@ -291,9 +321,9 @@ class Pooling(Rule):
     compares_reads = True
 
     def build(self, node, x):
-        _check_image(node, x)
+        check_image(node, x)
         geometry = {**pool_geometry(node), "name": node.name, **_LAST}
-        geometry["round_mode"] = ("ceil", "floor")[node.param.round_mode]
+        geometry["round_mode"] = _round_mode(node)
         pool = _POOLS[node.param.pool]
         if len(node.layer.tops) == 2:
             if pool != "max":
@@ -301,7 +331,7 @@ class Pooling(Rule):
             return CaffeMaxPool2DWithMask(**geometry)(x)
         if pool == "stochastic":
             return CaffeStochasticPool2D(**geometry)(x)
-        return CaffePool2D(pool, **geometry)(x)
+        return CaffePool2D(pool, include_pad=node.param.avg_include_pad, **geometry)(x)
 
     def encode(self, call):
         layer = call.layer
@@ -339,6 +369,25 @@ class Pooling(Rule):
         }
 
 
+def _round_mode(node) -> str:
+    """Return how a pooling rounds the number of its windows: "ceil" or "floor".
+
+    BVLC's Caffe calls it `round_mode`, some forks `ceil_mode`. In binary files both
+    have number 13, where Intel's Caffe has `avg_include_pad`; there it is read as
+    BVLC's.
+    """
+    param = node.param
+    floor = param.round_mode == 1
+    if param.HasField("ceil_mode"):
+        if param.HasField("round_mode") and param.ceil_mode == floor:
+            raise node.error(
+                "Expected ceil_mode or round_mode; received both, and they disagree",
+                "pooling_param.ceil_mode",
+            )
+        floor = not param.ceil_mode
+    return "floor" if floor else "ceil"
+
+
 def _add_pooling(call, pool, kernel, stride, pad):
     param = {
         "pool": pool,
@@ -348,6 +397,8 @@ def _add_pooling(call, pool, kernel, stride, pad):
     }
     if getattr(call.layer, "round_mode", "ceil") == "floor":
         param["round_mode"] = "FLOOR"
+    if not getattr(call.layer, "include_pad", True):
+        param["avg_include_pad"] = False
     call.add("Pooling", pooling_param=param)
 
 
@@ -418,17 +469,17 @@ class SPP(Rule):
     layers = (CaffeSPP,)
     param = Param(
         "spp_param",
-        """
+        f"""
         1 pyramid_height uint32; 2 pool PoolMethod=MAX; 6 engine Engine=DEFAULT
         enum PoolMethod: MAX=0 AVE=1 STOCHASTIC=2
-        enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2
+        {ENGINE}
         """,
         132,
     )
     traits = MIXED._replace(order="flattened in Caffe's order")
 
     def build(self, node, x):
-        _check_image(node, x)
+        check_image(node, x)
         height = node.count(node.param.pyramid_height, "spp_param.pyramid_height")
         return CaffeSPP(height, _POOLS[node.param.pool], name=node.name)(x)
 
@@ -446,7 +497,7 @@ class Im2col(Rule):
     traits = Traits(places=_convolution_window, order="moved")
 
     def build(self, node, x):
-        _check_image(node, x)
+        check_image(node, x)
         axis = node.caffe_axis(node.param.axis, 4, "convolution_param.axis")
         if axis != 1:
             raise node.error(
@@ -466,7 +517,8 @@ class Im2col(Rule):
         call.add("Im2col", convolution_param=param)
 
 
-def _check_image(node, x):
+def check_image(node, x):
+    """Refuse a blob that is no image."""
     if len(x.shape) != 4:
         raise node.error(
             f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}", "bottom"
