@@ -184,7 +184,7 @@ class Unpool(Rule):
 class NearestUpsample(Rule):
     layers = (keras.layers.UpSampling2D,)
     (param,) = Upsample.variants
-    traits = Traits(places="mixed", channels="kept", order="moved", enlarges=True)
+    traits = Traits(places="uniform", channels="kept", order="moved", enlarges=True)
 
     def encode(self, call):
         layer = call.layer

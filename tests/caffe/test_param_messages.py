@@ -165,7 +165,7 @@ def test_a_prototxt_says_what_it_cannot_write(read):
 
 
 KEPT = (
-    "bn_param {  # why not\n      slope: 1, mode: FROZEN\n\n\tlist: [1, { a: < > }] }",
+    "odd_param {  # why not\n      slope: 1, mode: FROZEN\n\n\tlist: [1, { a: < > }] }",
     "relu6: 1.5f",
     "words: 'a # b' \"\\n\u00e9\x85\u2028}\"",
     "other_param: <\n>",
@@ -186,7 +186,7 @@ def test_words_that_nobody_declared_stay_as_they_are(tmp_path):
         assert [(raw.name, raw.value) for raw in net.layers[0].message.raw] == values
     assert [x for x, _ in unknown(net)] == [
         f"layer 'x': field '{name}'"
-        for name in ("bn_param", "relu6", "words", "other_param", "raw")
+        for name in ("odd_param", "relu6", "words", "other_param", "raw")
     ]
 
 
