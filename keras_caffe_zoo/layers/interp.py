@@ -96,7 +96,7 @@ class CaffeInterp(keras.layers.Layer):
         first, second, share = (_places if known else _places_of_any)(size, new)
         share = ops.reshape(ops.cast(share, x.dtype), (-1,) + (1,) * (3 - axis))
         low, high = ops.take(x, first, axis=axis), ops.take(x, second, axis=axis)
-        return low * (1 - share) + high * share
+        return low + (high - low) * share
 
     def _new_size(self, size, axis):
         """Return the output's size along an axis of `size` pixels after the cut."""

@@ -127,7 +127,7 @@ class CaffePool2D(keras.layers.Layer):
         if all(width in ((0, 0), (0, 1)) for width in widths) and self._same(inputs):
             padding = "same"  # pads the same pixel, without a copy of the input
         elif any(map(any, widths)):
-            inputs = self._padded(inputs, widths, _lowest(inputs.dtype))
+            inputs = self._padded(inputs, widths, lowest(inputs.dtype))
         return ops.max_pool(
             inputs, self.kernel_size, self.strides, padding, self.data_format
         )
@@ -228,7 +228,7 @@ class CaffePool2D(keras.layers.Layer):
         }
 
 
-def _lowest(dtype):
+def lowest(dtype):
     """Return what Caffe starts a maximum from, in `dtype`."""
     # The lowest float32 would round to infinity in half precision.
     lowest = {"float16": -65504.0, "bfloat16": -(2.0**128 - 2.0**120)}

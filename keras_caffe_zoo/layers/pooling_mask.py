@@ -5,9 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe_zoo.layers._windows import pooled_size
-from keras_caffe_zoo.layers.pooling import CaffePool2D
-
-_LOWEST = float(np.finfo("float32").min)
+from keras_caffe_zoo.layers.pooling import CaffePool2D, lowest
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -53,7 +51,8 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
             (p, p + k + s)
             for k, s, p in zip(self.kernel_size, self.strides, self.pad, strict=True)
         ]
-        padded = ops.pad(x, [(0, 0), *reach, (0, 0)], constant_values=_LOWEST)
+        least = lowest(x.dtype)
+        padded = ops.pad(x, [(0, 0), *reach, (0, 0)], constant_values=least)
         best = mask = None
         for i, j in np.ndindex(*self.kernel_size):
             values = padded[
@@ -66,7 +65,7 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
             column = ops.reshape(columns + j, (1, 1, -1, 1))
             place = ops.broadcast_to(row * width + column, ops.shape(values))
             if best is None:
-                best = ops.full_like(values, _LOWEST)
+                best = ops.full_like(values, least)
                 mask = ops.full_like(place, -1)
             larger = ops.greater(values, best)
             best, mask = ops.where(larger, values, best), ops.where(larger, place, mask)

@@ -13,7 +13,7 @@ from keras_caffe_zoo.rules import codec_of, rule_for
 FORKS = GOLDENS / "forks"
 # Layers that only train: `tests/training/` holds these.
 TRAINING = ("multibox_", "smoothl1_", "box_annotator_")
-# Its input is written in place, so that nobody knows it: `tests/rules/` has this one.
+# Its only blob is written in place, and stored as it was before.
 LOST = ("bn_segnet_inplace",)
 CASES = sorted(
     path.stem
