@@ -68,7 +68,7 @@ class _Depthwise(Convolution):
 @register
 class DepthwiseConvolution(_Depthwise):
     types = ("DepthwiseConvolution",)
-    fork = "DepthwiseConvolution"
+    fork = "MobileNet"
 
     def _layer(self, node, x):
         channels, group = node.channels(x), node.param.group

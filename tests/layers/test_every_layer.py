@@ -86,8 +86,7 @@ ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAxpy CaffeInterp
     CaffePSPNetBN CaffeSegNetBN CaffeShuffleChannel CaffeUnpool CaffeHardSigmoid
-    CaffeNegReLU CaffeSELU""".split()  # noqa: SIM905
-    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePermute CaffeNormalize
+    CaffeNegReLU CaffeSELU CaffePermute CaffeNormalize
     CaffePriorBox CaffePriorBoxClustered""".split()  # noqa: SIM905
 
 
