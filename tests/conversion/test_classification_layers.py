@@ -19,6 +19,7 @@ from support import GOLDENS, nhwc, seeds
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo.caffe import read_net
 from keras_caffe_zoo.layers import CaffeConv2D
+from keras_caffe_zoo.weights import load_weights
 
 FORKS = GOLDENS / "forks"
 
@@ -115,6 +116,15 @@ def test_a_depthwise_convolution_of_no_image(refused):
 def test_hole_is_dilation(run, kind, hole, dilation):
     text = f"convolution_param {{ num_output: 4 kernel_size: 2 {hole} }}"
     assert run.model(kind, X, text).layers[-1].dilation_rate == dilation
+
+
+def test_a_caffemodel_with_a_hole_fits_its_net():
+    """Whatever the field's number is there."""
+    model = kcz.from_caffe(FORKS / "conv_hole.prototxt")
+    load_weights(model, FORKS / "conv_hole.caffemodel")
+    wanted = kcz.read_caffemodel(FORKS / "conv_hole.caffemodel")["y"]
+    for found, blob in zip(kcz.caffe_params(model)["y"], wanted, strict=True):
+        np.testing.assert_array_equal(found, blob)
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,20 @@ def test_pspnets_bn_learns_the_statistics(run):
     np.testing.assert_array_equal(before, frozen.get_weights())
 
 
+@pytest.mark.parametrize(
+    ("param", "values"),
+    [
+        ("scale_filler { value: 3 } shift_filler { value: -1 }", [3, -1]),
+        ("slope_filler { value: 3 }", [3, 0, 0, 1]),
+    ],
+)
+def test_a_bn_starts_as_its_fillers_say(run, param, values):
+    text = f"bn_param {{ {param} }}"
+    layer = run.model("BN", {"x": np.zeros((1, 3, 4, 5))}, text).layers[-1]
+    for weights, value in zip(layer.get_weights(), values, strict=True):
+        np.testing.assert_array_equal(weights, np.full(3, value))
+
+
 @pytest.mark.parametrize("param", ["momentum: 2", "eps: -1", "eps: nan"])
 def test_a_bn_that_caffe_refuses(refused, param):
     refused("BN", {"x": np.zeros((1, 3, 4, 5))}, f"bn_param {{ {param} }}", "momentum")
