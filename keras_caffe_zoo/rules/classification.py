@@ -127,7 +127,7 @@ class ReLU6(Rule):
     """Written by the rule of ReLU, whose Keras layer it shares."""
 
     types = ("ReLU6",)
-    fork = "MobileNet-YOLO"
+    fork = "YOLO"
     param = Param("relu6_param", "1 negative_slope float=0", 211)
 
     def build(self, node, x):
@@ -149,7 +149,7 @@ class _Activation(Rule):
 @register
 class HardSigmoid(_Activation):
     types = ("HardSigmoid",)
-    fork = "MobileNet-YOLO"
+    fork = "YOLO"
     layers = (CaffeHardSigmoid,)
 
     def build(self, node, x):
@@ -162,7 +162,7 @@ class HardSigmoid(_Activation):
 @register
 class NegReLU(_Activation):
     types = ("NegReLU",)
-    fork = "FlowNet 2"
+    fork = "FlowNet2"
     layers = (CaffeNegReLU,)
     param = ReLU.param
 

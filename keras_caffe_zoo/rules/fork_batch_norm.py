@@ -27,7 +27,7 @@ class BN(Rule):
     """
 
     types = ("BN",)
-    fork = "SegNet"
+    fork = "SegNet, PSPNet"
     param = Param(
         "bn_param",
         """

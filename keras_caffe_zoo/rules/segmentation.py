@@ -19,7 +19,7 @@ from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
 
 _MOST_VALUES = 2**31 - 1  # of a blob in Caffe
-_DEEPLAB, _SEGNET = "DeepLab v2", "SegNet"
+_DEEPLAB, _SEGNET = "DeepLab", "SegNet"
 
 
 def _check_size(node, y):
@@ -89,7 +89,7 @@ class Upsample(Rule):
     """
 
     types = ("Upsample",)
-    fork = _SEGNET
+    fork = "SegNet, YOLO"
     param = _upsample(2, (137, 150))
     variants = (_upsample(1, (150, 137)),)
     bottoms = (1, 2)
