@@ -2,7 +2,6 @@
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.layers import CaffePSPNetBN, CaffeSegNetBN
-from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule
@@ -94,9 +93,6 @@ class BN(Rule):
         if len(node.shapes) == 2:
             return ("scale_filler", "shift_filler")
         return ("slope_filler", "bias_filler")
-
-    def fill(self, node, index, initializer):
-        return layout.conv_weight(initializer((1, 1, node.shapes[index][1], 1)))
 
 
 @register
