@@ -9,6 +9,7 @@ from keras_caffe_zoo.layers.constant import (
 )
 from keras_caffe_zoo.layers.convolution import CaffeConv2D
 from keras_caffe_zoo.layers.convolution_nd import CaffeConvND
+from keras_caffe_zoo.layers.correlation import CaffeCorrelation
 from keras_caffe_zoo.layers.deconvolution import CaffeDeconv2D
 from keras_caffe_zoo.layers.dropout import CaffeDropout
 from keras_caffe_zoo.layers.elementwise import (
@@ -23,6 +24,7 @@ from keras_caffe_zoo.layers.elementwise import (
 )
 from keras_caffe_zoo.layers.eltwise import CaffeWeightedSum
 from keras_caffe_zoo.layers.embed import CaffeEmbed
+from keras_caffe_zoo.layers.flow import CaffeChannelNorm, CaffeFlowWarp, CaffeMean
 from keras_caffe_zoo.layers.im2col import CaffeIm2col
 from keras_caffe_zoo.layers.inner_product import CaffeInnerProduct
 from keras_caffe_zoo.layers.lrn import CaffeLRN
@@ -31,6 +33,8 @@ from keras_caffe_zoo.layers.pooling import CaffePool2D
 from keras_caffe_zoo.layers.pooling_mask import CaffeMaxPool2DWithMask
 from keras_caffe_zoo.layers.recurrent import CaffeLSTM, CaffeRNN
 from keras_caffe_zoo.layers.reduction import CaffeArgMax, CaffeReduction
+from keras_caffe_zoo.layers.reorg import CaffeReorg
+from keras_caffe_zoo.layers.resample import CaffeDownsample, CaffeResample
 from keras_caffe_zoo.layers.scale import CaffeBias, CaffeScale
 from keras_caffe_zoo.layers.shape import (
     CaffeCrop,
@@ -48,16 +52,20 @@ __all__ = [
     "CaffeBatchNorm",
     "CaffeBatchReindex",
     "CaffeBias",
+    "CaffeChannelNorm",
     "CaffeClip",
     "CaffeConstant",
     "CaffeConv2D",
     "CaffeConvND",
+    "CaffeCorrelation",
     "CaffeCrop",
     "CaffeDeconv2D",
+    "CaffeDownsample",
     "CaffeDropout",
     "CaffeEmbed",
     "CaffeExp",
     "CaffeFlatten",
+    "CaffeFlowWarp",
     "CaffeIm2col",
     "CaffeInnerProduct",
     "CaffeLRN",
@@ -66,11 +74,14 @@ __all__ = [
     "CaffeLog",
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
+    "CaffeMean",
     "CaffeParameter",
     "CaffePool2D",
     "CaffePower",
     "CaffeRNN",
     "CaffeReduction",
+    "CaffeReorg",
+    "CaffeResample",
     "CaffeReshape",
     "CaffeSPP",
     "CaffeScale",
