@@ -45,6 +45,7 @@ from keras_caffe_zoo.layers.shape import (
 )
 from keras_caffe_zoo.layers.spp import CaffeSPP
 from keras_caffe_zoo.layers.stochastic_pooling import CaffeStochasticPool2D
+from keras_caffe_zoo.layers.yolo import CaffeYoloDetections, CaffeYolov3Detections
 
 __all__ = [
     "CaffeAbs",
@@ -92,4 +93,6 @@ __all__ = [
     "CaffeThreshold",
     "CaffeTile",
     "CaffeWeightedSum",
+    "CaffeYoloDetections",
+    "CaffeYolov3Detections",
 ]

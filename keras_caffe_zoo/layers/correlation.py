@@ -122,14 +122,10 @@ class CaffeCorrelation(keras.layers.Layer):
 
     def _differences(self, first, second):
         """Return sums of absolute differences over the channels, likewise."""
-        columns = ops.shape(first)[2]
-        return ops.stack(
-            [
-                ops.sum(ops.abs(first - second[:, :, left : left + columns]), -1)
-                for left in range(0, self._last_shift + 1, self.displacement_stride)
-            ],
-            -1,
-        )
+        starts = ops.expand_dims(ops.arange(ops.shape(first)[2]), 1)
+        shifts = ops.arange(0, self._last_shift + 1, self.displacement_stride)
+        seen = ops.take(second, starts + shifts, axis=2)
+        return ops.sum(ops.abs(ops.expand_dims(first, 3) - seen), -1)
 
     @property
     def _last_shift(self):
