@@ -1,5 +1,6 @@
 """Keras layers with Caffe's arithmetic."""
 
+from keras_caffe_zoo.layers.accum import CaffeAccum
 from keras_caffe_zoo.layers.batch_norm import CaffeBatchNorm
 from keras_caffe_zoo.layers.constant import (
     CaffeBatchReindex,
@@ -24,10 +25,11 @@ from keras_caffe_zoo.layers.elementwise import (
 )
 from keras_caffe_zoo.layers.eltwise import CaffeWeightedSum
 from keras_caffe_zoo.layers.embed import CaffeEmbed
-from keras_caffe_zoo.layers.flow import CaffeChannelNorm, CaffeFlowWarp, CaffeMean
+from keras_caffe_zoo.layers.flow import CaffeChannelNorm, CaffeFlowWarp
 from keras_caffe_zoo.layers.im2col import CaffeIm2col
 from keras_caffe_zoo.layers.inner_product import CaffeInnerProduct
 from keras_caffe_zoo.layers.lrn import CaffeLRN
+from keras_caffe_zoo.layers.mean import CaffeMean, CaffeSubtractMean
 from keras_caffe_zoo.layers.mvn import CaffeMVN
 from keras_caffe_zoo.layers.pooling import CaffePool2D
 from keras_caffe_zoo.layers.pooling_mask import CaffeMaxPool2DWithMask
@@ -36,6 +38,7 @@ from keras_caffe_zoo.layers.reduction import CaffeArgMax, CaffeReduction
 from keras_caffe_zoo.layers.reorg import CaffeReorg
 from keras_caffe_zoo.layers.resample import CaffeDownsample, CaffeResample
 from keras_caffe_zoo.layers.scale import CaffeBias, CaffeScale
+from keras_caffe_zoo.layers.sequence import CaffeCTCGreedyDecoder, CaffeReverse
 from keras_caffe_zoo.layers.shape import (
     CaffeCrop,
     CaffeFlatten,
@@ -49,10 +52,12 @@ from keras_caffe_zoo.layers.yolo import CaffeYoloDetections, CaffeYolov3Detectio
 
 __all__ = [
     "CaffeAbs",
+    "CaffeAccum",
     "CaffeArgMax",
     "CaffeBatchNorm",
     "CaffeBatchReindex",
     "CaffeBias",
+    "CaffeCTCGreedyDecoder",
     "CaffeChannelNorm",
     "CaffeClip",
     "CaffeConstant",
@@ -84,11 +89,13 @@ __all__ = [
     "CaffeReorg",
     "CaffeResample",
     "CaffeReshape",
+    "CaffeReverse",
     "CaffeSPP",
     "CaffeScale",
     "CaffeSilence",
     "CaffeSlice",
     "CaffeStochasticPool2D",
+    "CaffeSubtractMean",
     "CaffeSwish",
     "CaffeThreshold",
     "CaffeTile",

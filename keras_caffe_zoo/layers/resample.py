@@ -3,22 +3,17 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.layers._resampling import (
+    as_float,
+    checked_size,
+    counted,
+    distances,
+    triangle,
+    weighed,
+)
 from keras_caffe_zoo.layers._windows import known_shape
 
 _METHODS = ("nearest", "linear", "cubic")
-
-
-def _float(size):
-    """Return a size as the float32 that Caffe computes with."""
-    return ops.cast(ops.convert_to_tensor(size), "float32")
-
-
-def _counted(size):
-    return ops.cast(ops.arange(size), "float32")
-
-
-def _triangle(x):
-    return ops.maximum(1.0 - ops.abs(x), 0.0)
 
 
 def _cubic(x):
@@ -26,20 +21,6 @@ def _cubic(x):
     near = x * x * (1.5 * x - 2.5) + 1.0
     far = x * (x * (-0.5 * x + 2.5) - 4.0) + 2.0
     return ops.where(x <= 1.0, near, ops.where(x < 2.0, far, 0.0))
-
-
-def _distances(centres, size):
-    """Return how far each pixel is before each centre, (centres, pixels)."""
-    return ops.expand_dims(centres, 1) - ops.expand_dims(_counted(size), 0)
-
-
-def _weighed(x, rows, columns):
-    """Return sums of a map's pixels by weights of (new, old) rows and columns."""
-    rows, columns = ops.cast(rows, x.dtype), ops.cast(columns, x.dtype)
-    _, height, width, channels = ops.shape(x)
-    x = ops.matmul(rows, ops.reshape(x, (-1, height, width * channels)))
-    x = ops.reshape(x, (-1, ops.shape(rows)[0], width, channels))
-    return ops.matmul(columns, x)
 
 
 class _Resizing(keras.layers.Layer):
@@ -53,15 +34,7 @@ class _Resizing(keras.layers.Layer):
 
     def __init__(self, height=None, width=None, **kwargs):
         super().__init__(**kwargs)
-        self.height = None if height is None else int(height)
-        self.width = None if width is None else int(width)
-        if (height is None) != (width is None) or (
-            height is not None and min(self.height, self.width) < 1
-        ):
-            raise ValueError(
-                "Expected `height` and `width` to be positive, or neither; received: "
-                f"height={height}, width={width}."
-            )
+        self.height, self.width = checked_size(height, width)
 
     def call(self, inputs):
         x, reference = self._inputs(inputs)
@@ -142,23 +115,23 @@ class CaffeResample(_Resizing):
 
     def resized(self, x, height, width):
         rows, columns = ops.shape(x)[1:3]
-        down = _float(rows) / _float(height)
-        right = _float(columns) / _float(width)
-        at_rows = _counted(height) * down + (right / 2.0 - 0.5)
-        at_columns = _counted(width) * right + (down / 2.0 - 0.5)
+        down = as_float(rows) / as_float(height)
+        right = as_float(columns) / as_float(width)
+        at_rows = counted(height) * down + (right / 2.0 - 0.5)
+        at_columns = counted(width) * right + (down / 2.0 - 0.5)
         if self.method == "nearest":
             return self._nearest(self._nearest(x, at_rows, 1), at_columns, 2)
         shrinks = ops.logical_or(down > 1.0, right > 1.0)
         widened = ops.logical_and(shrinks, self.antialias)
-        return _weighed(
+        return weighed(
             x,
             self._weights(at_rows, rows, ops.where(widened, down, 1.0)),
             self._weights(at_columns, columns, ops.where(widened, right, 1.0)),
         )
 
     def _weights(self, centres, size, scale):
-        curve = _cubic if self.method == "cubic" else _triangle
-        weights = curve(_distances(centres, size) / scale)
+        curve = _cubic if self.method == "cubic" else triangle
+        weights = curve(distances(centres, size) / scale)
         total = ops.sum(weights, 1, keepdims=True)
         none = total == 0.0
         return ops.where(none, 0.0, weights / ops.where(none, 1.0, total))
@@ -208,18 +181,18 @@ class CaffeDownsample(_Resizing):
         rows, columns = map(self._weights, old, (height, width))
         missing = ops.isnan(x)
         present = ops.cast(ops.logical_not(missing), x.dtype)
-        total = _weighed(ops.where(missing, 0.0, x), rows, columns)
-        weight = _weighed(present, rows, columns)
-        lost = _weighed(1.0 - present, rows, columns)
+        total = weighed(ops.where(missing, 0.0, x), rows, columns)
+        weight = weighed(present, rows, columns)
+        lost = weighed(1.0 - present, rows, columns)
         kept = ops.logical_and(weight > 0.0, lost <= 0.5 * weight)
         mean = total / ops.where(kept, weight, 1.0)
         return ops.where(kept, mean, float("nan"))
 
     @staticmethod
     def _weights(old, new):
-        end, last = _float(old) - 1.0, _float(new) - 1.0
-        centres = _counted(new) / last * end
-        return _triangle(_distances(centres, old) / (end / last))
+        end, last = as_float(old) - 1.0, as_float(new) - 1.0
+        centres = counted(new) / last * end
+        return triangle(distances(centres, old) / (end / last))
 
     def _new_shape(self, shapes):
         shape = super()._new_shape(shapes)

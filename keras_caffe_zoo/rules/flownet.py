@@ -3,30 +3,23 @@
 import math
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import (
-    CaffeChannelNorm,
-    CaffeCorrelation,
-    CaffeDownsample,
-    CaffeFlowWarp,
-    CaffeMean,
-    CaffeResample,
-)
+from keras_caffe_zoo.layers import CaffeChannelNorm, CaffeCorrelation, CaffeFlowWarp
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
-from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
+from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
 
-_FORK = "FlowNet 2"
+FORK = "FlowNet 2"
 _MOST_VALUES = 2**31 - 1  # of a blob in Caffe
 _MOST_SHIFTS = 255  # along one axis: each row of them is a matrix product
 
 
-class _OnMaps(Rule):
+class OnMaps(Rule):
     """A layer that maps go into."""
 
-    fork = _FORK
+    fork = FORK
     traits = MIXED
 
-    def _call(self, node, layer, *bottoms):
+    def call_on(self, node, layer, *bottoms):
         """Return a layer's top; what it refuses is wrong in the file."""
         for x in bottoms:
             if len(x.shape) != 4:
@@ -46,7 +39,7 @@ class _OnMaps(Rule):
 
 
 @register
-class Correlation(_OnMaps):
+class Correlation(OnMaps):
     types = ("Correlation",)
     layers = (CaffeCorrelation,)
     param = Param(
@@ -99,7 +92,7 @@ class Correlation(_OnMaps):
             raise node.error(
                 str(error).removesuffix("."), "correlation_param.kernel_size"
             ) from error
-        return self._call(node, layer, first, second)
+        return self.call_on(node, layer, first, second)
 
     def encode(self, call):
         layer = call.layer
@@ -119,99 +112,8 @@ class Correlation(_OnMaps):
         return (2 * reach + 1) ** 2
 
 
-class _Resizing(_OnMaps):
-    """A layer that makes maps of a size, or of that of its second bottom.
-
-    Attributes:
-        sizes: Fields of the height and width.
-    """
-
-    bottoms = (1, 2)
-    traits = MIXED._replace(channels="kept", reads=1)
-    sizes = ("height", "width")
-
-    def _size(self, node, others) -> tuple[int | None, int | None]:
-        """Return `(height, width)`; neither where a second bottom tells."""
-        if others:
-            return (None, None)
-        values = [getattr(node.param, name) for name in self.sizes]
-        for value, name in zip(values, self.sizes, strict=True):
-            node.count(value, f"{self.param.name}.{name}")
-        return tuple(values)
-
-    def _size_fields(self, layer) -> dict:
-        if layer.height is None:
-            return {}
-        return dict(zip(self.sizes, (layer.height, layer.width), strict=True))
-
-
 @register
-class Resample(_Resizing):
-    types = ("Resample",)
-    layers = (CaffeResample,)
-    param = Param(
-        "resample_param",
-        """
-        1 width uint32; 2 height uint32; 3 type ResampleType=LINEAR;
-        4 antialias bool=true; 5 factor float=1
-        enum ResampleType: NEAREST=1 LINEAR=2 CUBIC=3 AREA=4
-        """,
-        155,
-    )
-
-    def build(self, node, x, *others):
-        param, methods = node.param, ("nearest", "linear", "cubic")
-        if param.type > len(methods):
-            raise node.error(
-                "Expected NEAREST, LINEAR or CUBIC; received: AREA, which the fork "
-                "cannot do either",
-                "resample_param.type",
-            )
-        method = methods[param.type - 1]
-        size = self._size(node, others)
-        if method == "nearest":
-            _check_nearest(node, x, others[0].shape[1:3] if others else size)
-        layer = CaffeResample(*size, method, param.antialias, name=node.name)
-        return self._call(node, layer, x, *others)
-
-    def encode(self, call):
-        layer = call.layer
-        values = {"type": layer.method.upper(), "antialias": layer.antialias}
-        call.add("Resample", resample_param={**self._size_fields(layer), **values})
-
-
-def _check_nearest(node, x, size) -> None:
-    """Refuse what makes the fork read beyond the map, as its rows and columns mix."""
-    if None in (*x.shape[1:3], *size):
-        return
-    down, right = (old / new for old, new in zip(x.shape[1:3], size, strict=True))
-    if down >= 2 * right or right >= 2 * down:
-        raise node.error(
-            "Expected rows and columns to be resized alike with NEAREST: the fork "
-            f"reads beyond the map; received: {tuple(x.shape[1:3])} to {tuple(size)}",
-            "resample_param.type",
-        )
-
-
-@register
-class Downsample(_Resizing):
-    types = ("Downsample",)
-    layers = (CaffeDownsample,)
-    param = Param(
-        "downsample_param", "1 top_height uint32=0; 2 top_width uint32=0", 156
-    )
-    sizes = ("top_height", "top_width")
-
-    def build(self, node, x, *others):
-        layer = CaffeDownsample(*self._size(node, others), name=node.name)
-        return self._call(node, layer, x, *others)
-
-    def encode(self, call):
-        call.add("Downsample", downsample_param=self._size_fields(call.layer))
-
-
-@register
-class FlowWarp(_OnMaps):
+class FlowWarp(OnMaps):
     types = ("FlowWarp",)
     layers = (CaffeFlowWarp,)
     param = Param(
@@ -228,7 +130,7 @@ class FlowWarp(_OnMaps):
 
     def build(self, node, image, flow):
         fill = float("nan") if node.param.fill_value == 2 else 0.0
-        return self._call(node, CaffeFlowWarp(fill, name=node.name), image, flow)
+        return self.call_on(node, CaffeFlowWarp(fill, name=node.name), image, flow)
 
     def encode(self, call):
         fill = call.layer.fill
@@ -241,60 +143,16 @@ class FlowWarp(_OnMaps):
 
 
 @register
-class ChannelNorm(_OnMaps):
+class ChannelNorm(OnMaps):
     types = ("ChannelNorm",)
     layers = (CaffeChannelNorm,)
     traits = Traits(places="kept", order="moved")
 
     def build(self, node, x):
-        return self._call(node, CaffeChannelNorm(name=node.name), x)
+        return self.call_on(node, CaffeChannelNorm(name=node.name), x)
 
     def encode(self, call):
         call.add("ChannelNorm")
 
     def channels(self, layer, bottoms):
         return 1
-
-
-@register
-class Mean(_OnMaps):
-    types = ("Mean",)
-    layers = (CaffeMean,)
-    param = Param(
-        "mean_param",
-        """
-        1 operation MeanOperation!; 2 file string; 3 value float*;
-        4 mean_scale float=1; 5 input_scale float=1; 6 output_scale float=1
-        enum MeanOperation: ADD=1 SUBTRACT=4
-        """,
-        154,
-    )
-    bottoms = tops = (1, None)
-    applies_to_each = True
-    traits = POINTWISE
-
-    def build(self, node, *bottoms):
-        param = node.param
-        if param.HasField("file"):
-            raise node.error(
-                "Expected a `value` for each channel; received a file, which is not "
-                "read: write its mean as a `value`",
-                "mean_param.file",
-            )
-        if not param.value:
-            raise node.error("Expected a value for each channel", "mean_param.value")
-        sign = 1.0 if param.operation == 1 else -1.0
-        values = [sign * param.mean_scale * value for value in param.value]
-        layer = CaffeMean(values, param.input_scale, param.output_scale, name=node.name)
-        tops = [self._call(node, layer, x) for x in bottoms]
-        return tops if len(tops) > 1 else tops[0]
-
-    def encode(self, call):
-        layer = call.layer
-        values = {
-            "operation": "ADD",
-            "value": layer.values,
-            "input_scale": layer.input_scale,
-            "output_scale": layer.output_scale,
-        }
-        call.add("Mean", mean_param=values)

@@ -2,14 +2,14 @@
 
 import math
 
-import numpy as np
-
 from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.detections import detections
 from keras_caffe_zoo.layers import (
     CaffeReorg,
     CaffeYoloDetections,
     CaffeYolov3Detections,
 )
+from keras_caffe_zoo.rules.loss import Loss
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
@@ -118,10 +118,7 @@ class _Detections(Rule):
         }
 
     def blob(self, layer, array):
-        rows = array[array[..., 1] >= 0]
-        if not len(rows):
-            rows = array[:, 0]
-        return np.asarray(rows)[None, None]
+        return detections(array)[None, None]
 
 
 @register
@@ -203,3 +200,54 @@ class Yolov3DetectionOutput(_Detections):
             "mask": [anchor for mask in layer.mask for anchor in mask],
         }
         call.add("Yolov3DetectionOutput", yolov3_detection_output_param=values)
+
+
+@register
+class RegionLoss(Loss):
+    types = ("RegionLoss",)
+    fork = _FORK
+    bottoms = (2, 2)
+    param = Param(
+        "region_loss_param",
+        """
+        1 side uint32=13; 2 num_class uint32=20; 3 bias_match uint32=1;
+        4 coords uint32=4; 5 num uint32=5; 6 softmax uint32=1; 7 jitter float=0.2;
+        8 rescore uint32=1; 9 object_scale float=1; 10 class_scale float=1;
+        11 noobject_scale float=0.5; 12 coord_scale float=5; 13 absolute uint32=1;
+        14 thresh float=0.2; 15 random uint32=1; 16 biases float*;
+        17 softmax_tree string; 18 class_map string
+        """,
+        (600, 209),
+    )
+
+
+@register
+class Yolov3Loss(Loss):
+    types = ("Yolov3",)
+    fork = _FORK
+    param = Param(
+        "yolov3_param",
+        """
+        1 side uint32=13; 2 num_class uint32=20; 3 num uint32=5;
+        4 object_scale float=1; 5 class_scale float=1; 6 noobject_scale float=0.5;
+        7 coord_scale float=5; 8 thresh float=0.2; 10 anchors_scale uint32=32;
+        11 biases float*; 12 mask uint32*; 13 use_logic_gradient bool=false
+        """,
+        603,
+    )
+
+
+@register
+class EvalDetection(Loss):
+    types = ("EvalDetection",)
+    fork = _FORK
+    role = "metric"
+    param = Param(
+        "eval_detection_param",
+        """
+        1 side uint32=7; 2 num_class uint32=20; 3 num_object uint32=2;
+        4 threshold float=0.5; 5 sqrt bool=true; 6 constriant bool=true;
+        7 score_type ScoreType=MULTIPLY; 8 nms float=-1; 9 biases float*
+        enum ScoreType: OBJ=0 PROB=1 MULTIPLY=2
+        """,
+    )
