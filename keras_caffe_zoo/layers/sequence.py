@@ -94,7 +94,7 @@ class CaffeCTCGreedyDecoder(BlobLayer):
         if self.merge_repeated:
             before = ops.concatenate([first * -1, labels[:, :-1]], 1)
             told = ops.logical_and(told, labels != before)
-        at, there = _nms.first(told, values.shape[0])
+        at, there = _nms.first(told, ops.shape(values)[0])
         found = ops.where(there, ops.take_along_axis(labels, at, axis=1), -1)
         found = ops.cast(found, self.compute_dtype)[:, :, None, None]
         if not self.scores:

@@ -20,16 +20,13 @@ class OnMaps(Rule):
     traits = MIXED
 
     def call_on(self, node, layer, *bottoms):
-        """Return a layer's top; what it refuses is wrong in the file."""
+        """Return the top of a layer that reads maps."""
         for x in bottoms:
             if len(x.shape) != 4:
                 raise node.error(
                     f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}"
                 )
-        try:
-            top = layer(bottoms[0] if len(bottoms) == 1 else list(bottoms))
-        except ValueError as error:
-            raise node.error(str(error).removesuffix(".")) from error
+        top = layer(bottoms[0] if len(bottoms) == 1 else list(bottoms))
         if math.prod(size or 1 for size in top.shape) > _MOST_VALUES:
             raise node.error(
                 f"Expected a top of at most {_MOST_VALUES:,} values; received shape: "
@@ -79,19 +76,14 @@ class Correlation(OnMaps):
                 f"received: {param.pad}",
                 "correlation_param.pad",
             )
-        try:
-            layer = CaffeCorrelation(
-                param.kernel_size,
-                param.max_displacement,
-                param.pad,
-                *strides,
-                subtract=param.correlation_type == 1,
-                name=node.name,
-            )
-        except ValueError as error:
-            raise node.error(
-                str(error).removesuffix("."), "correlation_param.kernel_size"
-            ) from error
+        layer = CaffeCorrelation(
+            param.kernel_size,
+            param.max_displacement,
+            param.pad,
+            *strides,
+            subtract=param.correlation_type == 1,
+            name=node.name,
+        )
         return self.call_on(node, layer, first, second)
 
     def encode(self, call):

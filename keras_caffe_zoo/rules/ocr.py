@@ -49,10 +49,7 @@ class CTCGreedyDecoder(Rule):
         layer = CaffeCTCGreedyDecoder(
             param.blank_index, param.ctc_merge_repeated, scores, name=node.name
         )
-        try:
-            return layer([values, begins])
-        except ValueError as error:
-            raise node.error(str(error).removesuffix(".")) from error
+        return layer([values, begins])
 
     def encode(self, call):
         layer = call.layer

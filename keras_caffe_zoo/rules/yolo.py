@@ -32,11 +32,7 @@ class Reorg(Rule):
                 f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}"
             )
         stride = node.count(node.param.stride, "reorg_param.stride")
-        try:
-            return CaffeReorg(stride, node.param.reverse, name=node.name)(x)
-        except ValueError as error:
-            problem = str(error).removesuffix(".")
-            raise node.error(problem, "reorg_param.stride") from error
+        return CaffeReorg(stride, node.param.reverse, name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer
@@ -62,8 +58,8 @@ class _Detections(Rule):
     same_items = True
     rows = "of one item"
 
-    def _call(self, node, kind, bottoms, *arguments, **options):
-        """Return the top of a new layer; what it refuses is wrong in the file."""
+    def _call(self, node, kind, bottoms, *arguments):
+        """Return the top of a new layer of a class."""
         param = node.param
         if not param.HasField("num_classes"):
             raise node.error(
@@ -76,20 +72,16 @@ class _Detections(Rule):
                 )
         if not all(map(math.isfinite, param.biases)):
             raise node.error("Expected finite numbers", f"{self.param.name}.biases")
-        try:
-            layer = kind(
-                param.num_classes,
-                list(param.biases),
-                *arguments,
-                confidence_threshold=param.confidence_threshold,
-                nms_threshold=param.nms_threshold,
-                max_detections=node.max_detections,
-                name=node.name,
-                **options,
-            )
-            rows = layer.candidates([tuple(x.shape) for x in bottoms])
-        except ValueError as error:
-            raise node.error(str(error).removesuffix(".")) from error
+        layer = kind(
+            param.num_classes,
+            list(param.biases),
+            *arguments,
+            confidence_threshold=param.confidence_threshold,
+            nms_threshold=param.nms_threshold,
+            max_detections=node.max_detections,
+            name=node.name,
+        )
+        rows = layer.candidates([tuple(x.shape) for x in bottoms])
         if node.max_detections is None and rows > _MOST_ROWS:
             raise node.error(
                 f"Expected at most {_MOST_ROWS:,} detections of one image, as no other "
