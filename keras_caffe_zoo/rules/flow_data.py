@@ -4,15 +4,18 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.layers import CaffeMean, CaffeSubtractMean
+from keras_caffe_zoo.rules.data import FromFile
 from keras_caffe_zoo.rules.flownet import FORK, OnMaps
 from keras_caffe_zoo.rules.loss import Loss
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
-from keras_caffe_zoo.rules.rule import POINTWISE, Codec
+from keras_caffe_zoo.rules.rule import POINTWISE, Codec, Rule
+from keras_caffe_zoo.rules.window import check_tops, on_each
 
 
 @register
-class Mean(OnMaps):
+class Mean(Rule):
+    fork = FORK
     types = ("Mean",)
     layers = (CaffeMean,)
     param = Param(
@@ -29,6 +32,7 @@ class Mean(OnMaps):
     traits = POINTWISE
 
     def build(self, node, *bottoms):
+        check_tops(node, bottoms)
         param = node.param
         if param.HasField("file"):
             raise node.error(
@@ -40,9 +44,8 @@ class Mean(OnMaps):
             raise node.error("Expected a value for each channel", "mean_param.value")
         sign = 1.0 if param.operation == 1 else -1.0
         values = [sign * param.mean_scale * value for value in param.value]
-        layer = CaffeMean(values, param.input_scale, param.output_scale, name=node.name)
-        tops = [self.call_on(node, layer, x) for x in bottoms]
-        return tops if len(tops) > 1 else tops[0]
+        scales = (param.input_scale, param.output_scale)
+        return on_each(node, CaffeMean(values, *scales, name=node.name), bottoms)
 
     def encode(self, call):
         layer = call.layer
@@ -168,3 +171,65 @@ class LpqLoss(_Loss):
         """,
         158,
     )
+
+
+@register
+class CustomData(FromFile):
+    """A database of images and flows, joined along the channels."""
+
+    types = ("CustomData",)
+    fork = FORK
+    param = Param(
+        "data_param",
+        """
+        1 source string; 4 batch_size uint32=1; 7 rand_skip uint32=0;
+        8 backend DB=LEVELDB; 10 prefetch uint32=4; 3001 preselection_file string;
+        3002 preselection_label int32; 3003 range_start int32=0;
+        3004 range_end int32=-1; 3005 rand_permute bool=false;
+        3006 rand_permute_order Order=FIRST_PERMUTE_THEN_RANGE;
+        3007 rand_permute_seed uint32=0; 3008 slice_point uint32*;
+        3009 encoding Encoding*; 3010 verbose bool=false; 3011 subtract float*;
+        3012 permute_every_iter uint32=0; 3013 block_size uint32=0;
+        4001 disk_reader_threads uint32=1
+        enum DB: LEVELDB=0 LMDB=1
+        enum Encoding: UINT8=1 UINT16FLOW=2 BOOL1=3
+        enum Order: FIRST_PERMUTE_THEN_RANGE=0 FIRST_RANGE_THEN_PERMUTE=1
+        """,
+        107,
+    )
+
+    def data_shape(self, node, top, channels):
+        points = [0, *node.param.slice_point]
+        if top + 1 < len(points):
+            channels = points[top + 1] - points[top]
+        return (node.param.batch_size or None, channels or None, None, None)
+
+
+@register
+class ImgReader(FromFile):
+    types = ("ImgReader", "FloatReader")
+    fork = FORK
+    param = Param("reader_param", "1 file string!; 2 num uint32=1", 153)
+
+    def data_shape(self, node, top, channels):
+        known = 3 if node.layer.type == self.types[0] else channels
+        return (node.param.num or None, known, None, None)
+
+
+@register
+class Writer(Rule):
+    """A layer that writes a blob to a file: an output of a net that predicts."""
+
+    types = ("FLOWriter", "FloatWriter", "ImgWriter", "PFMWriter")
+    fork = FORK
+    role = "output"
+    param = Param(
+        "writer_param",
+        """
+        1 file string; 2 folder string; 3 prefix string; 4 suffix string;
+        5 normalize bool=false; 6 scale float=1
+        """,
+        152,
+    )
+    tops = (0, 0)
+    labels_from = 1

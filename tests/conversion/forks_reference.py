@@ -61,23 +61,31 @@ def resample(x, height, width, kind="LINEAR", antialias=True):
     return y
 
 
+def _hat(size, count):
+    """Return weights (count, size) as Caffe's float32 has them."""
+    end, last = np.float32(size - 1), np.float32(count - 1)
+    centres = np.arange(count, dtype="f4") / last * end
+    return np.maximum(0, 1 - abs(np.arange(size) - centres[:, None]) / (end / last))
+
+
 def downsample(x, height, width):
+    """Return the map, and where just half of a pixel is missing."""
     rows, columns = x.shape[2:]
     if (rows, columns) == (height, width):
-        return x
-    sy, sx = (rows - 1) / (height - 1), (columns - 1) / (width - 1)
+        return x, np.zeros(x.shape, bool)
+    down, right = _hat(rows, height), _hat(columns, width)
     y = np.zeros((*x.shape[:2], height, width))
+    even = np.zeros(y.shape, bool)
     for n, c, i, j in np.ndindex(*y.shape):
-        total = weights = missing = 0
-        for v, u in np.ndindex(rows, columns):
-            weight = max(0, 1 - abs(u - j * sx) / sx) * max(0, 1 - abs(v - i * sy) / sy)
-            if np.isnan(x[n, c, v, u]):
-                missing += weight
-            else:
-                total, weights = total + weight * x[n, c, v, u], weights + weight
-        lost = weights == 0 or missing / weights > 0.5
-        y[n, c, i, j] = np.nan if lost else total / weights
-    return y
+        weights = np.outer(down[i], right[j])
+        lost = np.isnan(x[n, c])
+        total, missing = weights[~lost].sum(), weights[lost].sum()
+        even[n, c, i, j] = abs(missing - total / 2) < 1e-5
+        gone = total == 0 or missing / total > 0.5
+        y[n, c, i, j] = (
+            np.nan if gone else (weights * np.nan_to_num(x[n, c])).sum() / total
+        )
+    return y, even
 
 
 def accum(maps, height, width):

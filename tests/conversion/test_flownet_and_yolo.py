@@ -7,6 +7,7 @@ import pytest
 from support import nchw, nhwc, relative_error, seeds
 
 import keras_caffe_zoo as kcz
+from keras_caffe_zoo.conversion.model import blob_tensor
 
 SEEDS = seeds(2, 12)
 
@@ -103,6 +104,10 @@ def test_resample(net, rng, seed, kind):
     width = int(rng.integers(2, 17))
     if kind == "NEAREST":  # else the fork reads beyond the map
         height, width = 3 * rows, 2 * columns
+    elif kind == "CUBIC":  # else the weights at a border may add up to nothing
+        times = rng.choice([0.5, 1.5, 3])
+        rows, columns = 2 * rows, 2 * columns
+        height, width = int(times * rows), int(times * columns)
     antialias = bool(rng.integers(2))
     x = normal(rng, 2, 3, rows, columns)
     param = f"type: {kind} antialias: {str(antialias).lower()}"
@@ -123,7 +128,8 @@ def test_downsample_with_holes(net, rng, seed):
     x[rng.random(x.shape) < 0.3] = np.nan
     param = f"downsample_param {{ top_height: {height} top_width: {width} }}"
     found = net("Downsample", {"x": x}, param)
-    assert_close(found, forks.downsample(x, height, width))
+    expected, even = forks.downsample(x, height, width)
+    assert_close(np.where(even, 0, found), np.where(even, 0, expected))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -177,6 +183,57 @@ def test_channel_norm_has_a_gradient_of_zero_at_zero(net):
     assert_close(net("ChannelNorm", {"x": x}), [[[[7, 0], [0, 0]]]])
     found, _ = gradients(model, nhwc(x), np.ones((1, 2, 2, 1), "f4"))
     assert_close(nchw(found), x / 7)
+
+
+def test_the_mean_of_images_is_taken_from_the_caffemodel(tmp_path):
+    images = np.random.default_rng(0).random((2, 3, 4, 5), "f4")
+    mean = np.array([0.3, 0.4, 0.5], "f4")
+    param = "augmentation_param {{ {} recompute_mean: 10 mean_per_pixel: {} }}"
+    pixels = np.random.default_rng(1).random((1, 3, 4, 5), "f4")
+    for each, blob, expected in (
+        ("false", np.zeros((1, 3, 8, 9), "f4"), images - mean.reshape(-1, 1, 1)),
+        ("true", pixels, images - pixels),
+    ):
+        text = prototxt("DataAugmentation", {"x": images}, param.format("", each))
+        (tmp_path / "net.prototxt").write_text(text)
+        blobs = [np.full((1, 1, 1, 1), 10, "f4"), blob, mean.reshape(1, 3, 1, 1)]
+        kcz.write_caffemodel(tmp_path / "net.caffemodel", {"y": blobs})
+        model = kcz.from_caffe(tmp_path / "net.prototxt", tmp_path / "net.caffemodel")
+        assert_close(nchw(model(nhwc(images))), expected)
+        paths = tmp_path / "b.prototxt", tmp_path / "b.caffemodel"
+        kcz.to_caffe(model, *paths)
+        assert_close(nchw(kcz.from_caffe(*paths)(nhwc(images))), expected)
+        blobs[0] -= 1
+        kcz.write_caffemodel(tmp_path / "net.caffemodel", {"y": blobs})
+        with pytest.raises(kcz.CaffeFormatError, match="mean of 10 images"):
+            kcz.from_caffe(tmp_path / "net.prototxt", tmp_path / "net.caffemodel")
+
+
+def test_losses_leave_what_they_read(tmp_path):
+    x = {name: np.zeros((1, 2, 4, 4), "f4") for name in ("x", "truth")}
+    for kind in ("L1Loss", "LpqLoss", "RegionLoss", "Yolov3", "EvalDetection"):
+        text = prototxt("Convolution", {**x}, "").replace("Convolution", kind)
+        relu = 'layer { name: "r" type: "ReLU" bottom: "x" top: "x_" } '
+        text = text.replace('layer { name: "y"', relu + 'layer { name: "y"')
+        text = text.replace('bottom: "x" bottom', 'bottom: "x_" bottom')
+        (tmp_path / "net.prototxt").write_text(text)
+        model = kcz.from_caffe(tmp_path / "net.prototxt")
+        assert model.output.shape == (None, 4, 4, 2), kind
+
+
+def test_files_become_inputs_and_outputs(tmp_path):
+    (tmp_path / "net.prototxt").write_text("""
+        layer { name: "d" type: "CustomData" top: "a" top: "b" top: "flow"
+            data_param { source: "x" batch_size: 4 slice_point: 3 slice_point: 6
+                         encoding: UINT8 verbose: true } }
+        layer { name: "i" type: "ImgReader" top: "c" reader_param { file: "c.ppm" } }
+        layer { name: "y" type: "Eltwise" bottom: "a" bottom: "b" bottom: "c" top: "y" }
+        layer { name: "w" type: "FLOWriter" bottom: "y" writer_param { file: "y" } }
+        """)
+    model = kcz.from_caffe(tmp_path / "net.prototxt")
+    assert [x.name for x in model.inputs] == ["a", "b", "c"]
+    assert {x.shape for x in model.inputs} == {(None, None, None, 3)}
+    assert model.output.shape == (None, None, None, 3)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -394,3 +451,91 @@ def test_more_detections_than_anyone_can_want_have_to_be_asked_for(net):
         net.load("YoloDetectionOutput", inputs, param)
     model = net.load("YoloDetectionOutput", inputs, param, max_detections=50)
     assert model.output.shape == (None, 50, 7)
+
+
+# As FlowNet 2's own, `FlowNet2_deploy.prototxt.template` filled in, but for the sizes.
+DEPLOY = """
+input: "img0" input: "img1"
+input_shape { dim: 1 dim: 3 dim: 14 dim: 15 }
+input_shape { dim: 1 dim: 3 dim: 14 dim: 15 }
+layer { name: "Eltwise1" type: "Eltwise" bottom: "img0" top: "img0s"
+    eltwise_param { operation: SUM coeff: 0.00392156862745098 } }
+layer { name: "Eltwise2" type: "Eltwise" bottom: "img1" top: "img1s"
+    eltwise_param { operation: SUM coeff: 0.00392156862745098 } }
+layer { name: "img0s_aug" type: "DataAugmentation" bottom: "img0s" top: "img0_nomean"
+    augmentation_param {
+        augment_during_test: true recompute_mean: 1000 mean_per_pixel: false } }
+layer { name: "img1s_aug" type: "DataAugmentation" bottom: "img1s" top: "img1_nomean"
+    augmentation_param {
+        augment_during_test: true recompute_mean: 1000 mean_per_pixel: false } }
+layer { name: "Resample1" type: "Resample" bottom: "img0_nomean" top: "a"
+    resample_param { width: 16 height: 16 type: LINEAR antialias: true } }
+layer { name: "Resample2" type: "Resample" bottom: "img1_nomean" top: "b"
+    resample_param { width: 16 height: 16 type: LINEAR antialias: true } }
+layer { name: "conv1" type: "Convolution" bottom: "a" bottom: "b" top: "conv1a"
+    top: "conv1b" param { lr_mult: 0 decay_mult: 0 }
+    convolution_param { num_output: 4 pad: 3 kernel_size: 7 stride: 2 engine: CUDNN
+        weight_filler { type: "msra" } bias_filler { type: "constant" } } }
+layer { name: "ReLU1" type: "ReLU" bottom: "conv1a" top: "conv1a"
+    relu_param { negative_slope: 0.1 engine: CUDNN } }
+layer { name: "corr" type: "Correlation" bottom: "conv1a" bottom: "conv1b" top: "corr"
+    correlation_param {
+        pad: 4 kernel_size: 1 max_displacement: 4 stride_1: 1 stride_2: 2 } }
+layer { name: "predict" type: "Convolution" bottom: "corr" top: "flow2"
+    convolution_param { num_output: 2 pad: 1 kernel_size: 3 stride: 1 } }
+layer { name: "Eltwise3" type: "Eltwise" bottom: "flow2" top: "blob41"
+    eltwise_param { operation: SUM coeff: 20.0 } }
+layer { name: "Accum1" type: "Accum" bottom: "blob41" bottom: "a" top: "blob42"
+    accum_param { have_reference: true } }
+layer { name: "FlowWarp1" type: "FlowWarp" bottom: "b" bottom: "blob42" top: "blob43" }
+layer { name: "Eltwise4" type: "Eltwise" bottom: "a" bottom: "blob43" top: "blob44"
+    eltwise_param { operation: SUM coeff: 1.0 coeff: -1.0 } }
+layer { name: "ChannelNorm1" type: "ChannelNorm" bottom: "blob44" top: "blob45" }
+layer { name: "Resample4" type: "Resample" bottom: "flow2" bottom: "a" top: "blob46"
+    resample_param { type: NEAREST antialias: false factor: 1.0 } }
+layer { name: "Concat6" type: "Concat" bottom: "blob46" bottom: "blob45" top: "blob47"
+    concat_param { axis: 1 } }
+layer { name: "fuse" type: "Convolution" bottom: "blob47" top: "blob172"
+    convolution_param { num_output: 2 kernel_size: 1 } }
+layer { name: "Resample5" type: "Resample" bottom: "blob172" top: "predict_flow_resize"
+    resample_param { width: 15 height: 14 type: LINEAR antialias: true } }
+layer { name: "scale_conv1" type: "Convolution" bottom: "predict_flow_resize"
+    top: "predict_flow_final"
+    convolution_param { num_output: 2 pad: 0 kernel_size: 1 stride: 1
+        weight_filler { type: "diagonal" diag_val: 0.9375 diag_val: 0.875 }
+        bias_filler { type: "constant" } } }
+"""
+
+
+def test_a_deploy_net_of_flownet2(tmp_path):
+    path, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    path.write_text(DEPLOY)
+    start = kcz.from_caffe(path)
+    params = kcz.caffe_params(start)
+    np.testing.assert_array_equal(
+        params["scale_conv1"][0][:, :, 0, 0].diagonal(), [15 / 16, 14 / 16]
+    )
+    del params["scale_conv1"]  # as in the published caffemodels
+    for name, mean in (("img0s_aug", 0.25), ("img1s_aug", 0.75)):
+        params[name] = [
+            np.full((1, 1, 1, 1), 1e6, "f4"),
+            np.full((1, 3, 384, 448), mean, "f4"),
+            np.full((1, 3, 1, 1), mean, "f4"),
+        ]
+    kcz.write_caffemodel(weights, params)
+    model = kcz.from_caffe(path, weights)
+    rng = np.random.default_rng(0)
+    images = [rng.uniform(0, 255, (2, 14, 15, 3)).astype("f4") for _ in range(2)]
+    read = keras.Model(
+        model.inputs,
+        [blob_tensor(model, name) for name in ("b", "predict_flow_resize")],
+    )
+    b, resized = (keras.ops.convert_to_numpy(y) for y in read(images))
+    expected = forks.resample(nchw(images[1]) / 255 - 0.75, 16, 16)
+    assert_close(nchw(b), expected)
+    found = keras.ops.convert_to_numpy(model(images))
+    assert found.shape == (2, 14, 15, 2)
+    assert_close(found, resized * [15 / 16, 14 / 16])
+    kcz.to_caffe(model, tmp_path / "b.prototxt", tmp_path / "b.caffemodel")
+    again = kcz.from_caffe(tmp_path / "b.prototxt", tmp_path / "b.caffemodel")
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(again(images)), found)
