@@ -12,6 +12,7 @@ from keras_caffe_zoo.layers.convolution import CaffeConv2D
 from keras_caffe_zoo.layers.convolution_nd import CaffeConvND
 from keras_caffe_zoo.layers.correlation import CaffeCorrelation
 from keras_caffe_zoo.layers.deconvolution import CaffeDeconv2D
+from keras_caffe_zoo.layers.detection_output import CaffeDetectionOutput
 from keras_caffe_zoo.layers.dropout import CaffeDropout
 from keras_caffe_zoo.layers.elementwise import (
     CaffeAbs,
@@ -31,8 +32,11 @@ from keras_caffe_zoo.layers.inner_product import CaffeInnerProduct
 from keras_caffe_zoo.layers.lrn import CaffeLRN
 from keras_caffe_zoo.layers.mean import CaffeMean, CaffeSubtractMean
 from keras_caffe_zoo.layers.mvn import CaffeMVN
+from keras_caffe_zoo.layers.normalize import CaffeNormalize
+from keras_caffe_zoo.layers.permute import CaffePermute
 from keras_caffe_zoo.layers.pooling import CaffePool2D
 from keras_caffe_zoo.layers.pooling_mask import CaffeMaxPool2DWithMask
+from keras_caffe_zoo.layers.prior_box import CaffePriorBox, CaffePriorBoxClustered
 from keras_caffe_zoo.layers.recurrent import CaffeLSTM, CaffeRNN
 from keras_caffe_zoo.layers.reduction import CaffeArgMax, CaffeReduction
 from keras_caffe_zoo.layers.reorg import CaffeReorg
@@ -67,6 +71,7 @@ __all__ = [
     "CaffeCrop",
     "CaffeDeconv2D",
     "CaffeDownsample",
+    "CaffeDetectionOutput",
     "CaffeDropout",
     "CaffeEmbed",
     "CaffeExp",
@@ -81,9 +86,13 @@ __all__ = [
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
     "CaffeMean",
+    "CaffeNormalize",
     "CaffeParameter",
+    "CaffePermute",
     "CaffePool2D",
     "CaffePower",
+    "CaffePriorBox",
+    "CaffePriorBoxClustered",
     "CaffeRNN",
     "CaffeReduction",
     "CaffeReorg",

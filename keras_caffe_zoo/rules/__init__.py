@@ -18,6 +18,7 @@ from keras_caffe_zoo.rules import (
     segmentation,
     shape,
     ssd,
+    ssd_training,
     window,
     yolo,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "segmentation",
     "shape",
     "ssd",
+    "ssd_training",
     "supported_layers",
     "traits_of",
     "window",

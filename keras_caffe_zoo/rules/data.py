@@ -47,7 +47,7 @@ def silence_layer(name: str, bottoms: list[str]) -> Layer:
     return Layer(name, Silence.types[0], bottoms)
 
 
-class FromFile(Rule):
+class DataLayer(Rule):
     """A layer of a training net that reads a file: an input of one that predicts."""
 
     role = "data"
@@ -77,13 +77,13 @@ class FromFile(Rule):
 
 
 @register
-class Data(FromFile):
+class Data(DataLayer):
     types = ("Data",)
     param, also = DATA, (TRANSFORM,)
 
 
 @register
-class ImageData(FromFile):
+class ImageData(DataLayer):
     types = ("ImageData",)
     param, also = IMAGE_DATA, (TRANSFORM,)
 
@@ -96,13 +96,13 @@ class ImageData(FromFile):
 
 
 @register
-class WindowData(FromFile):
+class WindowData(DataLayer):
     types = ("WindowData",)
     param, also = WINDOW_DATA, (TRANSFORM,)
 
 
 @register
-class HDF5Data(FromFile):
+class HDF5Data(DataLayer):
     types = ("HDF5Data",)
     param = Param(
         "hdf5_data_param",
@@ -117,7 +117,7 @@ class HDF5Data(FromFile):
 
 
 @register
-class MemoryData(FromFile):
+class MemoryData(DataLayer):
     types = ("MemoryData",)
     param = Param(
         "memory_data_param",
@@ -131,7 +131,7 @@ class MemoryData(FromFile):
 
 
 @register
-class DummyData(FromFile):
+class DummyData(DataLayer):
     """Data of no file: constants, or what stands for the data of a net without any."""
 
     types = ("DummyData",)

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.layers import CaffeMean, CaffeSubtractMean
-from keras_caffe_zoo.rules.data import FromFile
+from keras_caffe_zoo.rules.data import DataLayer
 from keras_caffe_zoo.rules.flownet import FORK, OnMaps
 from keras_caffe_zoo.rules.loss import Loss
 from keras_caffe_zoo.rules.node import caffe_shape
@@ -174,7 +174,7 @@ class LpqLoss(_Loss):
 
 
 @register
-class CustomData(FromFile):
+class CustomData(DataLayer):
     """A database of images and flows, joined along the channels."""
 
     types = ("CustomData",)
@@ -206,7 +206,7 @@ class CustomData(FromFile):
 
 
 @register
-class ImgReader(FromFile):
+class ImgReader(DataLayer):
     types = ("ImgReader", "FloatReader")
     fork = FORK
     param = Param("reader_param", "1 file string!; 2 num uint32=1", 153)
