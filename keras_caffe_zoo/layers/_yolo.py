@@ -8,6 +8,8 @@ from keras_caffe_zoo.layers._blobs import is_list
 from keras_caffe_zoo.layers._windows import known_shape
 
 COORDINATES = 5  # centre and size of a box, and whether there is anything in it
+# Not infinity, which ONNX multiplies by 0 where TensorFlow selects.
+_NO_SCORE = -3e38
 
 
 class Detections(keras.layers.Layer):
@@ -67,10 +69,10 @@ class Detections(keras.layers.Layer):
         boxes, scores, labels = (
             ops.concatenate(parts, 1) for parts in zip(*found, strict=True)
         )
-        scores = ops.where(self.reaches(scores), scores, -float("inf"))
+        scores = ops.where(self.reaches(scores), scores, _NO_SCORE)
         scores, order = _nms.best(scores, scores.shape[1])
         boxes = _nms.rows_at(boxes, order)
-        stay = scores > -float("inf")
+        stay = scores > _NO_SCORE
         if self.nms_threshold <= 1:
             options = {"inclusive": True}
             stay = _nms.kept(boxes, stay, self.nms_threshold, keep, **options)

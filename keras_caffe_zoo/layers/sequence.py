@@ -86,7 +86,7 @@ class CaffeCTCGreedyDecoder(BlobLayer):
     def compute(self, blobs):
         values, begins = blobs
         blank = self.blank_index if self.blank_index >= 0 else values.shape[2] - 1
-        labels = ops.transpose(ops.cast(ops.argmax(values, 2), "int32"))
+        highest, labels = (ops.transpose(x) for x in _nms.highest(values))
         goes_on = ops.transpose(ops.cast(begins != 0, "int32"))
         first = ops.ones_like(goes_on[:, :1])
         read = ops.cumprod(ops.concatenate([first, goes_on[:, 1:]], 1), axis=1) > 0
@@ -99,7 +99,6 @@ class CaffeCTCGreedyDecoder(BlobLayer):
         found = ops.cast(found, self.compute_dtype)[:, :, None, None]
         if not self.scores:
             return found
-        highest = ops.transpose(ops.max(values, 2))
         scores = -ops.sum(ops.where(read, highest, 0.0), 1)
         return [found, scores[:, None, None, None]]
 

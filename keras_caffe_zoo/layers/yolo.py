@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.layers import _nms
 from keras_caffe_zoo.layers._yolo import COORDINATES, Detections, in_line
 
 
@@ -50,9 +51,9 @@ class CaffeYoloDetections(Detections):
 
     def found(self, x, at):
         anchors = ops.convert_to_tensor(self.biases[: 2 * self.num_box], "float32")
-        chances = ops.softmax(x[..., COORDINATES:])
-        scores = ops.sigmoid(x[..., 4]) * ops.max(chances, -1)
-        labels = ops.cast(ops.argmax(chances, -1) + 1, "float32")
+        chances, labels = _nms.highest(ops.softmax(x[..., COORDINATES:]))
+        scores = ops.sigmoid(x[..., 4]) * chances
+        labels = ops.cast(labels + 1, "float32")
         boxes = self.corners(x, anchors, 1)
         return boxes, *(in_line(y, 1)[..., 0] for y in (scores, labels))
 
@@ -135,8 +136,8 @@ class CaffeYolov3Detections(Detections):
         scores = ops.sigmoid(x[..., 4:5]) * ops.sigmoid(x[..., COORDINATES:])
         scores = in_line(scores, self.num_classes)
         if self.rows_per_box == 1:
-            labels = ops.cast(ops.argmax(scores, -1) + 1, "float32")
-            return boxes, ops.max(scores, -1), labels
+            scores, labels = _nms.highest(scores)
+            return boxes, scores, ops.cast(labels + 1, "float32")
         labels = ops.arange(1, self.num_classes + 1, dtype="float32")
         labels = ops.reshape(labels + ops.zeros_like(scores), self._every(scores))
         boxes = ops.repeat(boxes, self.num_classes, axis=1)
