@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_caffe_zoo.layers._blobs import BlobLayer
+from keras_caffe_zoo.layers._windows import known_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -59,14 +60,19 @@ class CaffeReorg(BlobLayer):
         sizes = [None if size is None else size // self.stride for size in sizes]
         return (items, channels * block, *sizes)
 
+    def call(self, inputs):
+        if not self.reverse:
+            return super().call(inputs)
+        self.compute_output_shape(known_shape(inputs))
+        _, height, width, channels = ops.shape(inputs)
+        stride, kept = self.stride, channels // self.stride**2
+        parts = ops.reshape(inputs, (-1, height, width, stride, stride, kept))
+        spread = ops.transpose(parts, (0, 1, 3, 2, 4, 5))
+        return ops.reshape(spread, (-1, height * stride, width * stride, kept))
+
     def compute(self, blobs):
         _, channels, height, width = ops.shape(blobs)
         stride, kept = self.stride, channels // self.stride**2
-        if self.reverse:
-            parts = ops.reshape(blobs, (-1, stride, stride, kept, height, width))
-            spread = ops.transpose(parts, (0, 3, 4, 1, 5, 2))
-            new = (-1, kept, height * stride, width * stride)
-            return ops.reshape(spread, new)
         parts = ops.reshape(blobs, (-1, kept, height, stride, width, stride))
         gathered = ops.transpose(parts, (0, 3, 5, 1, 2, 4))
         new = (-1, channels * stride**2, height // stride, width // stride)
