@@ -134,6 +134,9 @@ class DataAugmentation(OnMaps):
         }
         call.add("DataAugmentation", augmentation_param=values)
 
+    def traits_of(self, layer):
+        return POINTWISE._replace(places="mixed") if layer.per_pixel else POINTWISE
+
     def blob_axes(self, layer):
         return (4, 4, 4)
 

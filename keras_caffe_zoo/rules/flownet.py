@@ -8,7 +8,7 @@ from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
 
-FORK = "FlowNet 2"
+FORK = "FlowNet2"
 _MOST_VALUES = 2**31 - 1  # of a blob in Caffe
 _MOST_SHIFTS = 255  # along one axis: each row of them is a matrix product
 

@@ -5,7 +5,7 @@ from keras_caffe_zoo.layers import CaffeCTCGreedyDecoder, CaffeReverse
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
 
-_FORK = "OpenVINO's training toolbox"
+_FORK = "OpenVINO training toolbox"
 
 
 @register

@@ -14,7 +14,7 @@ from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
 
-_FORK = "MobileNet-YOLO"
+_FORK = "YOLO"
 _MOST_ROWS = 100_000  # of an item, where nobody asked for so many
 
 
