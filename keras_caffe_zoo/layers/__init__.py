@@ -29,8 +29,12 @@ from keras_caffe_zoo.layers.lrn import CaffeLRN
 from keras_caffe_zoo.layers.mvn import CaffeMVN
 from keras_caffe_zoo.layers.pooling import CaffePool2D
 from keras_caffe_zoo.layers.pooling_mask import CaffeMaxPool2DWithMask
+from keras_caffe_zoo.layers.proposal import CaffeProposal
+from keras_caffe_zoo.layers.psroi_pooling import CaffePSROIPooling
 from keras_caffe_zoo.layers.recurrent import CaffeLSTM, CaffeRNN
 from keras_caffe_zoo.layers.reduction import CaffeArgMax, CaffeReduction
+from keras_caffe_zoo.layers.roi_align import CaffeROIAlign
+from keras_caffe_zoo.layers.roi_pooling import CaffeROIPooling
 from keras_caffe_zoo.layers.scale import CaffeBias, CaffeScale
 from keras_caffe_zoo.layers.shape import (
     CaffeCrop,
@@ -66,10 +70,14 @@ __all__ = [
     "CaffeLog",
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
+    "CaffePSROIPooling",
     "CaffeParameter",
     "CaffePool2D",
     "CaffePower",
+    "CaffeProposal",
     "CaffeRNN",
+    "CaffeROIAlign",
+    "CaffeROIPooling",
     "CaffeReduction",
     "CaffeReshape",
     "CaffeSPP",

@@ -36,13 +36,25 @@ CASES = {
         layers.CaffeMaxPool2DWithMask(3, strides=2, pad=1, **LAST),
         [IMAGE],
     ),
+    "CaffePSROIPooling": (
+        layers.CaffePSROIPooling(4, 1, 0.5),
+        [IMAGE, (3, 5)],
+    ),
     "CaffeParameter": (layers.CaffeParameter((1, 2, 3, 4)), [IMAGE]),
     "CaffePool2D": (
         layers.CaffePool2D("ave", 3, 2, 1, round_mode="floor", **LAST),
         [IMAGE],
     ),
     "CaffePower": (layers.CaffePower(2, 0.5, 1), [IMAGE]),
+    "CaffeProposal": (
+        layers.CaffeProposal(
+            ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
+        ),
+        [IMAGE, (2, 7, 6, 8), (2, 3)],
+    ),
     "CaffeRNN": (layers.CaffeRNN(3), [(5, 2, 4), (5, 2)]),
+    "CaffeROIAlign": (layers.CaffeROIAlign(2, 3, 0.5), [IMAGE, (3, 5)]),
+    "CaffeROIPooling": (layers.CaffeROIPooling(2, 3, 0.5), [IMAGE, (3, 5)]),
     "CaffeReduction": (layers.CaffeReduction("mean", 2, 0.5), [IMAGE]),
     "CaffeReshape": (layers.CaffeReshape((0, 2, -1, 0), 0), [(2, 6, 4, 6)]),
     "CaffeSPP": (layers.CaffeSPP(2, "ave"), [IMAGE]),
@@ -61,7 +73,8 @@ CASES = {
 # Those that slide over rows and columns of any number.
 ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
-    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile""".split()  # noqa: SIM905
+    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePSROIPooling CaffeProposal
+    CaffeROIAlign CaffeROIPooling""".split()  # noqa: SIM905
 
 
 def fresh(layer):

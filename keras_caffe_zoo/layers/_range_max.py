@@ -1,0 +1,122 @@
+"""The maximum of any rectangle of a map, looked up instead of searched for.
+
+A table has the maximum of each window of 1, 2, 4, 8, … rows and as many columns. A
+rectangle is covered by four such windows, which may overlap, so that it costs four
+look-ups, whatever its size.
+"""
+
+import numpy as np
+from keras import ops
+
+# For an axis of a size that is not known: enough for 4095 cells. Windows that are
+# larger than the map cost nothing, as there are none.
+_LEVELS = 12
+
+
+def highest(maps, item, rows, columns):
+    """Return the maximum of rectangles of maps, for each channel.
+
+    Args:
+        maps: (N, H, W, C).
+        item: (R,) of int32, which map.
+        rows: First row and the one behind the last, two (R, P) of int32. The first
+            must be smaller.
+        columns: Likewise, two (R, Q).
+
+    Returns:
+        (R, P, Q, C).
+    """
+    return _looked_up((maps,), item, rows, columns, _higher)[0]
+
+
+def where_highest(maps, item, rows, columns):
+    """Return where the maximum is that comes first, as `highest` is given it.
+
+    Returns:
+        (R, P, Q, C) of int32, each a number of a cell, n * H * W + y * W + x.
+    """
+    items, height, width, channels = ops.shape(maps)
+    cells = ops.arange(items * height * width, dtype="int32")
+    cells = ops.reshape(cells, (items, height, width, 1))
+    cells = ops.repeat(cells, channels, axis=-1)
+    return _looked_up((maps, cells), item, rows, columns, _higher_or_before)[1]
+
+
+def _higher(one, other):
+    return (ops.maximum(one[0], other[0]),)
+
+
+def _higher_or_before(one, other):
+    """Return the higher of values with their cells, the first one of equal values."""
+    before = ops.logical_and(ops.equal(one[0], other[0]), other[1] < one[1])
+    better = ops.logical_or(other[0] > one[0], before)
+    return tuple(ops.where(better, b, a) for a, b in zip(one, other, strict=True))
+
+
+def _looked_up(maps, item, rows, columns, join):
+    items, height, width, channels = ops.shape(maps[0])
+    _, known_height, known_width, _ = maps[0].shape
+    heights, widths = _windows(known_height, height), _windows(known_width, width)
+    tables = _tables(maps, len(heights), len(widths), join)
+    sizes = ops.reshape(heights[:, None] * widths[None], (-1,))
+    ends = ops.cumsum(sizes)
+    row_level, row_ends = _cover(rows, len(heights))
+    level, ends_across = _cover(columns, len(widths))
+    level, across = level[:, None], ops.take(widths, level)[:, None]
+    table = row_level[:, :, None] * len(widths) + level
+    start = ops.take(ends - sizes, table) + item[:, None, None] * ends[-1]
+    found = None
+    for y in row_ends:
+        for x in ends_across:
+            place = start + y[:, :, None] * across + x[:, None]
+            values = tuple(ops.take(table, place, axis=0) for table in tables)
+            found = values if found is None else join(found, values)
+    return found
+
+
+def _windows(known, size):
+    """Return how many windows of each size there are along an axis."""
+    sizes = 2 ** np.arange(_LEVELS if known is None else known.bit_length())
+    return ops.maximum(size - ops.convert_to_tensor(sizes - 1, "int32"), 0)
+
+
+def _tables(maps, high, wide, join):
+    """Return the tables, each (N * all windows, C)."""
+    channels, found = ops.shape(maps[0])[3], []
+    for row_level in range(high):
+        if row_level:
+            maps = _doubled(maps, 1, 2 ** (row_level - 1), join)
+        windows = maps
+        for level in range(wide):
+            if level:
+                windows = _doubled(windows, 2, 2 ** (level - 1), join)
+            found.append(windows)
+    tables = []
+    for parts in zip(*found, strict=True):
+        items = ops.shape(parts[0])[0]
+        # Sizes, as a table may be empty: -1 would not do.
+        flat = [
+            ops.reshape(x, (items, ops.shape(x)[1] * ops.shape(x)[2], channels))
+            for x in parts
+        ]
+        table = ops.concatenate(flat, axis=1)
+        tables.append(ops.reshape(table, (items * ops.shape(table)[1], channels)))
+    return tables
+
+
+def _doubled(maps, axis, step, join):
+    """Return the maxima of windows twice as long along an axis."""
+    ahead = (slice(None),) * axis
+    return join(
+        tuple(x[(*ahead, slice(None, -step))] for x in maps),
+        tuple(x[(*ahead, slice(step, None))] for x in maps),
+    )
+
+
+def _cover(ends, levels):
+    """Return the level of the windows that cover ranges, and where two of them start."""
+    first, behind = ends
+    length = behind - first
+    sizes = ops.convert_to_tensor(2 ** np.arange(levels), "int32")
+    level = ops.sum(ops.cast(length[..., None] >= sizes, "int32"), axis=-1) - 1
+    return level, (first, behind - ops.take(sizes, level))
