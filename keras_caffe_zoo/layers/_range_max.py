@@ -57,13 +57,14 @@ def _looked_up(maps, item, rows, columns, join):
     items, height, width, channels = ops.shape(maps[0])
     _, known_height, known_width, _ = maps[0].shape
     heights, widths = _windows(known_height, height), _windows(known_width, width)
-    tables = _tables(maps, len(heights), len(widths), join)
+    high, wide = heights.shape[0], widths.shape[0]
+    tables = _tables(maps, high, wide, join)
     sizes = ops.reshape(heights[:, None] * widths[None], (-1,))
     ends = ops.cumsum(sizes)
-    row_level, row_ends = _cover(rows, len(heights))
-    level, ends_across = _cover(columns, len(widths))
+    row_level, row_ends = _cover(rows, high)
+    level, ends_across = _cover(columns, wide)
     level, across = level[:, None], ops.take(widths, level)[:, None]
-    table = row_level[:, :, None] * len(widths) + level
+    table = row_level[:, :, None] * wide + level
     start = ops.take(ends - sizes, table) + item[:, None, None] * ends[-1]
     found = None
     for y in row_ends:
@@ -114,7 +115,7 @@ def _doubled(maps, axis, step, join):
 
 
 def _cover(ends, levels):
-    """Return the level of the windows that cover ranges, and where two of them start."""
+    """Return the level of windows, two of which cover a range, and where they start."""
     first, behind = ends
     length = behind - first
     sizes = ops.convert_to_tensor(2 ** np.arange(levels), "int32")

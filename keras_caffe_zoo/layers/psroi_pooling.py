@@ -66,12 +66,20 @@ class CaffePSROIPooling(RegionLayer):
         item, counts = items_of(rois, items)
         rows = self._means(rois[:, 2], rois[:, 4], height, maps.dtype)
         columns = self._means(rois[:, 1], rois[:, 3], width, maps.dtype)
-        group = self.group_size
-        maps = ops.reshape(maps, (items * height, width, -1, group, group))
-        rows = of_items(rows, item, items)
-        # A bin's rows of its channels, then the columns of them.
-        found = ops.einsum("rik,kxcij->rijcx", rows, maps)
-        return counted(ops.einsum("rjx,rijcx->rijc", columns, found), counts)
+        rows = ops.transpose(of_items(rows, item, items), (1, 0, 2))
+        found = ops.matmul(rows, self._by_bin(maps))
+        # (rows of bins, R, columns of bins, width, channels): sums over rows so far
+        shape = (self.group_size, -1, self.group_size, width, self.output_dim)
+        found = ops.matmul(columns[:, :, None], ops.reshape(found, shape))
+        return counted(ops.transpose(found[:, :, :, 0], (1, 0, 2, 3)), counts)
+
+    def _by_bin(self, maps):
+        """Return what each row of bins looks at: (group_size, N * H, all the rest)."""
+        items, height, width, _ = ops.shape(maps)
+        group, output = self.group_size, self.output_dim
+        maps = ops.reshape(maps, (items * height, width, output, group, group))
+        maps = ops.transpose(maps, (3, 0, 4, 1, 2))
+        return ops.reshape(maps, (group, items * height, group * width * output))
 
     def _means(self, first, last, size, dtype):
         """Return what each cell along an axis counts in each bin: (R, bins, size)."""

@@ -77,11 +77,14 @@ class CaffeROIAlign(RegionLayer):
         item, counts = items_of(rois, items)
         rows = self._weights(rois[:, 2], rois[:, 4], self.pooled_height, height)
         columns = self._weights(rois[:, 1], rois[:, 3], self.pooled_width, width)
+        # One product for the rows of all bins, one for each row's columns.
         rows = ops.cast(of_items(rows, item, items), maps.dtype)
-        columns = ops.cast(columns, maps.dtype)
-        maps = ops.reshape(maps, (items * height, width, channels))
-        found = ops.einsum("rik,kxc->rixc", rows, maps)
-        return counted(ops.einsum("rjx,rixc->rijc", columns, found), counts)
+        rows = ops.reshape(rows, (-1, items * height))
+        maps = ops.reshape(maps, (items * height, width * channels))
+        shape = (-1, self.pooled_height, width, channels)
+        found = ops.reshape(ops.matmul(rows, maps), shape)
+        columns = ops.cast(columns, maps.dtype)[:, None]
+        return counted(ops.matmul(columns, found), counts)
 
     def _weights(self, first, last, bins, size):
         """Return what each cell along an axis counts in each bin: (R, bins, size)."""
