@@ -23,6 +23,7 @@ from keras_caffe_zoo.dense import (
     to_fully_convolutional,
     top_boxes,
 )
+from keras_caffe_zoo.detections import detections
 from keras_caffe_zoo.extraction import extract_features
 from keras_caffe_zoo.features import feature_extractor
 from keras_caffe_zoo.labels import decode_predictions
@@ -49,6 +50,7 @@ __all__ = [
     "caffe_params",
     "compare",
     "decode_predictions",
+    "detections",
     "dump_caffe_weights",
     "extract_features",
     "feature_extractor",

@@ -47,7 +47,7 @@ def silence_layer(name: str, bottoms: list[str]) -> Layer:
     return Layer(name, Silence.types[0], bottoms)
 
 
-class _Data(Rule):
+class DataLayer(Rule):
     """A layer of a training net that reads a file: an input of one that predicts."""
 
     role = "data"
@@ -77,13 +77,13 @@ class _Data(Rule):
 
 
 @register
-class Data(_Data):
+class Data(DataLayer):
     types = ("Data",)
     param, also = DATA, (TRANSFORM,)
 
 
 @register
-class ImageData(_Data):
+class ImageData(DataLayer):
     types = ("ImageData",)
     param, also = IMAGE_DATA, (TRANSFORM,)
 
@@ -96,13 +96,13 @@ class ImageData(_Data):
 
 
 @register
-class WindowData(_Data):
+class WindowData(DataLayer):
     types = ("WindowData",)
     param, also = WINDOW_DATA, (TRANSFORM,)
 
 
 @register
-class HDF5Data(_Data):
+class HDF5Data(DataLayer):
     types = ("HDF5Data",)
     param = Param(
         "hdf5_data_param",
@@ -117,7 +117,7 @@ class HDF5Data(_Data):
 
 
 @register
-class MemoryData(_Data):
+class MemoryData(DataLayer):
     types = ("MemoryData",)
     param = Param(
         "memory_data_param",
@@ -131,7 +131,7 @@ class MemoryData(_Data):
 
 
 @register
-class DummyData(_Data):
+class DummyData(DataLayer):
     """Data of no file: constants, or what stands for the data of a net without any."""
 
     types = ("DummyData",)

@@ -18,7 +18,7 @@ LOSS = Param(
 )
 
 
-class _Loss(Rule):
+class Loss(Rule):
     """A loss.
 
     Attributes:
@@ -55,7 +55,7 @@ class _Loss(Rule):
 
 
 @register
-class SoftmaxWithLoss(_Loss):
+class SoftmaxWithLoss(Loss):
     types = ("SoftmaxWithLoss",)
     tops = (0, 2)
     param = Softmax.param
@@ -63,36 +63,36 @@ class SoftmaxWithLoss(_Loss):
 
 
 @register
-class SigmoidCrossEntropyLoss(_Loss):
+class SigmoidCrossEntropyLoss(Loss):
     types = ("SigmoidCrossEntropyLoss",)
     prediction = "Sigmoid"
 
 
 @register
-class EuclideanLoss(_Loss):
+class EuclideanLoss(Loss):
     types = ("EuclideanLoss",)
     either = True
 
 
 @register
-class HingeLoss(_Loss):
+class HingeLoss(Loss):
     types = ("HingeLoss",)
     param = Param("hinge_loss_param", "1 norm Norm=L1\nenum Norm: L1=1 L2=2", 114)
 
 
 @register
-class InfogainLoss(_Loss):
+class InfogainLoss(Loss):
     types = ("InfogainLoss",)
     param = Param("infogain_loss_param", "1 source string; 2 axis int32=1", 116)
 
 
 @register
-class MultinomialLogisticLoss(_Loss):
+class MultinomialLogisticLoss(Loss):
     types = ("MultinomialLogisticLoss",)
 
 
 @register
-class ContrastiveLoss(_Loss):
+class ContrastiveLoss(Loss):
     types = ("ContrastiveLoss",)
     param = Param(
         "contrastive_loss_param", "1 margin float=1; 2 legacy_version bool=false", 105
@@ -101,7 +101,7 @@ class ContrastiveLoss(_Loss):
 
 
 @register
-class Accuracy(_Loss):
+class Accuracy(Loss):
     types = ("Accuracy",)
     role = "metric"
     param = Param(

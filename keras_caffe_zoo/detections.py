@@ -1,0 +1,37 @@
+"""What a net detected, as Caffe gives it: as many rows as there are detections."""
+
+import numpy as np
+
+
+def detections(y) -> np.ndarray:
+    """Return the rows that Caffe's detection layers give for a model's output.
+
+    A model's output has room for as many detections of each item as there can be, and
+    rows that stand for none have the label -1. Caffe's has only those that there are.
+
+    Args:
+        y: (N, keep_top_k, 7), the output of a `DetectionOutput` or a YOLO layer:
+            item, label, score, x1, y1, x2, y2; the corners as fractions of the image.
+
+    Returns:
+        (detections, 7) float32, by item and as the layer orders them: by label and
+        falling score. As in Caffe there is one row for each item, (item, -1, -1, …), if
+        there is no detection at all.
+
+    Raises:
+        ValueError: If `y` is not such an output.
+    """
+    rows = np.array(y, np.float32) if not isinstance(y, dict) else np.empty(0)
+    if rows.ndim != 3 or rows.shape[2] != 7:
+        received = sorted(y) if isinstance(y, dict) else f"shape {rows.shape}"
+        raise ValueError(
+            "Expected the output of a layer that detects, of shape (N, rows, 7); "
+            f"received: {received}."
+        )
+    rows[:, :, 0] = np.arange(len(rows))[:, None]
+    found = rows[rows[:, :, 1] >= 0]
+    if len(found):
+        return found
+    none = np.full((len(rows), 7), -1, np.float32)
+    none[:, 0] = np.arange(len(rows))
+    return none
