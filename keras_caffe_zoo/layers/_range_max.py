@@ -8,8 +8,8 @@ look-ups, whatever its size.
 import numpy as np
 from keras import ops
 
-# For an axis of a size that is not known: enough for 4095 cells. Windows that are
-# larger than the map cost nothing, as there are none.
+# For an axis of a size that is not known: enough for 4095 cells. Of windows that are
+# larger than the map there is one, which is never looked up: ONNX has no empty shapes.
 _LEVELS = 12
 
 
@@ -54,11 +54,12 @@ def _higher_or_before(one, other):
 
 
 def _looked_up(maps, item, rows, columns, join):
-    items, height, width, channels = ops.shape(maps[0])
-    _, known_height, known_width, _ = maps[0].shape
-    heights, widths = _windows(known_height, height), _windows(known_width, width)
-    high, wide = heights.shape[0], widths.shape[0]
-    tables = _tables(maps, high, wide, join)
+    _, height, width, _ = ops.shape(maps[0])
+    heights = _windows(maps[0].shape[1], height)
+    widths = _windows(maps[0].shape[2], width)
+    tables = _tables(maps, heights, widths, join)
+    high, wide = len(heights), len(widths)
+    heights, widths = (ops.stack(sizes) for sizes in (heights, widths))
     sizes = ops.reshape(heights[:, None] * widths[None], (-1,))
     ends = ops.cumsum(sizes)
     row_level, row_ends = _cover(rows, high)
@@ -77,40 +78,33 @@ def _looked_up(maps, item, rows, columns, join):
 
 def _windows(known, size):
     """Return how many windows of each size there are along an axis."""
-    sizes = 2 ** np.arange(_LEVELS if known is None else known.bit_length())
-    return ops.maximum(size - ops.convert_to_tensor(sizes - 1, "int32"), 0)
+    if known is not None:
+        return [known - 2**level + 1 for level in range(known.bit_length())]
+    return [ops.maximum(size - (2**level - 1), 1) for level in range(_LEVELS)]
 
 
-def _tables(maps, high, wide, join):
+def _tables(maps, heights, widths, join):
     """Return the tables, each (N * all windows, C)."""
-    channels, found = ops.shape(maps[0])[3], []
-    for row_level in range(high):
-        if row_level:
-            maps = _doubled(maps, 1, 2 ** (row_level - 1), join)
+    items, _, _, channels = ops.shape(maps[0])
+    found = []
+    for high, height in enumerate(heights):
+        if high:
+            maps = _doubled(maps, 1, heights[high - 1], height, join)
         windows = maps
-        for level in range(wide):
-            if level:
-                windows = _doubled(windows, 2, 2 ** (level - 1), join)
-            found.append(windows)
-    tables = []
-    for parts in zip(*found, strict=True):
-        items = ops.shape(parts[0])[0]
-        # Sizes, as a table may be empty: -1 would not do.
-        flat = [
-            ops.reshape(x, (items, ops.shape(x)[1] * ops.shape(x)[2], channels))
-            for x in parts
-        ]
-        table = ops.concatenate(flat, axis=1)
-        tables.append(ops.reshape(table, (items * ops.shape(table)[1], channels)))
-    return tables
+        for wide, width in enumerate(widths):
+            if wide:
+                windows = _doubled(windows, 2, widths[wide - 1], width, join)
+            found.append([ops.reshape(x, (items, -1, channels)) for x in windows])
+    tables = (ops.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
+    return [ops.reshape(table, (-1, channels)) for table in tables]
 
 
-def _doubled(maps, axis, step, join):
-    """Return the maxima of windows twice as long along an axis."""
+def _doubled(maps, axis, size, left, join):
+    """Return the maxima of windows twice as long along an axis, as many as are left."""
     ahead = (slice(None),) * axis
     return join(
-        tuple(x[(*ahead, slice(None, -step))] for x in maps),
-        tuple(x[(*ahead, slice(step, None))] for x in maps),
+        tuple(x[(*ahead, slice(None, left))] for x in maps),
+        tuple(x[(*ahead, slice(size - left, None))] for x in maps),
     )
 
 
