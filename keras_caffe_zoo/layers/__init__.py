@@ -10,6 +10,7 @@ from keras_caffe_zoo.layers.constant import (
 from keras_caffe_zoo.layers.convolution import CaffeConv2D
 from keras_caffe_zoo.layers.convolution_nd import CaffeConvND
 from keras_caffe_zoo.layers.deconvolution import CaffeDeconv2D
+from keras_caffe_zoo.layers.detection_output import CaffeDetectionOutput
 from keras_caffe_zoo.layers.dropout import CaffeDropout
 from keras_caffe_zoo.layers.elementwise import (
     CaffeAbs,
@@ -27,10 +28,13 @@ from keras_caffe_zoo.layers.im2col import CaffeIm2col
 from keras_caffe_zoo.layers.inner_product import CaffeInnerProduct
 from keras_caffe_zoo.layers.lrn import CaffeLRN
 from keras_caffe_zoo.layers.mvn import CaffeMVN
+from keras_caffe_zoo.layers.normalize import CaffeNormalize
+from keras_caffe_zoo.layers.permute import CaffePermute
 from keras_caffe_zoo.layers.pooling import CaffePool2D
 from keras_caffe_zoo.layers.pooling_mask import CaffeMaxPool2DWithMask
 from keras_caffe_zoo.layers.proposal import CaffeProposal
 from keras_caffe_zoo.layers.psroi_pooling import CaffePSROIPooling
+from keras_caffe_zoo.layers.prior_box import CaffePriorBox, CaffePriorBoxClustered
 from keras_caffe_zoo.layers.recurrent import CaffeLSTM, CaffeRNN
 from keras_caffe_zoo.layers.reduction import CaffeArgMax, CaffeReduction
 from keras_caffe_zoo.layers.roi_align import CaffeROIAlign
@@ -58,6 +62,7 @@ __all__ = [
     "CaffeConvND",
     "CaffeCrop",
     "CaffeDeconv2D",
+    "CaffeDetectionOutput",
     "CaffeDropout",
     "CaffeEmbed",
     "CaffeExp",
@@ -71,10 +76,14 @@ __all__ = [
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
     "CaffePSROIPooling",
+    "CaffeNormalize",
     "CaffeParameter",
+    "CaffePermute",
     "CaffePool2D",
     "CaffePower",
     "CaffeProposal",
+    "CaffePriorBox",
+    "CaffePriorBoxClustered",
     "CaffeRNN",
     "CaffeROIAlign",
     "CaffeROIPooling",

@@ -79,7 +79,9 @@ def _kept_in_steps(boxes, valid, most, suppress):
 
     none = ops.zeros_like(valid)
     count = ops.sum(ops.cast(none, "int32"), axis=1)
-    _, stays, _ = ops.while_loop(is_open, step, (valid, none, count))
+    _, stays, _ = ops.while_loop(
+        is_open, step, (valid, none, count), maximum_iterations=size
+    )
     return stays
 
 

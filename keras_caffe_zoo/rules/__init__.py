@@ -17,6 +17,7 @@ from keras_caffe_zoo.rules import (
     segmentation,
     shape,
     ssd,
+    ssd_training,
     window,
     yolo,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "segmentation",
     "shape",
     "ssd",
+    "ssd_training",
     "supported_layers",
     "traits_of",
     "window",

@@ -1,1 +1,256 @@
 """Layers of SSD: boxes, and the detections among them."""
+
+from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.detections import detections
+from keras_caffe_zoo.layers import (
+    CaffeDetectionOutput,
+    CaffeNormalize,
+    CaffePermute,
+    CaffePriorBox,
+    CaffePriorBoxClustered,
+)
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule, Traits
+from keras_caffe_zoo.rules.ssd_training import RESIZE, SSD
+
+
+@register
+class Permute(Rule):
+    types, fork = ("Permute",), SSD
+    layers = (CaffePermute,)
+    param = Param("permute_param", "1 order uint32*", (202, 148))
+
+    def build(self, node, x):
+        order, rank = list(node.param.order), len(x.shape)
+        for axis in order:
+            node.caffe_axis(axis, rank, "permute_param.order")
+        if [*order, 0][0] != 0:  # items go elsewhere
+            node.whole_batch(x)
+        return CaffePermute(order, name=node.name)(x)
+
+    def encode(self, call):
+        call.add("Permute", permute_param={"order": call.layer.order})
+
+    def traits_of(self, layer):
+        rank = len(layer.input.shape)
+        if layer.axes(rank) == tuple(range(rank)):
+            return Traits(places="kept", channels="kept", order="kept")
+        return MIXED._replace(order="shuffled")
+
+
+@register
+class Normalize(Rule):
+    types, fork = ("Normalize",), SSD
+    layers = (CaffeNormalize,)
+    param = Param(
+        "norm_param",
+        """
+        1 across_spatial bool=true; 2 scale_filler FillerParameter;
+        3 channel_shared bool=true; 4 eps float=1e-10
+        """,
+        (206, 149),
+    )
+    codec = STORED
+    fillers = ("scale_filler",)
+
+    def build(self, node, x):
+        param, channels = node.param, node.channels(x)
+        node.learns(() if param.channel_shared else (channels,))
+        options = (param.across_spatial, param.channel_shared, param.eps)
+        return CaffeNormalize(*options, name=node.name)(x)
+
+    def encode(self, call):
+        layer = call.layer
+        values = {
+            "across_spatial": layer.across_spatial,
+            "channel_shared": layer.channel_shared,
+            "eps": layer.epsilon,
+        }
+        call.add("Normalize", norm_param=values)
+
+    def blob_axes(self, layer):
+        return (0 if layer.param.channel_shared else 1,)
+
+    def traits_of(self, layer):
+        places = "mixed" if layer.across_spatial else "kept"
+        return Traits(places=places, channels="kept", order="kept")
+
+
+_PRIOR_BOX = Param(
+    "prior_box_param",
+    """
+    1 min_size float*; 2 max_size float*; 3 aspect_ratio float*; 4 flip bool=true;
+    5 clip bool=false; 6 variance float*; 7 img_size uint32; 8 img_h uint32;
+    9 img_w uint32; 10 step float; 11 step_h float; 12 step_w float;
+    13 offset float=0.5; 16 width float*; 17 height float*
+    """,
+    (203, 150),
+)
+
+
+class _Priors(Rule):
+    fork = SSD
+    param = _PRIOR_BOX
+    bottoms = (2, 2)
+    traits = MIXED._replace(order="new")
+
+    def _options(self, node) -> dict:
+        param = node.param
+        return {
+            "clip": param.clip,
+            "variance": list(param.variance),
+            "image_size": _sides(node, "img", "img_size"),
+            "step": _sides(node, "step", "step"),
+            "offset": param.offset,
+            "name": node.name,
+        }
+
+    def _values(self, layer) -> dict:
+        """Return the fields that both types have."""
+        values = {
+            "clip": layer.clip,
+            "variance": layer.variance,
+            "offset": layer.offset,
+        }
+        for stem, sides in (("img", layer.image_size), ("step", layer.step)):
+            values.update(zip((f"{stem}_h", f"{stem}_w"), sides or (), strict=False))
+        return values
+
+
+def _sides(node, stem: str, both: str):
+    """Return (height, width) of a prior box's image or step; `None` if not given."""
+    param, names = node.param, (f"{stem}_h", f"{stem}_w")
+    given = [name for name in (both, *names) if param.HasField(name)]
+    if given not in ([], [both], list(names)):
+        raise node.error(
+            f"Expected {both}, or {stem}_h and {stem}_w; received: {given}",
+            f"prior_box_param.{given[0]}",
+        )
+    values = [getattr(param, name) for name in given] * (2 if len(given) == 1 else 1)
+    if any(value <= 0 for value in values):
+        raise node.error(
+            f"Expected positive numbers; received: {values}",
+            f"prior_box_param.{given[0]}",
+        )
+    return tuple(values) or None
+
+
+@register
+class PriorBox(_Priors):
+    types = ("PriorBox",)
+    layers = (CaffePriorBox,)
+
+    def build(self, node, features, image):
+        param = node.param
+        if param.width or param.height:
+            raise node.error(
+                "Expected min_size and max_size; received: width or height",
+                "prior_box_param.width",
+            )
+        sizes = (list(param.min_size), list(param.max_size), list(param.aspect_ratio))
+        options = self._options(node)
+        return CaffePriorBox(*sizes, flip=param.flip, **options)([features, image])
+
+    def encode(self, call):
+        layer = call.layer
+        values = {
+            "min_size": layer.min_sizes,
+            "max_size": layer.max_sizes,
+            "aspect_ratio": layer.aspect_ratios,
+            "flip": layer.flip,
+            **self._values(layer),
+        }
+        call.add("PriorBox", prior_box_param=values)
+
+
+@register
+class PriorBoxClustered(_Priors):
+    types, fork = ("PriorBoxClustered",), "Intel Caffe"
+    layers = (CaffePriorBoxClustered,)
+
+    def build(self, node, features, image):
+        sizes = (list(node.param.width), list(node.param.height))
+        options = self._options(node)
+        return CaffePriorBoxClustered(*sizes, **options)([features, image])
+
+    def encode(self, call):
+        sizes = {"width": call.layer.widths, "height": call.layer.heights}
+        values = {**sizes, **self._values(call.layer)}
+        call.add("PriorBoxClustered", prior_box_param=values)
+
+
+_CODES = ("corner", "center_size", "corner_size")
+
+
+@register
+class DetectionOutput(Rule):
+    """What it saves and shows meanwhile is left to whoever has the detections."""
+
+    types, fork = ("DetectionOutput",), SSD
+    layers = (CaffeDetectionOutput,)
+    param = Param(
+        "detection_output_param",
+        f"""
+        1 num_classes uint32; 2 share_location bool=true;
+        3 background_label_id int32=0; 4 nms_param NonMaximumSuppressionParameter;
+        5 save_output_param SaveOutputParameter; 6 code_type CodeType=CORNER;
+        7 keep_top_k int32=-1; 8 variance_encoded_in_target bool=false;
+        9 confidence_threshold float; 10 visualize bool=false;
+        11 visualize_threshold float; 12 save_file string
+        enum CodeType: CORNER=1 CENTER_SIZE=2 CORNER_SIZE=3
+        message NonMaximumSuppressionParameter
+        1 nms_threshold float=0.3; 2 top_k int32; 3 eta float=1
+        message SaveOutputParameter
+        1 output_directory string; 2 output_name_prefix string; 3 output_format string;
+        4 label_map_file string; 5 name_size_file string; 6 num_test_image uint32;
+        7 resize_param ResizeParameter
+        {RESIZE}
+        """,
+        (204, 147),
+    )
+    bottoms = (3, 3)
+    traits = MIXED._replace(order="new")
+    rows = "of one item"
+
+    def build(self, node, offsets, scores, priors):
+        param, nms = node.param, node.param.nms_param
+        layer = CaffeDetectionOutput(
+            node.count(param.num_classes, "detection_output_param.num_classes"),
+            share_location=param.share_location,
+            background_label_id=param.background_label_id,
+            nms_threshold=nms.nms_threshold,
+            top_k=nms.top_k if nms.HasField("top_k") and nms.top_k >= 0 else None,
+            eta=nms.eta,
+            code_type=_CODES[param.code_type - 1],
+            keep_top_k=(
+                node.max_detections if param.keep_top_k < 0 else param.keep_top_k
+            ),
+            variance_encoded_in_target=param.variance_encoded_in_target,
+            confidence_threshold=(
+                param.confidence_threshold
+                if param.HasField("confidence_threshold")
+                else None
+            ),
+            name=node.name,
+        )
+        return layer([offsets, scores, priors])
+
+    def encode(self, call):
+        layer = call.layer
+        nms = {"nms_threshold": layer.nms_threshold, "eta": layer.eta}
+        values = {
+            "num_classes": layer.num_classes,
+            "share_location": layer.share_location,
+            "background_label_id": layer.background_label_id,
+            "code_type": layer.code_type.upper(),
+            "variance_encoded_in_target": layer.variance_encoded_in_target,
+        }
+        if layer.top_k is not None:
+            nms["top_k"] = layer.top_k
+        for name in ("keep_top_k", "confidence_threshold"):
+            if getattr(layer, name) is not None:
+                values[name] = getattr(layer, name)
+        call.add("DetectionOutput", detection_output_param={**values, "nms_param": nms})
+
+    def blob(self, layer, array):
+        return detections(array)[None, None]

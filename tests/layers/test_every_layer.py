@@ -21,6 +21,10 @@ CASES = {
     "CaffeConvND": (layers.CaffeConvND(6, [3], [2], [1], [2], 2), [(2, 4, 9)]),
     "CaffeCrop": (layers.CaffeCrop(2, (1, 2)), [IMAGE, (2, 3, 4, 4)]),
     "CaffeDeconv2D": (layers.CaffeDeconv2D(6, 3, 2, 1, 2, 2, **LAST), [IMAGE]),
+    "CaffeDetectionOutput": (
+        layers.CaffeDetectionOutput(3, top_k=4, keep_top_k=5, code_type="center_size"),
+        [(2, 24), (2, 18), (1, 2, 24)],
+    ),
     "CaffeDropout": (layers.CaffeDropout(0.3), [IMAGE]),
     "CaffeEmbed": (layers.CaffeEmbed(5, 3), [(2, 3)]),
     "CaffeExp": (layers.CaffeExp(2, 0.5, 1), [IMAGE]),
@@ -40,7 +44,9 @@ CASES = {
         layers.CaffePSROIPooling(4, 1, 0.5),
         [IMAGE, (3, 5)],
     ),
+    "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
     "CaffeParameter": (layers.CaffeParameter((1, 2, 3, 4)), [IMAGE]),
+    "CaffePermute": (layers.CaffePermute((0, 2, 3, 1)), [IMAGE]),
     "CaffePool2D": (
         layers.CaffePool2D("ave", 3, 2, 1, round_mode="floor", **LAST),
         [IMAGE],
@@ -51,6 +57,13 @@ CASES = {
             ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
         ),
         [IMAGE, (2, 7, 6, 8), (2, 3)],
+    "CaffePriorBox": (
+        layers.CaffePriorBox([3, 5.5], [4, 9], [2], variance=(0.1, 0.1, 0.2, 0.2)),
+        [IMAGE, (2, 20, 30, 3)],
+    ),
+    "CaffePriorBoxClustered": (
+        layers.CaffePriorBoxClustered([3, 5.5], [4, 9], True, step=(3, 4)),
+        [IMAGE, (2, 20, 30, 3)],
     ),
     "CaffeRNN": (layers.CaffeRNN(3), [(5, 2, 4), (5, 2)]),
     "CaffeROIAlign": (layers.CaffeROIAlign(2, 3, 0.5), [IMAGE, (3, 5)]),
@@ -75,6 +88,8 @@ ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePSROIPooling CaffeProposal
     CaffeROIAlign CaffeROIPooling""".split()  # noqa: SIM905
+    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePermute CaffeNormalize
+    CaffePriorBox CaffePriorBoxClustered""".split()  # noqa: SIM905
 
 
 def fresh(layer):

@@ -1,0 +1,252 @@
+"""SSD's last layer: from offsets and probabilities to detections."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_caffe_zoo.layers import _nms, _windows
+
+CODE_TYPES = ("corner", "center_size", "corner_size")
+MAX_CANDIDATES = 1 << 22  # of one item; SSD512 on COCO has two million
+_NOBODY = np.iinfo("int32").max
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeDetectionOutput(keras.layers.Layer):
+    """The detections of SSD: its `DetectionOutput` layer.
+
+    Each prior box is moved and stretched by the offsets that the net predicts for it.
+    Then, class by class, those with a score above the threshold are taken by falling
+    score, `top_k` at most, and non-maximum suppression leaves those that do not overlap
+    a better one; of all classes the `keep_top_k` best remain.
+
+    Args:
+        num_classes: Classes, the background among them.
+        share_location: Whether the offsets are the same for all classes.
+        background_label_id: The class that is nothing; -1 for none.
+        nms_threshold: Intersection over union above which the lesser box goes.
+        top_k: Candidates of each class; all if `None`.
+        eta: What the threshold is multiplied by after each box that stays, while it is
+            above 0.5.
+        code_type: How offsets are meant: `"corner"`: added to the corners;
+            `"corner_size"`: likewise, times the prior's width and height;
+            `"center_size"`: added to the centre, times width and height, and the
+            logarithm of what these are multiplied by.
+        keep_top_k: Detections of each item. If `None` there is room for all that there
+            can be: `top_k` (or all priors) of each class but the background.
+        variance_encoded_in_target: Whether offsets are not to be multiplied by the
+            priors' variances.
+        confidence_threshold: Scores must be above it; no matter if `None`.
+        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Input shape:
+        Offsets `(N, priors * 4)`, or `(N, priors * classes * 4)` if they are not
+        shared; probabilities `(N, priors * classes)`; priors `(1, 2, priors * 4)`, as
+        `CaffePriorBox` makes them.
+
+    Output shape:
+        `(N, keep_top_k, 7)`: item, label, score, x1, y1, x2, y2, corners as fractions
+        of the image; by label and falling score. Rows that stand for no detection come
+        last: (item, -1, -1, -1, -1, -1, -1). `keras_caffe_zoo.detections` leaves them
+        out, which is what Caffe's blob holds.
+
+    Raises:
+        ValueError: If the arguments are not as above, or the inputs do not fit them.
+
+    Reference:
+        `DetectionOutput` of the SSD fork of Caffe. That fork cannot share locations
+        without a background class; this layer then skips no class.
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        share_location=True,
+        background_label_id=0,
+        nms_threshold=0.3,
+        top_k=None,
+        eta=1.0,
+        code_type="corner",
+        keep_top_k=None,
+        variance_encoded_in_target=False,
+        confidence_threshold=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_classes = int(num_classes)
+        self.share_location = bool(share_location)
+        self.background_label_id = int(background_label_id)
+        self.nms_threshold, self.eta = float(nms_threshold), float(eta)
+        self.top_k, self.code_type, self.keep_top_k = top_k, code_type, keep_top_k
+        self.variance_encoded_in_target = bool(variance_encoded_in_target)
+        self.confidence_threshold = confidence_threshold
+        self._check()
+        self.labels = [
+            label
+            for label in range(self.num_classes)
+            if label != self.background_label_id
+        ]
+
+    def _check(self):
+        if self.code_type not in CODE_TYPES:
+            raise ValueError(
+                f"Expected `code_type` to be one of {CODE_TYPES}; received: "
+                f"code_type={self.code_type!r}."
+            )
+        if not self.nms_threshold >= 0 or not 0 < self.eta <= 1:
+            raise ValueError(
+                "Expected `nms_threshold` of at least 0 and `eta` above 0, at most 1; "
+                f"received: {self.nms_threshold}, {self.eta}."
+            )
+        if not 1 <= self.num_classes <= MAX_CANDIDATES:
+            raise ValueError(
+                "Expected `num_classes` to be positive, at most "
+                f"{MAX_CANDIDATES:,}; received: num_classes={self.num_classes}."
+            )
+        for name in ("top_k", "keep_top_k"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(
+                    f"Expected a positive `{name}`, or None for all; received: "
+                    f"{name}={value}."
+                )
+
+    def call(self, inputs):
+        offsets, scores, priors = (ops.cast(x, "float32") for x in inputs)
+        shapes = [_windows.known_shape(x) for x in inputs]
+        _, rows, _ = self.compute_output_shape(shapes)
+        size = shapes[2][2]
+        count = ops.shape(priors)[2] // 4 if size is None else size // 4
+        boxes = self._boxes(offsets, priors, count)
+        scores, index = self._candidates(scores, count)
+        boxes = self._boxes_at(boxes, index)
+        stays = _nms.kept(
+            ops.reshape(boxes, (-1, *boxes.shape[2:])),
+            ops.reshape(scores, (-1, scores.shape[2])) > -np.inf,
+            self.nms_threshold,
+            rows,
+            eta=self.eta,
+        )
+        scores = ops.where(ops.reshape(stays, ops.shape(scores)), scores, -np.inf)
+        return ops.cast(self._rows(scores, boxes, rows), self.compute_dtype)
+
+    def _boxes(self, offsets, priors, count):
+        """Return the boxes that are predicted: (N, 1 or classes, priors, 4)."""
+        corners, variances = (ops.reshape(priors[0, i], (-1, 4)) for i in (0, 1))
+        if self.share_location:
+            offsets = ops.reshape(offsets, (-1, 1, count, 4))
+        else:
+            offsets = ops.reshape(offsets, (-1, count, self.num_classes, 4))
+            offsets = ops.transpose(offsets, (0, 2, 1, 3))
+            offsets = ops.take(offsets, np.array(self.labels, "int32"), axis=1)
+        if not self.variance_encoded_in_target:
+            offsets = offsets * variances
+        size = corners[:, 2:] - corners[:, :2]
+        if self.code_type == "corner":
+            return corners + offsets
+        if self.code_type == "corner_size":
+            return corners + offsets * ops.concatenate([size, size], axis=1)
+        centre = (corners[:, :2] + corners[:, 2:]) / 2
+        centre = centre + offsets[..., :2] * size
+        half = ops.exp(offsets[..., 2:]) * size / 2
+        return ops.concatenate([centre - half, centre + half], axis=-1)
+
+    def _candidates(self, scores, count):
+        """Return the best scores of each class, and whose: (N, classes, candidates).
+
+        What is no candidate has the score minus infinity.
+        """
+        classes = len(self.labels)
+        scores = ops.reshape(scores, (-1, count, self.num_classes))
+        scores = ops.transpose(scores, (0, 2, 1))
+        if classes < self.num_classes:
+            scores = ops.take(scores, np.array(self.labels, "int32"), axis=1)
+        if self.confidence_threshold is not None:
+            above = scores > self.confidence_threshold
+            scores = ops.where(above, scores, -np.inf)
+        flat = ops.reshape(scores, (-1, count))
+        values, index = _nms.best(flat, self.top_k or flat.shape[1])
+        shape = (-1, classes, values.shape[1])
+        return ops.reshape(values, shape), ops.reshape(index, shape)
+
+    def _boxes_at(self, boxes, index):
+        """Return boxes (N, 1 or classes, priors, 4) at places (N, classes, K)."""
+        each = len(self.labels) if not self.share_location else 1
+        rows = ops.reshape(boxes, (-1, ops.shape(boxes)[2], 4))
+        columns = len(self.labels) // each * index.shape[2]
+        found = _nms.rows_at(rows, ops.reshape(index, (-1, columns)))
+        return ops.reshape(found, (-1, *index.shape[1:], 4))
+
+    def _rows(self, scores, boxes, rows):
+        """Return the best candidates of all classes as rows."""
+        candidates = scores.shape[1] * scores.shape[2]
+        flat = ops.reshape(scores, (-1, candidates))
+        boxes = ops.reshape(boxes, (-1, candidates, 4))
+        values, index = _nms.best(flat, rows)
+        # Candidates stand by label, and those of one label by falling score.
+        order = ops.sort(ops.where(values > -np.inf, index, _NOBODY), axis=1)
+        there = order < _NOBODY
+        order = ops.where(there, order, 0)
+        labels = ops.repeat(np.array(self.labels, "float32"), scores.shape[2])
+        found = [
+            ops.take(labels, order, axis=0)[..., None],
+            _nms.rows_at(flat[..., None], order),
+            _nms.rows_at(boxes, order),
+        ]
+        found = ops.where(there[..., None], ops.concatenate(found, axis=-1), -1.0)
+        items = ops.arange(ops.shape(flat)[0], dtype="float32")[:, None, None]
+        items = ops.broadcast_to(items, (*ops.shape(order), 1))
+        return ops.concatenate([items, found], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        offsets, scores, priors = (tuple(shape) for shape in input_shape)
+        each = 1 if self.share_location else self.num_classes
+        count = None if priors[-1] is None else priors[-1] // 4
+        wanted = (
+            (2, None if count is None else count * each * 4),
+            (2, None if count is None else count * self.num_classes),
+        )
+        fits = len(priors) == 3 and priors[1] == 2
+        for shape, (rank, size) in zip((offsets, scores), wanted, strict=True):
+            fits = fits and len(shape) == rank
+            fits = fits and (None in (size, shape[1]) or shape[1] == size)
+        if not fits or (count is not None and priors[-1] % 4):
+            raise ValueError(
+                "Expected offsets (N, priors * 4"
+                f"{'' if self.share_location else ' * classes'}), probabilities (N, "
+                f"priors * {self.num_classes}) and priors (1, 2, priors * 4) for layer "
+                f"'{self.name}'; received shapes: {offsets}, {scores}, {priors}."
+            )
+        return (offsets[0], self._most(count), 7)
+
+    def _most(self, priors):
+        """Return how many detections of an item there are room for."""
+        most = self.top_k if priors is None else min(self.top_k or priors, priors)
+        if not most:
+            raise ValueError(
+                f"Expected priors, and a `top_k` where their number is not known, for "
+                f"layer '{self.name}'; received: {priors}, top_k={self.top_k}."
+            )
+        candidates = most * len(self.labels)
+        rows = candidates if self.keep_top_k is None else self.keep_top_k
+        if candidates > MAX_CANDIDATES:
+            raise ValueError(
+                f"Expected at most {MAX_CANDIDATES:,} candidates for layer "
+                f"'{self.name}'; received: {candidates:,}, {most:,} of each of "
+                f"{len(self.labels):,} classes. Give a lower `top_k`."
+            )
+        return min(rows, candidates)
+
+    def compute_output_spec(self, inputs):
+        shape = self.compute_output_shape([x.shape for x in inputs])
+        return keras.KerasTensor(shape, self.compute_dtype)
+
+    def get_config(self):
+        names = (
+            "num_classes share_location background_label_id nms_threshold top_k eta "
+            "code_type keep_top_k variance_encoded_in_target confidence_threshold"
+        )
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in names.split()},
+        }
