@@ -32,9 +32,9 @@ from keras_caffe_zoo.layers.normalize import CaffeNormalize
 from keras_caffe_zoo.layers.permute import CaffePermute
 from keras_caffe_zoo.layers.pooling import CaffePool2D
 from keras_caffe_zoo.layers.pooling_mask import CaffeMaxPool2DWithMask
+from keras_caffe_zoo.layers.prior_box import CaffePriorBox, CaffePriorBoxClustered
 from keras_caffe_zoo.layers.proposal import CaffeProposal
 from keras_caffe_zoo.layers.psroi_pooling import CaffePSROIPooling
-from keras_caffe_zoo.layers.prior_box import CaffePriorBox, CaffePriorBoxClustered
 from keras_caffe_zoo.layers.recurrent import CaffeLSTM, CaffeRNN
 from keras_caffe_zoo.layers.reduction import CaffeArgMax, CaffeReduction
 from keras_caffe_zoo.layers.roi_align import CaffeROIAlign

@@ -57,6 +57,7 @@ CASES = {
             ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
         ),
         [IMAGE, (2, 7, 6, 8), (2, 3)],
+    ),
     "CaffePriorBox": (
         layers.CaffePriorBox([3, 5.5], [4, 9], [2], variance=(0.1, 0.1, 0.2, 0.2)),
         [IMAGE, (2, 20, 30, 3)],
@@ -87,9 +88,8 @@ CASES = {
 ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePSROIPooling CaffeProposal
-    CaffeROIAlign CaffeROIPooling""".split()  # noqa: SIM905
-    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePermute CaffeNormalize
-    CaffePriorBox CaffePriorBoxClustered""".split()  # noqa: SIM905
+    CaffeROIAlign CaffeROIPooling CaffePermute CaffeNormalize CaffePriorBox
+    CaffePriorBoxClustered""".split()  # noqa: SIM905
 
 
 def fresh(layer):

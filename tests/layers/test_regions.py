@@ -16,19 +16,26 @@ def c_round(x):
     return int(math.copysign(math.floor(abs(float(x)) + 0.5), x))
 
 
+def each(i, j, steps, start, maps):
+    return zip((i, j), steps, start, maps.shape[1:3], strict=True)
+
+
 def roi_pooling(maps, roi, bins, scale):
     """Return a region's maxima, and the cell of each (-1 for none)."""
-    _, height, width, channels = maps.shape
+    _, _, width, channels = maps.shape
     item = int(roi[0])
     x1, y1, x2, y2 = (c_round(F(v) * F(scale)) for v in roi[1:])
-    steps = [F(max(b - a + 1, 1)) / F(n) for a, b, n in zip((y1, x1), (y2, x2), bins)]
+    start, end = (y1, x1), (y2, x2)
+    steps = [
+        F(max(b - a + 1, 1)) / F(n) for a, b, n in zip(start, end, bins, strict=True)
+    ]
     out = np.zeros((*bins, channels), F)
     cells = np.full((*bins, channels), -1)
     for i, j in np.ndindex(*bins):
         low, high = [], []
-        for p, step, start, size in zip((i, j), steps, (y1, x1), (height, width)):
-            low.append(min(max(math.floor(F(p) * step) + start, 0), size))
-            high.append(min(max(math.ceil(F(p + 1) * step) + start, 0), size))
+        for p, step, first, size in each(i, j, steps, start, maps):
+            low.append(min(max(math.floor(F(p) * step) + first, 0), size))
+            high.append(min(max(math.ceil(F(p + 1) * step) + first, 0), size))
         part = maps[item, low[0] : high[0], low[1] : high[1]]
         if part.size:
             flat = part.reshape(-1, channels)
@@ -39,14 +46,13 @@ def roi_pooling(maps, roi, bins, scale):
 
 
 def psroi_pooling(maps, roi, output, group, scale):
-    _, height, width, _ = maps.shape
     start = [F(c_round(roi[k])) * F(scale) for k in (2, 1)]
     end = [F(c_round(roi[k]) + 1) * F(scale) for k in (4, 3)]
-    steps = [max(b - a, F(0.1)) / F(group) for a, b in zip(start, end)]
+    steps = [max(b - a, F(0.1)) / F(group) for a, b in zip(start, end, strict=True)]
     out = np.zeros((group, group, output), F)
     for i, j, c in np.ndindex(group, group, output):
         low, high = [], []
-        for p, step, first, size in zip((i, j), steps, start, (height, width)):
+        for p, step, first, size in each(i, j, steps, start, maps):
             low.append(min(max(math.floor(F(p) * step + first), 0), size))
             high.append(min(max(math.ceil(F(p + 1) * step + first), 0), size))
         channel = (c * group + i) * group + j
