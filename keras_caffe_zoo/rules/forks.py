@@ -23,7 +23,6 @@ _TYPES = {
     "Intel Caffe": "MnActivation MnParamGradCompress",
     "NVCaffe": "DetectNetTransformation",
     "OpenPose": "CPMData ImResize Nms",
-    "R-FCN": "SmoothL1LossOHEM SoftmaxWithLossOHEM",
     "Ristretto": """ConvolutionRistretto DeconvolutionRistretto FcRistretto
         LRNRistretto""",
     "SegNet": "DenseImageData",

@@ -147,6 +147,9 @@ class Rule:
             `"of one item"` if the first axis is that of the items, `"of all items"` if
             the rows of all items follow one another; then what is made of such rows
             has them, too.
+        spare_rows: Whether rows of its first output that have a negative number of
+            their item stand for nothing: Caffe's blob, and those made of it row by
+            row, do not have them.
     """
 
     types: tuple[str, ...] = ()
@@ -172,6 +175,7 @@ class Rule:
     flattens: bool = False
     compares_reads: bool = False
     rows: str = ""
+    spare_rows: bool = False
 
     def build(self, node, *bottoms):
         """Return the tensors of a Caffe layer's tops: one, or a list.
