@@ -58,6 +58,10 @@ CASES = {
     "CaffeNegReLU": (layers.CaffeNegReLU(0.5), [IMAGE]),
     "CaffePSPNetBN": (layers.CaffePSPNetBN(0.8, 0.1, True), [IMAGE]),
     "CaffeMean": (layers.CaffeMean((0.5, -1), 2, 3), [IMAGE]),
+    "CaffePSROIPooling": (
+        layers.CaffePSROIPooling(4, 1, 0.5),
+        [IMAGE, (3, 5)],
+    ),
     "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
     "CaffeParameter": (layers.CaffeParameter((1, 2, 3, 4)), [IMAGE]),
     "CaffePermute": (layers.CaffePermute((0, 2, 3, 1)), [IMAGE]),
@@ -66,6 +70,12 @@ CASES = {
         [IMAGE],
     ),
     "CaffePower": (layers.CaffePower(2, 0.5, 1), [IMAGE]),
+    "CaffeProposal": (
+        layers.CaffeProposal(
+            ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
+        ),
+        [IMAGE, (2, 7, 6, 8), (2, 3)],
+    ),
     "CaffePriorBox": (
         layers.CaffePriorBox([3, 5.5], [4, 9], [2], variance=(0.1, 0.1, 0.2, 0.2)),
         [IMAGE, (2, 20, 30, 3)],
@@ -78,6 +88,8 @@ CASES = {
     "CaffeSELU": (layers.CaffeSELU(1.1, 1.5), [IMAGE]),
     "CaffeSegNetBN": (layers.CaffeSegNetBN("learn"), [IMAGE]),
     "CaffeShuffleChannel": (layers.CaffeShuffleChannel(2), [IMAGE]),
+    "CaffeROIAlign": (layers.CaffeROIAlign(2, 3, 0.5), [IMAGE, (3, 5)]),
+    "CaffeROIPooling": (layers.CaffeROIPooling(2, 3, 0.5), [IMAGE, (3, 5)]),
     "CaffeReduction": (layers.CaffeReduction("mean", 2, 0.5), [IMAGE]),
     "CaffeReorg": (layers.CaffeReorg(2), [(2, 4, 6, 8)]),
     "CaffeResample": (
@@ -121,6 +133,9 @@ ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeCorrelation CaffeDownsample CaffeFlowWarp CaffeMean CaffeReorg CaffeResample
     CaffeReverse CaffeSubtractMean CaffePermute CaffeNormalize
     CaffePriorBox CaffePriorBoxClustered""".split()  # noqa: SIM905
+    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePSROIPooling CaffeProposal
+    CaffeROIAlign CaffeROIPooling CaffePermute CaffeNormalize CaffePriorBox
+    CaffePriorBoxClustered""".split()  # noqa: SIM905
 
 
 def fresh(layer):
