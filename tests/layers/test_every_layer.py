@@ -124,18 +124,14 @@ CASES = {
     ),
 }
 # Those that slide over rows and columns of any number.
-ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
-    CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
-    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAxpy CaffeInterp
-    CaffePSPNetBN CaffeSegNetBN CaffeShuffleChannel CaffeUnpool CaffeHardSigmoid
-    CaffeNegReLU CaffeSELU CaffePermute CaffeNormalize
-    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAccum CaffeChannelNorm
-    CaffeCorrelation CaffeDownsample CaffeFlowWarp CaffeMean CaffeReorg CaffeResample
-    CaffeReverse CaffeSubtractMean CaffePermute CaffeNormalize
-    CaffePriorBox CaffePriorBoxClustered""".split()  # noqa: SIM905
-    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePSROIPooling CaffeProposal
-    CaffeROIAlign CaffeROIPooling CaffePermute CaffeNormalize CaffePriorBox
-    CaffePriorBoxClustered""".split()  # noqa: SIM905
+ANY_SIZE = """CaffeAccum CaffeArgMax CaffeAxpy CaffeBatchNorm CaffeChannelNorm CaffeConv2D
+    CaffeCorrelation CaffeCrop CaffeDeconv2D CaffeDownsample CaffeFlatten
+    CaffeFlowWarp CaffeHardSigmoid CaffeIm2col CaffeInterp CaffeLRN CaffeMVN
+    CaffeMaxPool2DWithMask CaffeMean CaffeNegReLU CaffeNormalize CaffePSPNetBN
+    CaffePSROIPooling CaffePermute CaffePool2D CaffePriorBox CaffePriorBoxClustered
+    CaffeProposal CaffeROIAlign CaffeROIPooling CaffeReduction CaffeReorg
+    CaffeResample CaffeReshape CaffeReverse CaffeSELU CaffeScale CaffeSegNetBN
+    CaffeShuffleChannel CaffeSlice CaffeSubtractMean CaffeTile CaffeUnpool""".split()  # noqa: SIM905
 
 
 def fresh(layer):
