@@ -124,8 +124,8 @@ CASES = {
     ),
 }
 # Those that slide over rows and columns of any number.
-ANY_SIZE = """CaffeAccum CaffeArgMax CaffeAxpy CaffeBatchNorm CaffeChannelNorm CaffeConv2D
-    CaffeCorrelation CaffeCrop CaffeDeconv2D CaffeDownsample CaffeFlatten
+ANY_SIZE = """CaffeAccum CaffeArgMax CaffeAxpy CaffeBatchNorm CaffeChannelNorm
+    CaffeConv2D CaffeCorrelation CaffeCrop CaffeDeconv2D CaffeDownsample CaffeFlatten
     CaffeFlowWarp CaffeHardSigmoid CaffeIm2col CaffeInterp CaffeLRN CaffeMVN
     CaffeMaxPool2DWithMask CaffeMean CaffeNegReLU CaffeNormalize CaffePSPNetBN
     CaffePSROIPooling CaffePermute CaffePool2D CaffePriorBox CaffePriorBoxClustered
