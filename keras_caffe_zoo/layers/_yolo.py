@@ -33,6 +33,7 @@ class Detections(keras.layers.Layer):
         max_detections=None,
         **kwargs,
     ):
+        kwargs.setdefault("dtype", "float32")  # half precision moves corners by pixels
         super().__init__(**kwargs)
         self.num_classes, self.num_box = int(num_classes), int(num_box)
         self.biases = tuple(float(bias) for bias in biases)
