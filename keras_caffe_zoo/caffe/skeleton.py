@@ -137,7 +137,11 @@ class Skeleton:
                 out += part
                 kept = pos
                 continue
-            elif number not in fields or self._differs(fields[number], wire, pos, end):
+            elif (
+                number not in fields
+                or number >= schema.TEXT_ONLY
+                or self._differs(fields[number], wire, pos, end)
+            ):
                 pos = self._skip_unknown(number, wire, start, pos, end, payload)
             elif wire == 2 and fields[number].kind == "message":
                 spec = fields[number]

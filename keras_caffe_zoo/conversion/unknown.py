@@ -156,5 +156,4 @@ def _unknown_of(layer: Layer, custom) -> list[UnknownField]:
         return layer.unknown_fields()
     if not isinstance(given, Rule):
         return []  # a function reads what it wants
-    params = [param for param in (given.param, *given.also) if param is not None]
-    return layer.unknown_fields(params)
+    return layer.unknown_fields(given.params_of(layer))

@@ -1,6 +1,7 @@
 """Keras layers with Caffe's arithmetic."""
 
 from keras_caffe_zoo.layers.batch_norm import CaffeBatchNorm
+from keras_caffe_zoo.layers.channels import CaffeAxpy, CaffeShuffleChannel
 from keras_caffe_zoo.layers.constant import (
     CaffeBatchReindex,
     CaffeConstant,
@@ -24,8 +25,15 @@ from keras_caffe_zoo.layers.elementwise import (
 )
 from keras_caffe_zoo.layers.eltwise import CaffeWeightedSum
 from keras_caffe_zoo.layers.embed import CaffeEmbed
+from keras_caffe_zoo.layers.fork_activations import (
+    CaffeHardSigmoid,
+    CaffeNegReLU,
+    CaffeSELU,
+)
+from keras_caffe_zoo.layers.fork_batch_norm import CaffePSPNetBN, CaffeSegNetBN
 from keras_caffe_zoo.layers.im2col import CaffeIm2col
 from keras_caffe_zoo.layers.inner_product import CaffeInnerProduct
+from keras_caffe_zoo.layers.interp import CaffeInterp
 from keras_caffe_zoo.layers.lrn import CaffeLRN
 from keras_caffe_zoo.layers.mvn import CaffeMVN
 from keras_caffe_zoo.layers.normalize import CaffeNormalize
@@ -49,10 +57,12 @@ from keras_caffe_zoo.layers.shape import (
 )
 from keras_caffe_zoo.layers.spp import CaffeSPP
 from keras_caffe_zoo.layers.stochastic_pooling import CaffeStochasticPool2D
+from keras_caffe_zoo.layers.unpooling import CaffeUnpool
 
 __all__ = [
     "CaffeAbs",
     "CaffeArgMax",
+    "CaffeAxpy",
     "CaffeBatchNorm",
     "CaffeBatchReindex",
     "CaffeBias",
@@ -67,8 +77,10 @@ __all__ = [
     "CaffeEmbed",
     "CaffeExp",
     "CaffeFlatten",
+    "CaffeHardSigmoid",
     "CaffeIm2col",
     "CaffeInnerProduct",
+    "CaffeInterp",
     "CaffeLRN",
     "CaffeLSTM",
     "CaffeLeakyReLU",
@@ -76,6 +88,8 @@ __all__ = [
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
     "CaffePSROIPooling",
+    "CaffeNegReLU",
+    "CaffePSPNetBN",
     "CaffeNormalize",
     "CaffeParameter",
     "CaffePermute",
@@ -89,13 +103,17 @@ __all__ = [
     "CaffeROIPooling",
     "CaffeReduction",
     "CaffeReshape",
+    "CaffeSELU",
     "CaffeSPP",
     "CaffeScale",
+    "CaffeSegNetBN",
+    "CaffeShuffleChannel",
     "CaffeSilence",
     "CaffeSlice",
     "CaffeStochasticPool2D",
     "CaffeSwish",
     "CaffeThreshold",
     "CaffeTile",
+    "CaffeUnpool",
     "CaffeWeightedSum",
 ]

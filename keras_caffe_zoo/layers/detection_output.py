@@ -72,6 +72,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
         confidence_threshold=None,
         **kwargs,
     ):
+        kwargs.setdefault("dtype", "float32")  # half precision moves corners by pixels
         super().__init__(**kwargs)
         self.num_classes = int(num_classes)
         self.share_location = bool(share_location)

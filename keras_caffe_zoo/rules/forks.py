@@ -6,7 +6,7 @@ and the fields that forks gave to Caffe's own types: they tell where to look fur
 
 from collections.abc import Iterator
 
-from keras_caffe_zoo.caffe import Layer, declared
+from keras_caffe_zoo.caffe import Layer
 from keras_caffe_zoo.rules.python import PYTHON
 from keras_caffe_zoo.rules.registry import rule_of
 
@@ -14,8 +14,8 @@ _TYPES = {
     "C3D": "Convolution3D Deconvolution3D Pooling3D",
     "CRF-RNN": "MultiStageMeanfield",
     "Deformable ConvNets": "DeformableConvolution DeformablePSROIPooling",
-    "DeepLab": """AdaptiveBiasChannel BiasChannel DenseCRF DomainTransform ImageSegData
-        MatRead MatWrite SegAccuracy UniqueLabel""",
+    "DeepLab": """AdaptiveBiasChannel BiasChannel DenseCRF DomainTransform MatRead
+        UniqueLabel""",
     "FlowNet2": """Accum BlackAugmentation CustomData DataAugmentation FLOReader
         FLOWriter FloatReader FloatWriter FlowAugmentation
         GenerateAugmentationParameters ImgReader ImgWriter L1Loss LpqLoss""",
@@ -25,7 +25,6 @@ _TYPES = {
     "OpenPose": "CPMData ImResize Nms",
     "Ristretto": """ConvolutionRistretto DeconvolutionRistretto FcRistretto
         LRNRistretto""",
-    "SegNet": "DenseImageData",
     "SphereFace": "LabelSpecificAdd MarginInnerProduct",
     "Spatial transformer networks": "SpatialTransformer",
     "TSN": "BatchReduction SegmentConsensus",
@@ -104,7 +103,7 @@ def needed_type(layer: Layer) -> str:
 
 def known_fields(layer: Layer) -> Iterator[str]:
     """Yield the paths of a layer's fields that are declared, though a fork's."""
-    for param in declared(layer.type).params:
+    for param in layer.params:
         for field, _ in layer.decode(param).message.ListFields():
             path = f"{param.name}.{field.name}"
             if fork_of_field(path):

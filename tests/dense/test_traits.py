@@ -25,6 +25,7 @@ ANSWERED = {
     "CaffeConv2D": lambda x: layers.CaffeConv2D(6, (3, 2), 2, 1, groups=2, **LAST)(x),
     "CaffeDropout": lambda x: layers.CaffeDropout(0.3)(x),
     "CaffeExp": lambda x: layers.CaffeExp(2, 0.5, 1)(x),
+    "CaffeHardSigmoid": lambda x: layers.CaffeHardSigmoid()(x),
     "CaffeIm2col": lambda x: layers.CaffeIm2col((3, 2), 2, 1, 1)(x),
     "CaffeLRN": lambda x: layers.CaffeLRN(3, 1, 0.5, 2, **LAST)(x),
     "CaffeLRN within": lambda x: layers.CaffeLRN(
@@ -32,12 +33,17 @@ ANSWERED = {
     )(x),
     "CaffeLeakyReLU": lambda x: layers.CaffeLeakyReLU(-0.5)(x),
     "CaffeLog": lambda x: layers.CaffeLog(2, 0.1, 9)(x),
+    "CaffeNegReLU": lambda x: layers.CaffeNegReLU(0.5)(x),
+    "CaffePSPNetBN": lambda x: layers.CaffePSPNetBN()(x),
     "CaffePool2D": lambda x: layers.CaffePool2D("ave", 3, 2, 1, **LAST)(x),
     "CaffePool2D floor": lambda x: layers.CaffePool2D(
         "ave", 3, 2, round_mode="floor", **LAST
     )(x),
     "CaffePower": lambda x: layers.CaffePower(2, 0.5, 1)(x),
+    "CaffeSELU": lambda x: layers.CaffeSELU()(x),
     "CaffeScale": lambda x: layers.CaffeScale(1, 1, True)(x),
+    "CaffeSegNetBN": lambda x: layers.CaffeSegNetBN("inference")(x),
+    "CaffeShuffleChannel": lambda x: layers.CaffeShuffleChannel(2)(x),
     "CaffeSilence": lambda x: layers.CaffeSilence()([x, GlobalAveragePooling2D()(x)]),
     "CaffeSlice": lambda x: layers.CaffeSlice((1, 3), -1)(x)[1],
     "CaffeStochasticPool2D": lambda x: layers.CaffeStochasticPool2D(
@@ -56,6 +62,7 @@ ANSWERED = {
 REFUSED = {
     "CaffeArgMax": lambda x: layers.CaffeArgMax()(x),
     "CaffeArgMax of rows": lambda x: layers.CaffeArgMax(False, 1, 2)(x),
+    "CaffeAxpy": lambda x: layers.CaffeAxpy()([GlobalAveragePooling2D()(x), x, x]),
     "CaffeBatchNorm of the batch": lambda x: layers.CaffeBatchNorm(False)(x),
     "CaffeBatchReindex": lambda x: layers.CaffeBatchReindex()(
         [x, keras.ops.zeros_like(x[:, 0, 0, 0])]
@@ -70,6 +77,7 @@ REFUSED = {
     "CaffeEmbed": lambda x: layers.CaffeEmbed(5, 3)(layers.CaffeArgMax()(x)),
     "CaffeFlatten": lambda x: layers.CaffeFlatten()(x),
     "CaffeInnerProduct": lambda x: layers.CaffeInnerProduct(3, 3)(x),
+    "CaffeInterp": lambda x: layers.CaffeInterp(zoom_factor=2)(x),
     "CaffeLSTM": lambda x: layers.CaffeLSTM(3)(
         [layers.CaffeReshape((0, 0, -1))(x), x[:, 0, 0]]
     ),
@@ -91,8 +99,10 @@ REFUSED = {
     "CaffeScale by channel": lambda x: layers.CaffeScale(0)(
         [x, GlobalAveragePooling2D()(x)]
     ),
+    "CaffeSegNetBN of the batch": lambda x: layers.CaffeSegNetBN("learn")(x),
     "CaffeSlice of rows": lambda x: layers.CaffeSlice((10, 13), 1)(x)[1],
     "CaffeTile": lambda x: layers.CaffeTile(3, 1)(x),
+    "CaffeUnpool": lambda x: layers.CaffeUnpool(1)([x, x]),
     "keras Softmax of rows": lambda x: keras.layers.Softmax(axis=1)(x),
     "keras PReLU of places": lambda x: keras.layers.PReLU()(x),
     "keras broadcasting": lambda x: Add()(

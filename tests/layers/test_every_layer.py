@@ -12,6 +12,7 @@ IMAGE = (2, 7, 6, 4)
 CASES = {
     "CaffeAbs": (layers.CaffeAbs(), [IMAGE]),
     "CaffeArgMax": (layers.CaffeArgMax(True, 2, 1), [IMAGE]),
+    "CaffeAxpy": (layers.CaffeAxpy(), [(2, 4), IMAGE, IMAGE]),
     "CaffeBatchNorm": (layers.CaffeBatchNorm(None, 0.9, 0.1), [IMAGE]),
     "CaffeBatchReindex": (layers.CaffeBatchReindex(), [IMAGE, (3,)]),
     "CaffeBias": (layers.CaffeBias(1), [IMAGE]),
@@ -29,8 +30,10 @@ CASES = {
     "CaffeEmbed": (layers.CaffeEmbed(5, 3), [(2, 3)]),
     "CaffeExp": (layers.CaffeExp(2, 0.5, 1), [IMAGE]),
     "CaffeFlatten": (layers.CaffeFlatten(1, 2), [IMAGE]),
+    "CaffeHardSigmoid": (layers.CaffeHardSigmoid(), [IMAGE]),
     "CaffeIm2col": (layers.CaffeIm2col((3, 2), 2, 1, 1), [IMAGE]),
     "CaffeInnerProduct": (layers.CaffeInnerProduct(3, 2, True, True), [IMAGE]),
+    "CaffeInterp": (layers.CaffeInterp(None, None, 3, 2, -1, -2), [IMAGE]),
     "CaffeLRN": (layers.CaffeLRN(3, 1, 0.5, 2, **LAST), [IMAGE]),
     "CaffeLSTM": (layers.CaffeLSTM(3, True), [(5, 2, 4), (5, 2), (2, 3)]),
     "CaffeLeakyReLU": (layers.CaffeLeakyReLU(-0.5), [IMAGE]),
@@ -44,6 +47,8 @@ CASES = {
         layers.CaffePSROIPooling(4, 1, 0.5),
         [IMAGE, (3, 5)],
     ),
+    "CaffeNegReLU": (layers.CaffeNegReLU(0.5), [IMAGE]),
+    "CaffePSPNetBN": (layers.CaffePSPNetBN(0.8, 0.1, True), [IMAGE]),
     "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
     "CaffeParameter": (layers.CaffeParameter((1, 2, 3, 4)), [IMAGE]),
     "CaffePermute": (layers.CaffePermute((0, 2, 3, 1)), [IMAGE]),
@@ -69,6 +74,9 @@ CASES = {
     "CaffeRNN": (layers.CaffeRNN(3), [(5, 2, 4), (5, 2)]),
     "CaffeROIAlign": (layers.CaffeROIAlign(2, 3, 0.5), [IMAGE, (3, 5)]),
     "CaffeROIPooling": (layers.CaffeROIPooling(2, 3, 0.5), [IMAGE, (3, 5)]),
+    "CaffeSELU": (layers.CaffeSELU(1.1, 1.5), [IMAGE]),
+    "CaffeSegNetBN": (layers.CaffeSegNetBN("learn"), [IMAGE]),
+    "CaffeShuffleChannel": (layers.CaffeShuffleChannel(2), [IMAGE]),
     "CaffeReduction": (layers.CaffeReduction("mean", 2, 0.5), [IMAGE]),
     "CaffeReshape": (layers.CaffeReshape((0, 2, -1, 0), 0), [(2, 6, 4, 6)]),
     "CaffeSPP": (layers.CaffeSPP(2, "ave"), [IMAGE]),
@@ -82,14 +90,17 @@ CASES = {
     "CaffeSwish": (layers.CaffeSwish(1.5), [IMAGE]),
     "CaffeThreshold": (layers.CaffeThreshold(0.3), [IMAGE]),
     "CaffeTile": (layers.CaffeTile(3, -1), [IMAGE]),
+    "CaffeUnpool": (layers.CaffeUnpool(2, None, (True, False)), [IMAGE, IMAGE]),
     "CaffeWeightedSum": (layers.CaffeWeightedSum((1, -0.5)), [IMAGE, IMAGE]),
 }
 # Those that slide over rows and columns of any number.
 ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
-    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePSROIPooling CaffeProposal
-    CaffeROIAlign CaffeROIPooling CaffePermute CaffeNormalize CaffePriorBox
-    CaffePriorBoxClustered""".split()  # noqa: SIM905
+    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAxpy CaffeInterp
+    CaffePSPNetBN CaffeSegNetBN CaffeShuffleChannel CaffeUnpool CaffeHardSigmoid
+    CaffeNegReLU CaffeSELU CaffePermute CaffeNormalize
+    CaffePSROIPooling CaffeProposal CaffeROIAlign CaffeROIPooling
+    CaffePriorBox CaffePriorBoxClustered""".split()  # noqa: SIM905
 
 
 def fresh(layer):
