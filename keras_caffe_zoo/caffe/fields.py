@@ -98,7 +98,7 @@ Datum
 FillerParameter
     1 type string=constant; 2 value float=0; 3 min float=0; 4 max float=1;
     5 mean float=0; 6 std float=1; 7 sparse int32=-1;
-    8 variance_norm VarianceNorm=FAN_IN
+    8 variance_norm VarianceNorm=FAN_IN; 9 diag_val float*
     enum VarianceNorm: FAN_IN=0 FAN_OUT=1 AVERAGE=2
 HDF5OutputParameter
     1 file_name string

@@ -10,7 +10,7 @@ import keras
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
 from keras_caffe_zoo.conversion.deploy import DeployNet, deploy_net
-from keras_caffe_zoo.conversion.filling import fill
+from keras_caffe_zoo.conversion.filling import fill, is_told
 from keras_caffe_zoo.conversion.graph import Custom, GraphBuilder
 from keras_caffe_zoo.conversion.loading import blobs_by_position, load
 from keras_caffe_zoo.conversion.params import layers_with_weights
@@ -108,7 +108,9 @@ def from_caffe(
     if trained is None:
         fill(builder.nodes)
     else:
-        load(builder.nodes, trained.source)
+        fill([pair for pair in builder.nodes if is_told(pair[0])])
+        stored = [pair for pair in builder.nodes if not is_told(pair[0])]
+        load(stored, trained.source)
         _warn_of_others(model, builder.nodes, trained.source)
     return model
 

@@ -181,6 +181,17 @@ def best(scores, most):
     return values, index if size is not None else ops.where(values > -np.inf, index, 0)
 
 
+def highest(x):
+    """Return the highest values along the last axis, and where the first of each is.
+
+    Not by `ops.argmax`, which no ONNX has on TensorFlow: it looks at bits of zeros.
+    """
+    values, size = ops.max(x, -1), x.shape[-1]
+    same = ops.equal(x, ops.expand_dims(values, -1))
+    places = ops.where(same, ops.arange(size, dtype="int32"), size)
+    return values, ops.min(places, -1)
+
+
 def rows_at(values, index):
     """Return values (rows, K, …) at places (rows, B), as (rows, B, …)."""
     shape = ops.shape(values)

@@ -16,9 +16,8 @@ _TYPES = {
     "Deformable ConvNets": "DeformableConvolution DeformablePSROIPooling",
     "DeepLab": """AdaptiveBiasChannel BiasChannel DenseCRF DomainTransform MatRead
         UniqueLabel""",
-    "FlowNet2": """Accum BlackAugmentation CustomData DataAugmentation FLOReader
-        FLOWriter FloatReader FloatWriter FlowAugmentation
-        GenerateAugmentationParameters ImgReader ImgWriter L1Loss LpqLoss""",
+    "FlowNet2": """BlackAugmentation FLOReader FlowAugmentation
+        GenerateAugmentationParameters""",
     "HED": "AutoCrop ImageLabelmapData",
     "Intel Caffe": "MnActivation MnParamGradCompress",
     "NVCaffe": "DetectNetTransformation",
@@ -28,7 +27,7 @@ _TYPES = {
     "SphereFace": "LabelSpecificAdd MarginInnerProduct",
     "Spatial transformer networks": "SpatialTransformer",
     "TSN": "BatchReduction SegmentConsensus",
-    "YOLO": "DetectionEvaluateYolo EvalDetection RegionLoss YoloSeg Yolov3",
+    "YOLO": "DetectionEvaluateYolo YoloSeg",
     "face recognition": "CenterLoss LargeMarginInnerProduct",
     "speech recognition": "CTCLoss CtcLoss WarpCTC",
 }

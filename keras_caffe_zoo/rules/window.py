@@ -87,6 +87,27 @@ def _decode_nd(_, blobs):
     return [layout.conv_kernel(weight) if weight.ndim > 1 else weight, *bias]
 
 
+def check_tops(node, bottoms) -> None:
+    """Refuse a layer that has not a top for each bottom."""
+    if len(bottoms) != len(node.layer.tops):
+        raise node.error(
+            f"Expected a top for each of {len(bottoms)} bottoms; received: "
+            f"{len(node.layer.tops)}",
+            "top",
+        )
+
+
+def on_each(node, layer, bottoms):
+    """Return what a layer makes of each bottom."""
+    if len(bottoms) == 1:
+        return layer(bottoms[0])
+    # The outputs of a layer that is used twice have no names; these have.
+    return [
+        keras.layers.Identity(name=node.aux(f"top{i}"))(layer(x))
+        for i, x in enumerate(bottoms)
+    ]
+
+
 class _Convolution(Rule):
     """Convolution and Deconvolution."""
 
@@ -98,20 +119,8 @@ class _Convolution(Rule):
     transposed = False
 
     def build(self, node, *bottoms):
-        if len(bottoms) != len(node.layer.tops):
-            raise node.error(
-                f"Expected a top for each of {len(bottoms)} bottoms; received: "
-                f"{len(node.layer.tops)}",
-                "top",
-            )
-        layer = self._layer(node, bottoms[0])
-        if len(bottoms) == 1:
-            return layer(bottoms[0])
-        # The outputs of a layer that is used twice have no names; these have.
-        return [
-            keras.layers.Identity(name=node.aux(f"top{i}"))(layer(x))
-            for i, x in enumerate(bottoms)
-        ]
+        check_tops(node, bottoms)
+        return on_each(node, self._layer(node, bottoms[0]), bottoms)
 
     def _layer(self, node, x):
         param, shape = node.param, caffe_shape(x)

@@ -90,6 +90,10 @@ def _bvlcs_engines(values):
     return {x: n for x, n in values.items() if x not in INTELS_ENGINES}
 
 
+# What FlowNet 2 has added to FillerParameter.
+FLOWNETS = ("diag_val",)
+
+
 def describe(message, deep=True):
     """Returns all that a message's descriptor says of its fields, by name."""
     proto = descriptor_pb2.DescriptorProto()
@@ -105,6 +109,7 @@ def describe(message, deep=True):
             _inside(message.fields_by_name[field.name], deep),
         )
         for field in proto.field
+        if field.name not in FLOWNETS
     }
 
 

@@ -75,16 +75,10 @@ def test_many_layers_are_counted(load):
         load(many)
 
 
-@pytest.mark.parametrize(
-    ("field", "fork"),
-    [
-        ("batch_norm_param { scale_bias: true }", "NVCaffe"),
-        ("batch_norm_param { use_weight_bias: true }", "Intel Caffe"),
-    ],
-)
-def test_the_fork_is_named(load, field, fork):
-    with pytest.raises(CaffeFormatError, match=rf"\(of {fork}\)"):
-        load(f"layer {{ name: 'b' type: 'BatchNorm' bottom: 'data' top: 'b' {field} }}")
+def test_the_fork_is_named(load):
+    field = "coeff_schedule_param { half_life: 9 }"
+    with pytest.raises(CaffeFormatError, match=r"\(of FlowNet2\)"):
+        load(f"layer {{ name: 'b' type: 'AbsVal' bottom: 'data' top: 'b' {field} }}")
 
 
 def test_fields_are_passed_over_if_the_caller_says_so(load):
