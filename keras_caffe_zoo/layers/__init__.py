@@ -45,10 +45,14 @@ from keras_caffe_zoo.layers.permute import CaffePermute
 from keras_caffe_zoo.layers.pooling import CaffePool2D
 from keras_caffe_zoo.layers.pooling_mask import CaffeMaxPool2DWithMask
 from keras_caffe_zoo.layers.prior_box import CaffePriorBox, CaffePriorBoxClustered
+from keras_caffe_zoo.layers.proposal import CaffeProposal
+from keras_caffe_zoo.layers.psroi_pooling import CaffePSROIPooling
 from keras_caffe_zoo.layers.recurrent import CaffeLSTM, CaffeRNN
 from keras_caffe_zoo.layers.reduction import CaffeArgMax, CaffeReduction
 from keras_caffe_zoo.layers.reorg import CaffeReorg
 from keras_caffe_zoo.layers.resample import CaffeDownsample, CaffeResample
+from keras_caffe_zoo.layers.roi_align import CaffeROIAlign
+from keras_caffe_zoo.layers.roi_pooling import CaffeROIPooling
 from keras_caffe_zoo.layers.scale import CaffeBias, CaffeScale
 from keras_caffe_zoo.layers.sequence import CaffeCTCGreedyDecoder, CaffeReverse
 from keras_caffe_zoo.layers.shape import (
@@ -97,6 +101,7 @@ __all__ = [
     "CaffeLog",
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
+    "CaffePSROIPooling",
     "CaffeNegReLU",
     "CaffePSPNetBN",
     "CaffeMean",
@@ -105,9 +110,12 @@ __all__ = [
     "CaffePermute",
     "CaffePool2D",
     "CaffePower",
+    "CaffeProposal",
     "CaffePriorBox",
     "CaffePriorBoxClustered",
     "CaffeRNN",
+    "CaffeROIAlign",
+    "CaffeROIPooling",
     "CaffeReduction",
     "CaffeReorg",
     "CaffeResample",

@@ -61,32 +61,30 @@ def _kept_in_steps(boxes, valid, most, suppress):
     places = ops.arange(ops.shape(boxes)[1], dtype="int32")
     before = np.triu(np.ones((width, width), bool), 1)
 
-    def is_open(open_, stays, count):
+    def is_open(open_, stays):
         return ops.any(open_)
 
-    def step(open_, stays, count):
+    def step(open_, stays):
         index, there = first(open_, width)
         ones = rows_at(boxes, index)
         among = ops.logical_and(suppress(ones, ones), before)
         among = ops.logical_and(among, there[:, :, None])
         sure = ops.logical_and(there, ops.logical_not(ops.any(among, axis=1)))
-        so_far = count[:, None] + ops.cumsum(ops.cast(sure, "int32"), axis=1)
-        sure = ops.logical_and(sure, so_far <= most)
         gone = ops.logical_and(suppress(ones, boxes), sure[:, :, None])
         same = ops.equal(index[:, :, None], places[None, None])
         stay = ops.any(ops.logical_and(same, sure[:, :, None]), axis=1)
         gone = ops.logical_or(ops.any(gone, axis=1), stay)
-        count = count + ops.sum(ops.cast(sure, "int32"), axis=1)
+        stays = ops.logical_or(stays, stay)
         open_ = ops.logical_and(open_, ops.logical_not(gone))
-        open_ = ops.logical_and(open_, (count < most)[:, None])
-        return open_, ops.logical_or(stays, stay), count
+        # Those behind the last that counts; one in question before it may count yet.
+        return ops.logical_and(open_, up_to(stays) < most), stays
 
-    none = ops.zeros_like(valid)
-    count = ops.sum(ops.cast(none, "int32"), axis=1)
-    _, stays, _ = ops.while_loop(
-        is_open, step, (valid, none, count), maximum_iterations=size
-    )
-    return stays
+    def up_to(stays):
+        return ops.cumsum(ops.cast(stays, "int32"), axis=1)
+
+    found = (valid, ops.zeros_like(valid))
+    _, stays = ops.while_loop(is_open, step, found, maximum_iterations=size)
+    return ops.logical_and(stays, up_to(stays) <= most)
 
 
 def _kept_one_by_one(boxes, valid, threshold, most, pixel, eta):

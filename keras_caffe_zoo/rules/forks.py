@@ -22,7 +22,6 @@ _TYPES = {
     "Intel Caffe": "MnActivation MnParamGradCompress",
     "NVCaffe": "DetectNetTransformation",
     "OpenPose": "CPMData ImResize Nms",
-    "R-FCN": "SmoothL1LossOHEM SoftmaxWithLossOHEM",
     "Ristretto": """ConvolutionRistretto DeconvolutionRistretto FcRistretto
         LRNRistretto""",
     "SphereFace": "LabelSpecificAdd MarginInnerProduct",

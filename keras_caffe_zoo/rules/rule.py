@@ -126,7 +126,8 @@ class Rule:
         tops: Likewise.
         role: `"layer"`, or what becomes of it in a net that predicts: `"input"` and
             `"data"` give the net its inputs, `"loss"`, `"metric"` and `"output"` are
-            left out or leave a prediction, `"silence"` ends what nobody reads.
+            left out or leave a prediction, `"silence"` ends what nobody reads,
+            `"targets"` only makes labels (see `rcnn.Targets`).
         refused: Why layers of the type cannot be built, if they cannot.
         codec: How weights are blobs; `None` for layers without weights.
         fillers: Names of the fields with the fillers of each blob, in their order.
@@ -146,7 +147,11 @@ class Rule:
             the same shapes.
         rows: What rows of its tops stand for that begin with the number of their item:
             `"of one item"` if the first axis is that of the items, `"of all items"` if
-            the rows of all items follow one another.
+            the rows of all items follow one another; then what is made of such rows
+            has them, too.
+        spare_rows: Whether rows of its first output that have a negative number of
+            their item stand for nothing: Caffe's blob, and those made of it row by
+            row, do not have them.
     """
 
     types: tuple[str, ...] = ()
@@ -173,6 +178,7 @@ class Rule:
     flattens: bool = False
     compares_reads: bool = False
     rows: str = ""
+    spare_rows: bool = False
 
     def build(self, node, *bottoms):
         """Return the tensors of a Caffe layer's tops: one, or a list.

@@ -55,6 +55,10 @@ CASES = {
         layers.CaffeMaxPool2DWithMask(3, strides=2, pad=1, **LAST),
         [IMAGE],
     ),
+    "CaffePSROIPooling": (
+        layers.CaffePSROIPooling(4, 1, 0.5),
+        [IMAGE, (3, 5)],
+    ),
     "CaffeNegReLU": (layers.CaffeNegReLU(0.5), [IMAGE]),
     "CaffePSPNetBN": (layers.CaffePSPNetBN(0.8, 0.1, True), [IMAGE]),
     "CaffeMean": (layers.CaffeMean((0.5, -1), 2, 3), [IMAGE]),
@@ -66,6 +70,12 @@ CASES = {
         [IMAGE],
     ),
     "CaffePower": (layers.CaffePower(2, 0.5, 1), [IMAGE]),
+    "CaffeProposal": (
+        layers.CaffeProposal(
+            ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
+        ),
+        [IMAGE, (2, 7, 6, 8), (2, 3)],
+    ),
     "CaffePriorBox": (
         layers.CaffePriorBox([3, 5.5], [4, 9], [2], variance=(0.1, 0.1, 0.2, 0.2)),
         [IMAGE, (2, 20, 30, 3)],
@@ -75,6 +85,8 @@ CASES = {
         [IMAGE, (2, 20, 30, 3)],
     ),
     "CaffeRNN": (layers.CaffeRNN(3), [(5, 2, 4), (5, 2)]),
+    "CaffeROIAlign": (layers.CaffeROIAlign(2, 3, 0.5), [IMAGE, (3, 5)]),
+    "CaffeROIPooling": (layers.CaffeROIPooling(2, 3, 0.5), [IMAGE, (3, 5)]),
     "CaffeSELU": (layers.CaffeSELU(1.1, 1.5), [IMAGE]),
     "CaffeSegNetBN": (layers.CaffeSegNetBN("learn"), [IMAGE]),
     "CaffeShuffleChannel": (layers.CaffeShuffleChannel(2), [IMAGE]),
@@ -117,6 +129,7 @@ ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAxpy CaffeInterp
     CaffePSPNetBN CaffeSegNetBN CaffeShuffleChannel CaffeUnpool CaffeHardSigmoid
     CaffeNegReLU CaffeSELU CaffePermute CaffeNormalize
+    CaffePSROIPooling CaffeProposal CaffeROIAlign CaffeROIPooling
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAccum CaffeChannelNorm
     CaffeCorrelation CaffeDownsample CaffeFlowWarp CaffeMean CaffeReorg CaffeResample
     CaffeReverse CaffeSubtractMean CaffePermute CaffeNormalize
