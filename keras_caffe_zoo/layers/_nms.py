@@ -12,6 +12,10 @@ from keras import ops
 # work in a step is on boxes that then turn out to be suppressed.
 _AT_ONCE = 16
 
+# The score of what is no candidate, below any other. Not infinite: an engine that
+# multiplies by 0 where another chooses would make it no number.
+LOWEST = -3e38
+
 
 def kept(boxes, valid, threshold, most, *, pixel=0.0, inclusive=False, eta=1.0):
     """Tell which boxes greedy non-maximum suppression leaves.
@@ -162,14 +166,14 @@ def best(scores, most):
     Args:
         scores: (rows, K).
         most: How many; all of them if K is known and less. Where K is not known, the
-            rows are filled up with the lowest score there is, at place 0.
+            rows are filled up with `LOWEST`, at place 0.
 
     Returns:
         (rows, most) of scores that fall, equal ones as they stand, and int32.
     """
     size = scores.shape[1]
     if size is None:
-        fill = ops.zeros_like(scores[:, :1]) - np.inf
+        fill = ops.zeros_like(scores[:, :1]) + LOWEST
         scores = ops.concatenate([scores, ops.repeat(fill, most, axis=1)], axis=1)
     most = most if size is None else min(most, size)
     if keras.config.backend() == "torch":  # whose top_k has no order of equal scores
@@ -178,7 +182,7 @@ def best(scores, most):
     else:
         values, index = ops.top_k(scores, most)
     index = ops.cast(index, "int32")
-    return values, index if size is not None else ops.where(values > -np.inf, index, 0)
+    return values, index if size is not None else ops.where(values > LOWEST, index, 0)
 
 
 def highest(x):

@@ -8,8 +8,6 @@ from keras_caffe_zoo.layers._blobs import is_list
 from keras_caffe_zoo.layers._windows import known_shape
 
 COORDINATES = 5  # centre and size of a box, and whether there is anything in it
-# Not infinity, which ONNX multiplies by 0 where TensorFlow selects.
-_NO_SCORE = -3e38
 
 
 class Detections(keras.layers.Layer):
@@ -35,6 +33,7 @@ class Detections(keras.layers.Layer):
         max_detections=None,
         **kwargs,
     ):
+        kwargs.setdefault("dtype", "float32")  # half precision moves corners by pixels
         super().__init__(**kwargs)
         self.num_classes, self.num_box = int(num_classes), int(num_box)
         self.biases = tuple(float(bias) for bias in biases)
@@ -69,10 +68,10 @@ class Detections(keras.layers.Layer):
         boxes, scores, labels = (
             ops.concatenate(parts, 1) for parts in zip(*found, strict=True)
         )
-        scores = ops.where(self.reaches(scores), scores, _NO_SCORE)
+        scores = ops.where(self.reaches(scores), scores, _nms.LOWEST)
         scores, order = _nms.best(scores, scores.shape[1])
         boxes = _nms.rows_at(boxes, order)
-        stay = scores > _NO_SCORE
+        stay = scores > _nms.LOWEST
         if self.nms_threshold <= 1:
             options = {"inclusive": True}
             stay = _nms.kept(boxes, stay, self.nms_threshold, keep, **options)

@@ -61,7 +61,22 @@ def param_dict(node) -> dict:
     return found
 
 
-class _Proposing(Rule):
+@register
+class Proposal(Rule):
+    """The layer of C++."""
+
+    types = ("Proposal",)
+    fork = "PVANet"
+    layers = (CaffeProposal,)
+    param = Param(
+        "proposal_param",
+        """
+        1 feat_stride uint32=16; 2 base_size uint32=16; 3 min_size uint32=16;
+        4 ratio float*; 5 scale float*; 6 pre_nms_topn uint32=6000;
+        7 post_nms_topn uint32=300; 8 nms_thresh float=0.7
+        """,
+        (201, 202),
+    )
     bottoms, tops = (3, 3), (1, 2)
     traits = MIXED._replace(order="new")
     rows = "of all items"
@@ -85,27 +100,6 @@ class _Proposing(Rule):
 
     def arguments(self, node) -> dict:
         """Return the arguments of the Keras layer that a file tells."""
-        raise NotImplementedError
-
-
-@register
-class Proposal(_Proposing):
-    """The layer of C++; what its Keras class does not do, the Python layer does."""
-
-    types = ("Proposal",)
-    fork = "PVANet"
-    layers = (CaffeProposal,)
-    param = Param(
-        "proposal_param",
-        """
-        1 feat_stride uint32=16; 2 base_size uint32=16; 3 min_size uint32=16;
-        4 ratio float*; 5 scale float*; 6 pre_nms_topn uint32=6000;
-        7 post_nms_topn uint32=300; 8 nms_thresh float=0.7
-        """,
-        (201, 202),
-    )
-
-    def arguments(self, node) -> dict:
         param = node.param
         values = {
             "feat_stride": _whole(node, param.feat_stride, "feat_stride"),
@@ -164,8 +158,8 @@ class Proposal(_Proposing):
 
 
 @register
-class ProposalLayer(_Proposing):
-    """The layer of Python; `Proposal` writes it."""
+class ProposalLayer(Proposal):
+    """The layer of Python; of the same Keras class."""
 
     types = (_PYTHON_LAYER,)
     fork = "Faster R-CNN"

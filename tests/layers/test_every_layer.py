@@ -132,6 +132,16 @@ ANY_SIZE = """CaffeAccum CaffeArgMax CaffeAxpy CaffeBatchNorm CaffeChannelNorm
     CaffeProposal CaffeROIAlign CaffeROIPooling CaffeReduction CaffeReorg
     CaffeResample CaffeReshape CaffeReverse CaffeSELU CaffeScale CaffeSegNetBN
     CaffeShuffleChannel CaffeSlice CaffeSubtractMean CaffeTile CaffeUnpool""".split()  # noqa: SIM905
+ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
+    CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
+    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAxpy CaffeInterp
+    CaffePSPNetBN CaffeSegNetBN CaffeShuffleChannel CaffeUnpool CaffeHardSigmoid
+    CaffeNegReLU CaffeSELU CaffePermute CaffeNormalize
+    CaffePSROIPooling CaffeProposal CaffeROIAlign CaffeROIPooling
+    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAccum CaffeChannelNorm
+    CaffeCorrelation CaffeDownsample CaffeFlowWarp CaffeMean CaffeReorg CaffeResample
+    CaffeReverse CaffeSubtractMean CaffePermute CaffeNormalize
+    CaffePriorBox CaffePriorBoxClustered""".split()  # noqa: SIM905
 
 
 def fresh(layer):
