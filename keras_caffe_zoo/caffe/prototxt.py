@@ -152,7 +152,8 @@ class Parser:
             if self.token.kind != "name":
                 raise self._expected(f"a field's name or {closing or 'the end'!r}")
             token = self._advance()
-            if spec := by_name.get(token.text):
+            spec = by_name.get(token.text)
+            if spec and not self._is_type_of_a_fork(kind, spec):
                 self._known(message, kind, spec, token)
             elif kind in _LAYERS:
                 self._raw(message, token)
@@ -160,6 +161,13 @@ class Parser:
                 self._unknown(token)
             self._accept(";,")
         self._advance()
+
+    def _is_type_of_a_fork(self, kind: str, spec: schema.Field) -> bool:
+        """Tell whether a V1 layer's type, a word there, is none of Caffe's own."""
+        if kind != "V1LayerParameter" or spec.name != "type" or self.token.text != ":":
+            return False
+        word = next_token(self.text, self.token.pos + 1)
+        return word.kind == "name" and word.text not in self.kinds.ENUMS[spec.type]
 
     def _known(self, message: Any, kind: str, spec: schema.Field, token: Token) -> None:
         is_layer = kind == "NetParameter" and spec.name in ("layer", "layers")

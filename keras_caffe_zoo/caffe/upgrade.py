@@ -99,6 +99,29 @@ _V2_TYPES = {
     "THRESHOLD": "Threshold",
 }
 
+# Types of V1 layers in the forks that have them; a type of another stays as it is.
+_FORK_TYPES = {
+    "BN": "BN",
+    "CONVOLUTION3D": "Convolution3D",
+    "CROP": "Crop",
+    "DENSE_CRF": "DenseCRF",
+    "DENSE_IMAGE_DATA": "DenseImageData",
+    "IMAGE_SEG_DATA": "ImageSegData",
+    "INTERP": "Interp",
+    "MAT_READ": "MatRead",
+    "MAT_WRITE": "MatWrite",
+    "MULTI_STAGE_MEANFIELD": "MultiStageMeanfield",
+    "POOLING3D": "Pooling3D",
+    "PRELU": "PReLU",
+    "PYTHON": "Python",
+    "RESHAPE": "Reshape",
+    "ROI_POOLING": "ROIPooling",
+    "SEG_ACCURACY": "SegAccuracy",
+    "SMOOTH_L1_LOSS": "SmoothL1Loss",
+    "SPP": "SPP",
+    "UPSAMPLE": "Upsample",
+}
+
 _SOLVER_TYPES = {
     "SGD": "SGD",
     "NESTEROV": "Nesterov",
@@ -195,8 +218,23 @@ def _layer_v1_to_v2(v1: Any) -> Any:
             if len(v2.param) <= i:
                 v2.param.add()
             setattr(v2.param[i], name, value)
-    v2.raw.extend(v1.raw)
+    v2.raw.extend(raw for raw in v1.raw if raw.name != "type")
+    for raw in v1.raw:
+        if raw.name == "type":
+            v2.type = _type_of_a_fork(v1, v2, raw)
     return v2
+
+
+def _type_of_a_fork(v1: Any, v2: Any, raw: Any) -> str:
+    """Return the V2 type of a word that is none of Caffe's own V1 types."""
+    word = raw.value.decode().split()[-1].lstrip(":")
+    if v2.type:
+        raise CaffeFormatError(
+            f"Expected one type; received: {v2.type} and {word}",
+            layer=v1.name,
+            field="type",
+        )
+    return _FORK_TYPES.get(word, word)
 
 
 def _inputs_to_layer(net: Any, unknown: list[UnknownField]) -> None:

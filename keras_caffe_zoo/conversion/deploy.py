@@ -4,18 +4,23 @@ Data layers become inputs, labels go, a loss leaves the prediction inside it or 
 at all. Whatever only made labels goes too.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any
 
 from keras_caffe_zoo.caffe import Layer, Net
+from keras_caffe_zoo.conversion.roles import (
+    Top,
+    gives_data,
+    is_unknown,
+    label_bottoms,
+    makers,
+    roles,
+)
 from keras_caffe_zoo.rules.data import input_layer
 from keras_caffe_zoo.rules.node import Node
-from keras_caffe_zoo.rules.registry import role_of, rule_of
+from keras_caffe_zoo.rules.registry import rule_of
 
 Shape = tuple[int | None, ...]
-Top = tuple[int, int]  # position of a layer, and which of its tops
 _LABELLED = ("loss", "metric", "output")
 
 
@@ -28,11 +33,14 @@ class DeployNet:
         inputs: Their shapes in Caffe's order of axes, `None` for what no file tells;
             a whole shape is `None` where not even the number of axes is known.
         changed: Names of the layers that were replaced or left out.
+        guessed: The layers of types that nobody knows which were taken for data,
+            losses or measures, and left out.
     """
 
     net: Net
     inputs: dict[str, Shape | None] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
+    guessed: list[Layer] = field(default_factory=list)
 
 
 def deploy_net(
@@ -40,7 +48,7 @@ def deploy_net(
     trained: Net | None = None,
     custom: Collection[str] = (),
     answers: bool = True,
-    given: Mapping[str, Any] = MappingProxyType({}),
+    by_place: bool = False,
 ) -> DeployNet:
     """Return the part of a net that predicts, with inputs for data.
 
@@ -50,19 +58,21 @@ def deploy_net(
         custom: Types of layers to leave as they are: the caller imports them.
         answers: Whether a loss leaves its prediction in its place. Without, the net
             ends with the blobs that its losses read.
-        given: The data blobs whose shapes the caller gives: the tops of a layer of an
-            unknown type without bottoms are such if they are all here.
+        by_place: Whether layers of types that nobody knows are data, or losses, if
+            their place in the net says so.
 
     Raises:
         CaffeFormatError: If a data layer's fields contradict each other.
     """
     result = DeployNet(net)
-    roles = _roles(net, custom, given)
-    unneeded = _unneeded(net, roles)
+    role_at = roles(net, custom, by_place)
+    unneeded = _unneeded(net, role_at)
     layers = []
     for at, layer in enumerate(net.layers):
-        role = roles[at]
+        role = role_at[at]
         needed = [t for i, t in enumerate(layer.tops) if (at, i) not in unneeded]
+        if role in ("data", *_LABELLED) and is_unknown(layer):
+            result.guessed.append(layer)
         if role == "input":
             for top in needed:
                 result.inputs[top] = _declared(layer, net).get(top)
@@ -91,39 +101,6 @@ def deploy_net(
     return result
 
 
-def _roles(net: Net, custom, given) -> list[str]:
-    """Return the role of each layer: its type's, or what it must be by its place."""
-    has_data = any(
-        role_of(x.type) in ("input", "data") and not _may_be_constant(x, net)
-        for x in net.layers
-    )
-    found = []
-    for layer in net.layers:
-        role = role_of(layer.type)
-        constant = role == "data" and has_data and _may_be_constant(layer, net)
-        if layer.type in custom or constant:
-            role = "layer"
-        elif _is_unknown_data(layer, given):
-            role = "data"
-        found.append(role)
-    return found
-
-
-def _may_be_constant(layer: Layer, net: Net) -> bool:
-    """Tell whether a layer makes constants, which are the data where no other is."""
-    rule = rule_of(layer.type)
-    is_constant = getattr(rule, "is_constant", None)
-    return is_constant is not None and is_constant(Node(layer, net.source, rule=rule))
-
-
-def _is_unknown_data(layer: Layer, given) -> bool:
-    """Tell whether a layer that nobody can build is data whose shape is given."""
-    rule = rule_of(layer.type)
-    unknown = rule is None or bool(rule.refused)
-    first = layer.tops[:1]
-    return unknown and bool(first) and not layer.bottoms and set(first) <= set(given)
-
-
 def _declared(layer: Layer, net: Net) -> dict[str, Shape]:
     return Net(layers=[replace(layer, source=net.source)]).inputs
 
@@ -148,47 +125,7 @@ def _silence(layer: Layer, sources, unneeded) -> list[Layer]:
     return [replace(layer, bottoms=kept)] if kept else []
 
 
-def makers(layers) -> list[list[Top | None]]:
-    """Return which (layer, top) wrote each bottom of each layer."""
-    last: dict[str, Top] = {}
-    found = []
-    for at, layer in enumerate(layers):
-        found.append([last.get(bottom) for bottom in layer.bottoms])
-        last.update({top: (at, i) for i, top in enumerate(layer.tops)})
-    return found
-
-
-def label_bottoms(net: Net, at: int) -> set[int]:
-    """Return which bottoms of a loss, or of what else reads labels, are labels.
-
-    A loss whose first two bottoms may change places has its labels where no parameter
-    of the net has a part; where parameters have a part in both, it has none.
-    """
-    layer = net.layers[at]
-    rule = rule_of(layer.type)
-    first = rule.labels_from
-    if getattr(rule, "either", False) and len(layer.bottoms) >= 2:
-        learned = _learned_bottoms(net, at)
-        if learned[:2] == [False, True]:
-            return {0, *range(2, len(layer.bottoms))}
-        if learned[:2] == [True, True]:
-            first = 2
-    return set(range(first, len(layer.bottoms)))
-
-
-def _learned_bottoms(net: Net, at: int) -> list[bool]:
-    """Tell of each bottom of a layer whether parameters have a part in it."""
-    sources_of = makers(net.layers)
-    learned: list[bool] = []
-    for layer, sources in zip(net.layers[: at + 1], sources_of, strict=False):
-        rule = rule_of(layer.type)
-        own = rule is None or rule.codec is not None
-        own = own and role_of(layer.type) not in ("input", "data")
-        learned.append(own or any(s and learned[s[0]] for s in sources))
-    return [bool(s and learned[s[0]]) for s in sources_of[at]]
-
-
-def _unneeded(net: Net, roles: list[str]) -> set[Top]:
+def _unneeded(net: Net, role_at: list[str]) -> set[Top]:
     """Return the tops, as (layer, top), that serve only as labels, or to be silenced.
 
     Tops that nobody reads are outputs, but for those of data layers after the first.
@@ -203,26 +140,26 @@ def _unneeded(net: Net, roles: list[str]) -> set[Top]:
     unneeded: set[Top] = set()
 
     def only_label(at: int, i: int) -> bool:
-        if roles[at] in _LABELLED:
+        if role_at[at] in _LABELLED:
             return i in label_bottoms(net, at)
-        if roles[at] == "silence":
+        if role_at[at] == "silence":
             return True
-        if roles[at] == "targets":
+        if role_at[at] == "targets":
             passed = i < min(rule_of(layers[at].type).passes, len(layers[at].tops))
             return not passed or (at, i) in unneeded
         tops = layers[at].tops
         return bool(tops) and all((at, top) in unneeded for top in range(len(tops)))
 
     for at in reversed(range(len(layers))):
-        data = roles[at] == "data"
+        data = role_at[at] == "data"
         passes = len(layers[at].tops)
-        if roles[at] == "targets":
+        if role_at[at] == "targets":
             passes = rule_of(layers[at].type).passes
-        ends = data or roles[at] in _LABELLED
+        ends = data or role_at[at] in _LABELLED
         for i in range(len(layers[at].tops)):
             uses = readers.get((at, i), [])
             labels = [only_label(*use) for use in uses]
-            silenced = all(roles[use[0]] == "silence" for use in uses)
+            silenced = all(role_at[use[0]] == "silence" for use in uses)
             if (
                 i >= passes
                 or (uses and all(labels) and (ends or not silenced))
@@ -234,9 +171,9 @@ def _unneeded(net: Net, roles: list[str]) -> set[Top]:
 
 def _data_shape(net: Net, layer: Layer, top: str, trained: Net | None) -> Shape | None:
     rule = rule_of(layer.type)
-    if rule is None or rule.role != "data":
-        return None  # of an unknown type: the caller gives the shape
     channels = _channels_of_weights(net, top, trained)
+    if is_unknown(layer):  # the caller gives the shape, or weights tell what they can
+        return (None, channels, None, None) if channels else None
     return rule.data_shape(
         Node(layer, net.source, rule=rule), layer.tops.index(top), channels
     )
@@ -252,3 +189,20 @@ def _channels_of_weights(net: Net, blob: str, trained: Net | None) -> int | None
             if channels:
                 return channels
     return None
+
+
+def with_data(net: Net, whole: Net, other: Net) -> Net:
+    """Return a net with the data of its other phase if it has none in its own.
+
+    What feeds a training net is often there in one phase only.
+
+    Args:
+        net: The net, filtered for its phase.
+        whole: The net as it is in the file.
+        other: It, filtered for the other phase.
+    """
+    if any(gives_data(layer) for layer in net.layers):
+        return net
+    kept = [*net.layers, *filter(gives_data, other.layers)]
+    ids = {id(layer) for layer in kept}
+    return replace(net, layers=[x for x in whole.layers if id(x) in ids])

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
-from keras_caffe_zoo.conversion.deploy import DeployNet, deploy_net
+from keras_caffe_zoo.conversion.deploy import DeployNet, deploy_net, with_data
 from keras_caffe_zoo.conversion.filling import fill, is_told
 from keras_caffe_zoo.conversion.graph import Custom, GraphBuilder
 from keras_caffe_zoo.conversion.loading import blobs_by_position, load
@@ -89,11 +89,11 @@ def from_caffe(
     """
     custom = _checked_custom(custom_layers or {})
     settings = _settings(python_config, max_detections)
-    net = read_prototxt(prototxt).fold_splits().filter(phase, level, stages)
-    net = name_python_layers(net)
+    net = _in_phase(read_prototxt(prototxt).fold_splits(), phase, level, stages)
     trained = None if caffemodel is None else read_net(caffemodel)
-    part = deploy_net(net, trained, custom, given=_given_blobs(net, input_shape))
+    part = deploy_net(net, trained, custom, by_place=True)
     _check_types(part.net, custom)
+    _warn_of_guesses(part, net.source)
     check_unknown_fields(net, part.changed, custom, ignored=ignore_fields)
     blobs = None if trained is None else blobs_by_position(part.net, trained)
     builder, model = build_net(
@@ -155,11 +155,25 @@ def _settings(python_config, max_detections) -> dict:
     return {"python_config": config, "max_detections": max_detections}
 
 
-def _given_blobs(net: Net, input_shape) -> Collection[str]:
-    """Return the blobs whose shapes are given; one shape may be any data layer's."""
-    if input_shape is None or isinstance(input_shape, Mapping):
-        return input_shape or ()
-    return [layer.tops[0] for layer in net.layers if layer.tops and not layer.bottoms]
+def _in_phase(net: Net, phase: str, level: int, stages) -> Net:
+    """Return what a net is in a phase, with data even if only the other has any."""
+    found = net.filter(phase, level, stages)
+    other = net.filter("TEST" if phase == "TRAIN" else "TRAIN", level, stages)
+    return name_python_layers(with_data(found, net, other))
+
+
+def _warn_of_guesses(part: DeployNet, source: str) -> None:
+    """Warn of layers that were left out though nobody knows what they compute."""
+    losses = [layer for layer in part.guessed if layer.bottoms]
+    if losses:
+        names = ", ".join(f"'{x.name}' ({needed_type(x)})" for x in losses)
+        warnings.warn(
+            f"{source}: left out {names}: no rule knows the type, but a loss or a "
+            "measure it is by its name, its loss_weight or its labels, and no layer "
+            "reads it. If it is a part of the prediction, give it a rule: "
+            "from_caffe(…, custom_layers={type: rule or function}).",
+            stacklevel=3,
+        )
 
 
 def build_net(
@@ -248,9 +262,6 @@ def _why_not(type_: str, layers: list) -> str:
     why = f": {rule.refused}" if rule else ""
     fork = fork_of_type(needed_type(layers[0]))
     why += f", of {fork}" if fork else ""
-    data = [layer for layer in layers if layer.tops and not layer.bottoms]
-    if data:
-        why += f"; if it is the data, pass input_shape={{'{data[0].tops[0]}': …}}"
     return f"{type_!r} ({names}{more}{why})"
 
 
@@ -277,9 +288,14 @@ def _with_given(part: DeployNet, given) -> dict[str, tuple | None]:
         shapes[blob] = _caffe_shape(blob, shape, shapes[blob])
     unknown = [blob for blob, shape in shapes.items() if not shape]
     if unknown:
+        made = [x for x in part.guessed if not set(unknown).isdisjoint(x.tops)]
+        types = ", ".join(dict.fromkeys(needed_type(layer) for layer in made))
+        read_by = f", which layers of a type without a rule read ({types})"
         raise CaffeFormatError(
-            f"Expected shapes of all data blobs; received none for {unknown}. Give "
-            "input_shape={blob: shape of one item}",
+            f"Expected shapes of all data blobs; received none for {unknown}"
+            f"{read_by if made else ''}. Give from_caffe(…, input_shape="
+            f"{{{unknown[0]!r}: shape of one item}}), (height, width, channels) of "
+            "images",
             source=part.net.source,
         )
     return shapes

@@ -22,11 +22,11 @@ _HOW_TO_COMPUTE = """engine cudnn_math_override forward_type backward_type forwa
     conv_algos_override cudnn_convolution_algo_seeker reduce_buckets mem_param
     optimize_mem mirror_stages multinode multinode_param mn_param quantization_param
     compile_net_state bn_stats_batch_size reshape_every_iter store_blobs_in_old_format
-    """
+    conv_algorithm fuse    """
 _FOR_TRAINING = """param blobs_lr blob_lr weight_decay lr_mult decay_mult lr_policy
     global_grad_scale default_global_grad_scale global_grad_scale_adaptive
     mn_grad_compress_param force_backward weight_filler bias_filler filler
-    scale_filler data_filler loss_weight loss_param accuracy_param"""
+    scale_filler data_filler loss_weight loss_param accuracy_param strict_dim"""
 _WHERE_DATA_IS = """transform_param data_param image_data_param hdf5_data_param
     window_data_param memory_data_param hdf5_output_param annotated_data_param
     input_dim input_shape"""

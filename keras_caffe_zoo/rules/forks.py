@@ -11,7 +11,7 @@ from keras_caffe_zoo.rules.python import PYTHON
 from keras_caffe_zoo.rules.registry import rule_of
 
 _TYPES = {
-    "C3D": "Convolution3D Deconvolution3D Pooling3D",
+    "C3D": "Convolution3D Deconvolution3D Pooling3D VIDEO_DATA",
     "CRF-RNN": "MultiStageMeanfield",
     "Deformable ConvNets": "DeformableConvolution DeformablePSROIPooling",
     "DeepLab": """AdaptiveBiasChannel BiasChannel DenseCRF DomainTransform MatRead

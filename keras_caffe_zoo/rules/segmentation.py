@@ -206,10 +206,14 @@ class SpatialDropout(Rule):
     traits = POINTWISE
 
     def build(self, node, x):
-        ratio = _settings(node).get("p")
-        if not isinstance(ratio, float) or not 0 < ratio < 1:
+        said = _settings(node).get("p")
+        try:
+            ratio = float(said)  # ENet's own definitions have it in quotes
+        except (TypeError, ValueError):
+            ratio = math.nan
+        if not 0 < ratio < 1:
             raise node.error(
-                f"Expected 'p' between 0 and 1; received: {ratio!r}",
+                f"Expected 'p' between 0 and 1; received: {said!r}",
                 "python_param.param_str",
             )
         options = {"data_format": "channels_last", "name": node.name}

@@ -69,7 +69,7 @@ TRANSFORM = Param(
     f"""
     1 scale float=1; 2 mirror bool=false; 3 crop_size uint32=0; 4 mean_file string;
     5 mean_value float*; 6 force_color bool=false; 7 force_gray bool=false;
-    8 resize_param ResizeParameter; 9 noise_param NoiseParameter;
+    8 resize_param ResizeParameter*; 9 noise_param NoiseParameter;
     10 emit_constraint EmitConstraint; 11 crop_h uint32=0; 12 crop_w uint32=0;
     13 distort_param DistortionParameter; 14 expand_param ExpansionParameter
     {RESIZE}
@@ -103,11 +103,17 @@ class _Annotated(DataLayer):
 
     def _image_shape(self, node, param, channels):
         transform, settings = node.read(TRANSFORM), node.read(DATA)
-        resize, crop = transform.resize_param, transform.crop_size
-        height = transform.crop_h or crop or resize.height or None
-        width = transform.crop_w or crop or resize.width or None
+        height, width = self._resized(transform)
+        height = transform.crop_h or transform.crop_size or height
+        width = transform.crop_w or transform.crop_size or width
         channels = channels or (1 if transform.force_gray else 3)
         return (settings.batch_size or None, channels, height, width)
+
+    @staticmethod
+    def _resized(transform) -> tuple[int | None, int | None]:
+        """Return the size of all pictures; YOLO's fork draws one of several sizes."""
+        sizes = {(x.height or None, x.width or None) for x in transform.resize_param}
+        return sizes.pop() if len(sizes) == 1 else (None, None)
 
     def data_shape(self, node, top, channels):
         # The second top has a row for each object, (item, class, …, corners, …).

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from keras_caffe_zoo.caffe import CaffeFormatError, parse_prototxt
-from keras_caffe_zoo.conversion.deploy import deploy_net, label_bottoms
+from keras_caffe_zoo.conversion.deploy import deploy_net
 from keras_caffe_zoo.conversion.importer import from_caffe
+from keras_caffe_zoo.conversion.roles import label_bottoms
 from keras_caffe_zoo.training import from_solver
 
 PAIR = """

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
-from keras_caffe_zoo.conversion.deploy import label_bottoms, loss_tops, makers
+from keras_caffe_zoo.conversion.deploy import loss_tops
+from keras_caffe_zoo.conversion.roles import label_bottoms, makers
 from keras_caffe_zoo.rules.registry import role_of, rule_of
 from keras_caffe_zoo.training.losses import LOSS_LAYERS
 
