@@ -15,11 +15,12 @@ from keras_caffe_zoo.conversion.graph import Custom, GraphBuilder
 from keras_caffe_zoo.conversion.loading import blobs_by_position, load
 from keras_caffe_zoo.conversion.params import layers_with_weights
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
+from keras_caffe_zoo.conversion.unknown_types import check_types, warn_of_guesses
 from keras_caffe_zoo.messages import there_are
-from keras_caffe_zoo.rules.forks import fork_of_type, needed_type
+from keras_caffe_zoo.rules.forks import needed_type
 from keras_caffe_zoo.rules.node import NeedsBatch
 from keras_caffe_zoo.rules.python import name_python_layers
-from keras_caffe_zoo.rules.registry import as_rule, know_layers, rule_of
+from keras_caffe_zoo.rules.registry import as_rule, know_layers
 from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
@@ -43,7 +44,9 @@ def from_caffe(
 
     Data layers of a training net become inputs, a `SoftmaxWithLoss` its `Softmax`, a
     `SigmoidCrossEntropyLoss` its `Sigmoid`; other losses, `Accuracy` and what only
-    makes labels are left out.
+    makes labels are left out. A net without data in its phase takes those of the
+    other. Layers of types without a rule are left out, with a warning, if no layer
+    reads them and a name, a loss_weight or labels say that they are losses or measures.
 
     Args:
         prototxt: The net's definition, of any version.
@@ -56,8 +59,8 @@ def from_caffe(
         stages: What their `stage` and `not_stage` are looked for in.
         input_shape: Shape of one item of the data blob in Keras layout, `(H, W, C)`
             for images; H and W may be None. A mapping by blob name where there are
-            several. The prototxt's own if not given. A layer of an unknown type that
-            reads nothing (a Python layer with the data) is data if it is given.
+            several. The prototxt's own if not given. Needed where no file tells it,
+            as of a Python layer that reads the data.
         fully_convolutional: Turn inner products on images into convolutions with the
             window that they have at the prototxt's own size.
         custom_layers: For layer types of your own, also for such as the net would have
@@ -92,8 +95,8 @@ def from_caffe(
     net = _in_phase(read_prototxt(prototxt).fold_splits(), phase, level, stages)
     trained = None if caffemodel is None else read_net(caffemodel)
     part = deploy_net(net, trained, custom, by_place=True)
-    _check_types(part.net, custom)
-    _warn_of_guesses(part, net.source)
+    check_types(part.net, custom)
+    warn_of_guesses(part, net.source)
     check_unknown_fields(net, part.changed, custom, ignored=ignore_fields)
     blobs = None if trained is None else blobs_by_position(part.net, trained)
     builder, model = build_net(
@@ -162,20 +165,6 @@ def _in_phase(net: Net, phase: str, level: int, stages) -> Net:
     return name_python_layers(with_data(found, net, other))
 
 
-def _warn_of_guesses(part: DeployNet, source: str) -> None:
-    """Warn of layers that were left out though nobody knows what they compute."""
-    losses = [layer for layer in part.guessed if layer.bottoms]
-    if losses:
-        names = ", ".join(f"'{x.name}' ({needed_type(x)})" for x in losses)
-        warnings.warn(
-            f"{source}: left out {names}: no rule knows the type, but a loss or a "
-            "measure it is by its name, its loss_weight or its labels, and no layer "
-            "reads it. If it is a part of the prediction, give it a rule: "
-            "from_caffe(…, custom_layers={type: rule or function}).",
-            stacklevel=3,
-        )
-
-
 def build_net(
     part: DeployNet,
     input_shape=None,
@@ -207,7 +196,7 @@ def build_net(
         CaffeFormatError: As `from_caffe`.
         ValueError: If `input_shape` is none.
     """
-    _check_types(part.net, custom)
+    check_types(part.net, custom)
     _check_inputs(part, part.net.source)
     shapes = _with_given(part, input_shape)
     options = (fully_convolutional, custom, blobs, phase, outputs, settings)
@@ -237,34 +226,6 @@ def _build(part, shapes, fully_convolutional, custom, blobs, phase, outputs, set
     raise AssertionError("unreachable")
 
 
-def _check_types(net: Net, custom: Mapping) -> None:
-    unknown = {}
-    for layer in net.layers:
-        rule = rule_of(layer.type)
-        if layer.type not in custom and (rule is None or rule.refused):
-            unknown.setdefault(layer.type, []).append(layer)
-    if not unknown:
-        return
-    said = [_why_not(type_, layers) for type_, layers in unknown.items()]
-    raise CaffeFormatError(
-        f"No rule for layers of the type{'s' * (len(said) > 1)} {'; '.join(said)}. "
-        "Give one: from_caffe(…, custom_layers={type: rule or function}). "
-        "keras_caffe_zoo.supported_layers() lists the types that there are rules for",
-        source=net.source,
-    )
-
-
-def _why_not(type_: str, layers: list) -> str:
-    """Return a type that cannot be built, its first layers, and why."""
-    names = ", ".join(f"'{layer.name}'" for layer in layers[:3])
-    more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
-    rule = rule_of(type_)
-    why = f": {rule.refused}" if rule else ""
-    fork = fork_of_type(needed_type(layers[0]))
-    why += f", of {fork}" if fork else ""
-    return f"{type_!r} ({names}{more}{why})"
-
-
 def _check_inputs(part: DeployNet, source: str) -> None:
     for blob, shape in part.inputs.items():
         if any(size is not None and not 0 < size < 2**31 for size in shape or ()):
@@ -289,13 +250,12 @@ def _with_given(part: DeployNet, given) -> dict[str, tuple | None]:
     unknown = [blob for blob, shape in shapes.items() if not shape]
     if unknown:
         made = [x for x in part.guessed if not set(unknown).isdisjoint(x.tops)]
-        types = ", ".join(dict.fromkeys(needed_type(layer) for layer in made))
-        read_by = f", which layers of a type without a rule read ({types})"
+        types = [f"'{layer.name}' ({needed_type(layer)})" for layer in made]
+        why = f": no rule is for what reads them, {', '.join(types)}" if made else ""
         raise CaffeFormatError(
-            f"Expected shapes of all data blobs; received none for {unknown}"
-            f"{read_by if made else ''}. Give from_caffe(…, input_shape="
-            f"{{{unknown[0]!r}: shape of one item}}), (height, width, channels) of "
-            "images",
+            f"Expected shapes of all data blobs; received none for {unknown}{why}. "
+            f"Give from_caffe(…, input_shape={{{unknown[0]!r}: shape of one item}}), "
+            "(height, width, channels) of images",
             source=part.net.source,
         )
     return shapes

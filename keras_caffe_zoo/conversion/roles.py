@@ -27,7 +27,7 @@ def roles(net: Net, custom: Collection[str] = (), by_place: bool = True) -> list
         role_of(x.type) in ("input", "data") and not _may_be_constant(x, net)
         for x in net.layers
     )
-    unread = _unread(net)
+    unread = unread_layers(net)
     found = []
     for at, layer in enumerate(net.layers):
         role = role_of(layer.type)
@@ -67,7 +67,7 @@ def _is_loss(layer: Layer) -> bool:
     return not layer.tops or weighed or labelled or kind.endswith("loss")
 
 
-def _unread(net: Net) -> set[int]:
+def unread_layers(net: Net) -> set[int]:
     """Return the positions of the layers whose tops no layer reads."""
     read = {source[0] for sources in makers(net.layers) for source in sources if source}
     return set(range(len(net.layers))) - read

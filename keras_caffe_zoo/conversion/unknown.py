@@ -22,7 +22,7 @@ _HOW_TO_COMPUTE = """engine cudnn_math_override forward_type backward_type forwa
     conv_algos_override cudnn_convolution_algo_seeker reduce_buckets mem_param
     optimize_mem mirror_stages multinode multinode_param mn_param quantization_param
     compile_net_state bn_stats_batch_size reshape_every_iter store_blobs_in_old_format
-    conv_algorithm fuse    """
+    """
 _FOR_TRAINING = """param blobs_lr blob_lr weight_decay lr_mult decay_mult lr_policy
     global_grad_scale default_global_grad_scale global_grad_scale_adaptive
     mn_grad_compress_param force_backward weight_filler bias_filler filler
@@ -35,6 +35,8 @@ _FOR_PEOPLE = """debug debug_info debug_param verbose comment comments descripti
 _HARMLESS_TO_TRAINING = frozenset(
     f"{_HOW_TO_COMPUTE} {_WHERE_DATA_IS} {_FOR_PEOPLE}".split()
 )
+# Names that could mean anything elsewhere: how Intel's Caffe computes the same.
+_HARMLESS_THERE = frozenset(("convolution_param.conv_algorithm", "relu_param.fuse"))
 _HARMLESS = _HARMLESS_TO_TRAINING.union(_FOR_TRAINING.split())
 _SHOWN = 3  # layers that have a field, in an error
 
@@ -48,7 +50,7 @@ def is_harmless(path: str, training: bool = False) -> bool:
             losses count too.
     """
     known = _HARMLESS_TO_TRAINING if training else _HARMLESS
-    return not known.isdisjoint(path.split("."))
+    return path in _HARMLESS_THERE or not known.isdisjoint(path.split("."))
 
 
 def check_unknown_fields(

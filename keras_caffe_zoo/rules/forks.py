@@ -18,7 +18,7 @@ _TYPES = {
         UniqueLabel""",
     "FlowNet2": """BlackAugmentation FLOReader FlowAugmentation
         GenerateAugmentationParameters""",
-    "HED": "AutoCrop ImageLabelmapData",
+    "HED": "AutoCrop",
     "Intel Caffe": "MnActivation MnParamGradCompress",
     "NVCaffe": "DetectNetTransformation",
     "OpenPose": "CPMData ImResize Nms",

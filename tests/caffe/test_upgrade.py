@@ -243,3 +243,18 @@ def test_a_solver_with_unknown_fields_is_an_error(tmp_path):
     path.write_text("base_lr: 0.1\nlayer_lr: 3")
     with pytest.raises(CaffeFormatError, match="layer_lr"):
         read_solver(path)
+
+
+@pytest.mark.parametrize(
+    "word, type_",
+    [("BN", "BN"), ("IMAGE_SEG_DATA", "ImageSegData"), ("MY_OWN", "MY_OWN")],
+)
+def test_types_of_v1_layers_that_only_forks_have(word, type_):
+    net = parse_prototxt(f"layers {{ name: 'a' type : # V1\n {word} top: 'a' }}")
+    assert (net.version, net.layers[0].type) == ("V1", type_)
+    assert parse_prototxt(net.to_prototxt()).layers[0].type == type_
+
+
+def test_a_v1_layer_has_one_type():
+    with pytest.raises(CaffeFormatError, match="layer 'a'.*one type.*ReLU and BN"):
+        parse_prototxt("layers { name: 'a' type: RELU type: BN }")

@@ -125,7 +125,7 @@ def test_stages_and_level_choose_layers(load, options, outputs):
 
 FCN_TRAIN = """
 layer { name: "data" type: "Python" top: "data" top: "label"
-        python_param { module: "voc_layers" layer: "SBDDSegDataLayer"
+        python_param { module: "my_layers" layer: "SegDataLayer"
                        param_str: "{'split': 'train'}" } }
 layer { name: "score" type: "Convolution" bottom: "data" top: "score"
         convolution_param { num_output: 21 kernel_size: 1 } }
@@ -151,8 +151,8 @@ def test_data_of_an_unknown_type_is_an_input_too(load):
 def test_a_python_data_layer_without_its_shape_is_refused_with_the_way_out(load):
     with pytest.raises(CaffeFormatError) as info:
         load(FCN_TRAIN)
-    assert "'Python' ('data': its code is not in the file" in str(info.value)
-    assert "input_shape={'data': …}" in str(info.value)
+    assert "what reads them, 'data' (my_layers.SegDataLayer)" in str(info.value)
+    assert "input_shape={'data': shape of one item}" in str(info.value)
 
 
 def test_a_python_layer_that_reads_blobs_stays_refused(load):

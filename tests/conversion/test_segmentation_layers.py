@@ -299,9 +299,10 @@ def test_segnets_bn_in_place():
 # --- what is there to train, to write and to measure
 
 
-def test_spatial_dropout_drops_channels_in_training(run):
+@pytest.mark.parametrize("said", ["0.5", "'0.5'"])
+def test_spatial_dropout_drops_channels_in_training(run, said):
     code = "python_param { module: 'spatial_dropout' layer: 'SpatialDropoutLayer' "
-    text = code + "param_str: \"{'phase': 'TRAIN', 'p': 0.5}\" }"
+    text = code + f"param_str: \"{{'phase': 'TRAIN', 'p': {said}}}\" }}"
     x = np.ones((1, 64, 3, 3), "f4")
     np.testing.assert_array_equal(run("Python", {"x": x}, text), x)
     layer = run.model("Python", {"x": x}, text).layers[-1]

@@ -181,3 +181,16 @@ def test_a_training_definition_takes_pictures_of_the_size_it_resizes_to(
     assert [x.name for x in model.inputs] == ["data"]
     assert model.input_shape == (None, 20, 30, 3)
     assert set(model.output) == {"loc", "conf", "prior"}
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"), [((20, 30), (20, 30)), ((8, 9), (None, None))]
+)
+def test_pictures_drawn_in_several_sizes_have_none(tmp_path, second, expected):
+    size = "resize_param {{ prob: 1 resize_mode: WARP height: {} width: {} }}"
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "data" type: "AnnotatedData" top: "data" top: "label" '
+        f"transform_param {{ {(size * 2).format(20, 30, *second)} }} }} "
+        'layer { name: "y" type: "ReLU" bottom: "data" top: "y" }'
+    )
+    assert kcz.from_caffe(tmp_path / "net.prototxt").input_shape[1:3] == expected
