@@ -39,6 +39,7 @@ class CaffeProposal(keras.layers.Layer):
         before those of objects; the predictions `(N, H, W, 4 * A)`; and for each item,
         or for all of them, height and width in pixels, and by how much the image was
         scaled, once or for height and width: `(N, 3)`, `(N, 4)`, `(1, 3)`, `(1, 4)`.
+        Of 6 values, as PVANet has them, the first 4 count.
         N, H and W may be unknown.
 
     Output shape:
@@ -122,7 +123,7 @@ class CaffeProposal(keras.layers.Layer):
             for corner in (centres - half, centres + half)
         ]
         extents = corners[1] - corners[0] + 1
-        large = extents >= self.min_size * _of_x_and_y(info[:, 2:])
+        large = extents >= self.min_size * _of_x_and_y(info[:, 2:4])
         large = ops.all(large, axis=-1)
         return ops.concatenate(corners, axis=-1), large
 
@@ -174,12 +175,12 @@ class CaffeProposal(keras.layers.Layer):
         kinds = self._anchors_at_a_place
         wanted = [(scores, 2 * kinds), (moves, 4 * kinds)]
         fits = all(len(s) == 4 and s[3] in (None, channels) for s, channels in wanted)
-        if not fits or len(info) != 2 or info[1] not in (None, 3, 4):
+        if not fits or len(info) != 2 or info[1] not in (None, 3, 4, 6):
             raise ValueError(
                 f"Expected scores (N, {2 * kinds}, H, W), predictions (N, {4 * kinds}, "
-                f"H, W) and sizes (N, 3) or (N, 4) for the {kinds} anchors of layer "
-                f"'{self.name}'; received: {caffe_shape(scores)}, {caffe_shape(moves)} "
-                f"and {info}."
+                f"H, W) and sizes (N, 3), (N, 4) or (N, 6) for the {kinds} anchors of "
+                f"layer '{self.name}'; received: {caffe_shape(scores)}, "
+                f"{caffe_shape(moves)} and {info}."
             )
         count = self.post_nms_topn or self._count(scores)
         rows = None if None in (scores[0], count) else scores[0] * count

@@ -126,3 +126,10 @@ def test_the_phase_keeps_its_own_data(tmp_path):
 def test_what_feeds_fcn_and_hed(tmp_path, data):
     model = model_of(tmp_path, FC, "l SoftmaxWithLoss fc label -> l", data=data)
     assert model.input_shape == (None, None, None, 3)
+
+
+def test_a_net_that_shows_its_answers_itself_ends_with_them(tmp_path):
+    video = "data VideoData -> data; transform_param { crop_size: 4 }"
+    ends = "y ReLU fc -> y", "s Silence y fc"
+    model = model_of(tmp_path, FC, *ends, data=video)
+    assert set(model.output) == {"y", "fc"}

@@ -279,6 +279,16 @@ def test_proposals(drop_small, counts, unknown):
         assert (rois[rest] == [-1, 0, 0, 0, 0]).all()
 
 
+def test_proposals_read_the_first_of_six_values_of_an_image():
+    rng = np.random.default_rng(0)
+    blobs = [rng.normal(size=(1, 5, 6, n)).astype(F) for n in (18, 36)]
+    layer = layers.CaffeProposal(8, min_size=20)
+    info = F([[40, 47, 0.9, 1.1, 7, 8]])
+    np.testing.assert_array_equal(
+        numpy(layer([*blobs, info])), numpy(layer([*blobs, info[:, :4]]))
+    )
+
+
 def test_anchors_are_those_of_py_faster_rcnn():
     from keras_caffe_zoo.layers.proposal import anchors
 
