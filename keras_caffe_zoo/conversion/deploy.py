@@ -75,7 +75,11 @@ def deploy_net(
                 layers.append(input_layer(layer.name, needed))
             result.changed.add(layer.name)
         elif role in _LABELLED:
-            layers += _prediction(layer, answers)
+            gone = {i for i in range(len(layer.tops)) if (at, i) in unneeded}
+            layers += _prediction(layer, answers, gone)
+            result.changed.add(layer.name)
+        elif role == "targets":
+            layers += rule_of(layer.type).pass_on(layer, needed)
             result.changed.add(layer.name)
         elif layer.tops and not needed:
             result.changed.add(layer.name)
@@ -124,12 +128,12 @@ def _declared(layer: Layer, net: Net) -> dict[str, Shape]:
     return Net(layers=[replace(layer, source=net.source)]).inputs
 
 
-def _prediction(layer: Layer, answers: bool) -> list[Layer]:
+def _prediction(layer: Layer, answers: bool, gone: Collection[int]) -> list[Layer]:
     """Return the layers that stand for a loss: none, or what it is taken of."""
     predict = getattr(rule_of(layer.type), "predict", None)
-    tops = loss_tops(layer)
     if not answers:  # but the second top of a softmax's, which others may read
-        tops = tops[1:]
+        gone = {0, *gone}
+    tops = [top for i, top in enumerate(loss_tops(layer)) if i not in gone]
     return predict(layer, tops) if predict and tops and layer.bottoms else []
 
 
@@ -188,6 +192,8 @@ def _unneeded(net: Net, roles: list[str]) -> set[Top]:
     """Return the tops, as (layer, top), that serve only as labels, or to be silenced.
 
     Tops that nobody reads are outputs, but for those of data layers after the first.
+    What makes labels of bottoms needs them for nothing else, but for those that it
+    passes on.
     """
     layers = net.layers
     readers: dict[Top | None, list[Top]] = {}
@@ -201,17 +207,26 @@ def _unneeded(net: Net, roles: list[str]) -> set[Top]:
             return i in label_bottoms(net, at)
         if roles[at] == "silence":
             return True
+        if roles[at] == "targets":
+            passed = i < min(rule_of(layers[at].type).passes, len(layers[at].tops))
+            return not passed or (at, i) in unneeded
         tops = layers[at].tops
         return bool(tops) and all((at, top) in unneeded for top in range(len(tops)))
 
     for at in reversed(range(len(layers))):
         data = roles[at] == "data"
+        passes = len(layers[at].tops)
+        if roles[at] == "targets":
+            passes = rule_of(layers[at].type).passes
+        ends = data or roles[at] in _LABELLED
         for i in range(len(layers[at].tops)):
             uses = readers.get((at, i), [])
             labels = [only_label(*use) for use in uses]
             silenced = all(roles[use[0]] == "silence" for use in uses)
-            if (uses and all(labels) and (data or not silenced)) or (
-                not uses and data and i > 0
+            if (
+                i >= passes
+                or (uses and all(labels) and (ends or not silenced))
+                or (not uses and data and i > 0)
             ):
                 unneeded.add((at, i))
     return unneeded

@@ -33,8 +33,12 @@ from keras_caffe_zoo.layers.permute import CaffePermute
 from keras_caffe_zoo.layers.pooling import CaffePool2D
 from keras_caffe_zoo.layers.pooling_mask import CaffeMaxPool2DWithMask
 from keras_caffe_zoo.layers.prior_box import CaffePriorBox, CaffePriorBoxClustered
+from keras_caffe_zoo.layers.proposal import CaffeProposal
+from keras_caffe_zoo.layers.psroi_pooling import CaffePSROIPooling
 from keras_caffe_zoo.layers.recurrent import CaffeLSTM, CaffeRNN
 from keras_caffe_zoo.layers.reduction import CaffeArgMax, CaffeReduction
+from keras_caffe_zoo.layers.roi_align import CaffeROIAlign
+from keras_caffe_zoo.layers.roi_pooling import CaffeROIPooling
 from keras_caffe_zoo.layers.scale import CaffeBias, CaffeScale
 from keras_caffe_zoo.layers.shape import (
     CaffeCrop,
@@ -72,13 +76,17 @@ __all__ = [
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
     "CaffeNormalize",
+    "CaffePSROIPooling",
     "CaffeParameter",
     "CaffePermute",
     "CaffePool2D",
     "CaffePower",
     "CaffePriorBox",
     "CaffePriorBoxClustered",
+    "CaffeProposal",
     "CaffeRNN",
+    "CaffeROIAlign",
+    "CaffeROIPooling",
     "CaffeReduction",
     "CaffeReshape",
     "CaffeSPP",

@@ -124,7 +124,8 @@ class Rule:
         tops: Likewise.
         role: `"layer"`, or what becomes of it in a net that predicts: `"input"` and
             `"data"` give the net its inputs, `"loss"`, `"metric"` and `"output"` are
-            left out or leave a prediction, `"silence"` ends what nobody reads.
+            left out or leave a prediction, `"silence"` ends what nobody reads,
+            `"targets"` only makes labels (see `rcnn.Targets`).
         refused: Why layers of the type cannot be built, if they cannot.
         codec: How weights are blobs; `None` for layers without weights.
         fillers: Names of the fields with the fillers of each blob, in their order.
@@ -144,7 +145,8 @@ class Rule:
             the same shapes.
         rows: What rows of its tops stand for that begin with the number of their item:
             `"of one item"` if the first axis is that of the items, `"of all items"` if
-            the rows of all items follow one another.
+            the rows of all items follow one another; then what is made of such rows
+            has them, too.
     """
 
     types: tuple[str, ...] = ()

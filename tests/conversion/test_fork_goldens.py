@@ -109,7 +109,8 @@ class Only(keras.layers.Layer):
     def __init__(self, model, name, given, top):
         super().__init__()
         self.inner = keras.Model(model.inputs, top)
-        self.one, self.given = name, given
+        self.one = name
+        self.given = {k: keras.ops.convert_to_tensor(v) for k, v in given.items()}
         self.names = [x.name for x in model.inputs]
         self.built = True
 

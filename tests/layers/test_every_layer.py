@@ -41,6 +41,10 @@ CASES = {
         [IMAGE],
     ),
     "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
+    "CaffePSROIPooling": (
+        layers.CaffePSROIPooling(4, 1, 0.5),
+        [IMAGE, (3, 5)],
+    ),
     "CaffeParameter": (layers.CaffeParameter((1, 2, 3, 4)), [IMAGE]),
     "CaffePermute": (layers.CaffePermute((0, 2, 3, 1)), [IMAGE]),
     "CaffePool2D": (
@@ -55,8 +59,15 @@ CASES = {
     "CaffePriorBoxClustered": (
         layers.CaffePriorBoxClustered([3, 5.5], [4, 9], True, step=(3, 4)),
         [IMAGE, (2, 20, 30, 3)],
+    "CaffeProposal": (
+        layers.CaffeProposal(
+            ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
+        ),
+        [IMAGE, (2, 7, 6, 8), (2, 3)],
     ),
     "CaffeRNN": (layers.CaffeRNN(3), [(5, 2, 4), (5, 2)]),
+    "CaffeROIAlign": (layers.CaffeROIAlign(2, 3, 0.5), [IMAGE, (3, 5)]),
+    "CaffeROIPooling": (layers.CaffeROIPooling(2, 3, 0.5), [IMAGE, (3, 5)]),
     "CaffeReduction": (layers.CaffeReduction("mean", 2, 0.5), [IMAGE]),
     "CaffeReshape": (layers.CaffeReshape((0, 2, -1, 0), 0), [(2, 6, 4, 6)]),
     "CaffeSPP": (layers.CaffeSPP(2, "ave"), [IMAGE]),
@@ -77,6 +88,8 @@ ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePermute CaffeNormalize
     CaffePriorBox CaffePriorBoxClustered""".split()  # noqa: SIM905
+    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePSROIPooling CaffeProposal
+    CaffeROIAlign CaffeROIPooling""".split()  # noqa: SIM905
 
 
 def fresh(layer):

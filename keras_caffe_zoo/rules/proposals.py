@@ -1,0 +1,222 @@
+"""Layers that propose regions of an image: Faster R-CNN's and its successors'."""
+
+import ast
+import math
+import warnings
+
+import numpy as np
+import yaml
+
+from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.layers import CaffeProposal
+from keras_caffe_zoo.rules.python import PYTHON
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, Rule
+
+_MOST = 1 << 20  # rows that anybody can want, and memory holds
+_PYTHON_LAYER = "rpn.proposal_layer.ProposalLayer"
+# What py-faster-rcnn's code takes from its configuration, for TEST.
+_CONFIG = {
+    "RPN_PRE_NMS_TOP_N": 6000,
+    "RPN_POST_NMS_TOP_N": 300,
+    "RPN_NMS_THRESH": 0.7,
+    "RPN_MIN_SIZE": 16,
+}
+_SETTINGS = ("pre_nms_topn", "post_nms_topn", "nms_thresh", "min_size")
+
+
+class _Reader(yaml.SafeLoader):
+    """YAML of plain values, and the tuples that PyYAML itself writes."""
+
+
+_Reader.add_constructor(
+    "tag:yaml.org,2002:python/tuple",
+    lambda reader, node: tuple(reader.construct_sequence(node)),
+)
+
+
+def param_dict(node) -> dict:
+    """Return a Python layer's `param_str` as a dict: YAML, or Python's own notation.
+
+    Raises:
+        CaffeFormatError: If it is neither.
+    """
+    text = node.read(PYTHON).param_str
+    try:
+        found = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        try:
+            found = yaml.load(text, _Reader)  # noqa: S506  a SafeLoader
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            said = " ".join(str(error).split())
+            raise node.error(
+                f"Expected YAML; received {text[:200]!r}: {said[:200]}",
+                "python_param.param_str",
+            ) from None
+    if not isinstance(found, dict):
+        raise node.error(
+            f"Expected names with values; received: {text[:200]!r}",
+            "python_param.param_str",
+        )
+    return found
+
+
+@register
+class Proposal(Rule):
+    """PVANet's layer of C++, and py-faster-rcnn's of Python."""
+
+    types = ("Proposal", _PYTHON_LAYER)
+    fork = "Faster R-CNN"
+    layers = (CaffeProposal,)
+    param = Param(
+        "proposal_param",
+        """
+        1 feat_stride uint32=16; 2 base_size uint32=16; 3 min_size uint32=16;
+        4 ratio float*; 5 scale float*; 6 pre_nms_topn uint32=6000;
+        7 post_nms_topn uint32=300; 8 nms_thresh float=0.7
+        """,
+        (201, 202),
+    )
+    also = (PYTHON,)
+    bottoms, tops = (3, 3), (1, 2)
+    traits = MIXED._replace(order="new")
+    rows = "of all items"
+
+    def build(self, node, scores, moves, info):
+        in_python = node.layer.type == _PYTHON_LAYER
+        values = self._of_python(node) if in_python else self._of_cpp(node)
+        kinds = len(values["ratios"]) * len(values["scales"])
+        found = node.channels(scores), node.channels(moves)
+        if found != (2 * kinds, 4 * kinds):
+            raise node.error(
+                f"Expected bottoms of {2 * kinds} and {4 * kinds} channels for "
+                f"{len(values['ratios'])} ratios and {len(values['scales'])} scales; "
+                f"received: {found}",
+                "bottom",
+            )
+        values["with_scores"] = len(node.layer.tops) > 1
+        layer = CaffeProposal(drop_small=in_python, name=node.name, **values)
+        return layer([scores, moves, info])
+
+    def _of_cpp(self, node) -> dict:
+        param = node.param
+        values = {
+            "feat_stride": _whole(node, param.feat_stride, "feat_stride"),
+            "base_size": _whole(node, param.base_size, "base_size"),
+            "ratios": _positive(node, list(param.ratio), "ratio"),
+            "scales": _positive(node, list(param.scale), "scale"),
+        }
+        for name in _SETTINGS:
+            values[name] = _setting(node, getattr(param, name), name)
+        return values
+
+    def _of_python(self, node) -> dict:
+        given = param_dict(node)
+        _known(node, given, ("feat_stride", "scales"), "python_param.param_str")
+        if "feat_stride" not in given:
+            raise node.error(
+                f"Expected feat_stride; received: {given}", "python_param.param_str"
+            )
+        values = {
+            "feat_stride": _whole(node, given["feat_stride"], "feat_stride"),
+            "ratios": (0.5, 1, 2),
+            "scales": _positive(node, given.get("scales", (8, 16, 32)), "scales"),
+        }
+        config = dict(node.python_config)
+        _known(node, config, tuple(_CONFIG), "python_config")
+        for name, default in zip(_SETTINGS, _CONFIG, strict=True):
+            value = config.get(default, _CONFIG[default])
+            values[name] = _setting(node, value, default)
+        return values
+
+    def encode(self, call):
+        layer = call.layer
+        if layer.drop_small:
+            self._encode_python(call)
+            return
+        param = {
+            "feat_stride": layer.feat_stride,
+            "base_size": layer.base_size,
+            "min_size": int(layer.min_size),
+            "ratio": layer.ratios,
+            "scale": layer.scales,
+            **{name: getattr(layer, name) for name in _SETTINGS[:3]},
+        }
+        if layer.min_size != param["min_size"]:
+            raise call.error(f"its min_size is {layer.min_size}, no integer")
+        call.add("Proposal", proposal_param=param)
+
+    def _encode_python(self, call):
+        layer = call.layer
+        if layer.base_size != 16 or layer.ratios != (0.5, 1, 2):
+            raise call.error(
+                "the Python layer has base_size=16 and ratios=(0.5, 1, 2). With "
+                "drop_small=False it is one of C++, which has any"
+            )
+        settings = dict(
+            zip(_CONFIG, (getattr(layer, n) for n in _SETTINGS), strict=True)
+        )
+        if settings != _CONFIG:
+            warnings.warn(
+                f"The settings of '{layer.name}' are in no file, but in the "
+                "configuration of the code: read it with from_caffe(…, python_config="
+                f"{settings}).",
+                stacklevel=2,
+            )
+        scales = [int(s) if s.is_integer() else s for s in layer.scales]
+        module, _, kind = _PYTHON_LAYER.rpartition(".")
+        words = f"{{'feat_stride': {layer.feat_stride}, 'scales': {scales}}}"
+        param = {"module": module, "layer": kind, "param_str": words}
+        call.add("Python", python_param=param)
+
+    def blob(self, layer, array):
+        """Return Caffe's rows: those of an item. A C++ layer's scores have one axis."""
+        used = array if array.ndim == 1 else array[:, 0]
+        return array[used != -1]
+
+
+def _known(node, given, names, field) -> None:
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise node.error(
+            f"Expected nothing but {', '.join(names)}; received: "
+            f"{', '.join(map(str, unknown))}",
+            field,
+        )
+
+
+def _is_number(value) -> bool:
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    return number and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(node, value, name) -> int:
+    if not _is_number(value) or value != int(value) or not 0 < value < 2**20:
+        raise node.error(
+            f"Expected a positive integer below {2**20}; received: {value!r}", name
+        )
+    return int(value)
+
+
+def _positive(node, values, name) -> tuple[float, ...]:
+    """Return numbers of anchors, if they are such and not too many."""
+    values = values if isinstance(values, (list, tuple)) else [values]
+    fits = all(_is_number(value) and 0 < value < 2**20 for value in values)
+    if not values or len(values) > 1000 or not fits:
+        raise node.error(
+            f"Expected up to 1000 positive numbers; received: {str(values)[:200]}", name
+        )
+    return tuple(float(value) for value in values)
+
+
+def _setting(node, value, name):
+    """Return a count, where 0 or less is no cut, a threshold or a least size."""
+    is_count = name.lower().endswith(("topn", "top_n"))
+    least = -math.inf if is_count else 0
+    fits = _is_number(value) and least <= value <= _MOST
+    if not fits or (is_count and value != int(value)):
+        kind = "an integer" if is_count else "a number that is not negative,"
+        raise node.error(
+            f"Expected {kind} of at most {_MOST}; received: {value!r}", name
+        )
+    return max(int(value), 0) if is_count else float(value)
