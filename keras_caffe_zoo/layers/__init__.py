@@ -27,6 +27,7 @@ from keras_caffe_zoo.layers.embed import CaffeEmbed
 from keras_caffe_zoo.layers.im2col import CaffeIm2col
 from keras_caffe_zoo.layers.inner_product import CaffeInnerProduct
 from keras_caffe_zoo.layers.lrn import CaffeLRN
+from keras_caffe_zoo.layers.multibox import CaffeMultiBox
 from keras_caffe_zoo.layers.mvn import CaffeMVN
 from keras_caffe_zoo.layers.normalize import CaffeNormalize
 from keras_caffe_zoo.layers.permute import CaffePermute
@@ -75,6 +76,7 @@ __all__ = [
     "CaffeLog",
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
+    "CaffeMultiBox",
     "CaffeNormalize",
     "CaffePSROIPooling",
     "CaffeParameter",

@@ -40,6 +40,7 @@ CASES = {
         layers.CaffeMaxPool2DWithMask(3, strides=2, pad=1, **LAST),
         [IMAGE],
     ),
+    "CaffeMultiBox": (layers.CaffeMultiBox(3), [(2, 24), (2, 18), (1, 2, 24)]),
     "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
     "CaffePSROIPooling": (
         layers.CaffePSROIPooling(4, 1, 0.5),
@@ -59,6 +60,7 @@ CASES = {
     "CaffePriorBoxClustered": (
         layers.CaffePriorBoxClustered([3, 5.5], [4, 9], True, step=(3, 4)),
         [IMAGE, (2, 20, 30, 3)],
+    ),
     "CaffeProposal": (
         layers.CaffeProposal(
             ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
@@ -87,9 +89,8 @@ CASES = {
 ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePermute CaffeNormalize
-    CaffePriorBox CaffePriorBoxClustered""".split()  # noqa: SIM905
-    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePSROIPooling CaffeProposal
-    CaffeROIAlign CaffeROIPooling""".split()  # noqa: SIM905
+    CaffePriorBox CaffePriorBoxClustered CaffePSROIPooling CaffeProposal CaffeROIAlign
+    CaffeROIPooling""".split()  # noqa: SIM905
 
 
 def fresh(layer):
