@@ -45,7 +45,7 @@ class CaffeMultiBox(keras.layers.Layer):
         self.compute_output_shape([x.shape for x in inputs])
         size = priors.shape[2]
         count = ops.shape(priors)[2] // 4 if size is None else size // 4
-        priors = ops.transpose(ops.reshape(priors, (2, count, 4)), (1, 0, 2))
+        priors = ops.transpose(ops.reshape(priors[0], (2, count, 4)), (1, 0, 2))
         priors = ops.reshape(priors, (1, count, 8))
         items = ops.shape(scores)[0]
         priors = ops.broadcast_to(priors, (items, count, 8))
@@ -63,7 +63,7 @@ class CaffeMultiBox(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         offsets, scores, priors = (tuple(shape) for shape in input_shape)
         fits = (len(offsets), len(scores), len(priors)) == (2, 2, 3)
-        fits = fits and priors[:2] == (1, 2)
+        fits = fits and priors[0] in (1, None) and priors[1] == 2
         count = priors[-1] // 4 if fits and priors[-1] is not None else None
         if count is not None:
             fits = fits and priors[-1] == 4 * count

@@ -1,7 +1,9 @@
 """Caffe's losses as Keras losses: divided as Caffe divides, with Caffe's gradients."""
 
+from keras_caffe_zoo.training.losses._objects import box_targets
 from keras_caffe_zoo.training.losses.from_layer import LOSS_LAYERS, loss_of
 from keras_caffe_zoo.training.losses.margins import ContrastiveLoss, HingeLoss
+from keras_caffe_zoo.training.losses.multibox import MultiBoxLoss
 from keras_caffe_zoo.training.losses.softmax import (
     InfogainLoss,
     MultinomialLogisticLoss,
@@ -18,8 +20,10 @@ __all__ = [
     "EuclideanLoss",
     "HingeLoss",
     "InfogainLoss",
+    "MultiBoxLoss",
     "MultinomialLogisticLoss",
     "SigmoidCrossEntropyLoss",
     "SoftmaxWithLoss",
+    "box_targets",
     "loss_of",
 ]

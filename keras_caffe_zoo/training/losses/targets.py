@@ -12,6 +12,28 @@ from keras_caffe_zoo.training.losses._base import (
 )
 
 
+def sigmoid_cross_entropy(targets, scores):
+    """Return the cross entropy of each score's sigmoid, which does not overflow."""
+    positive = ops.cast(scores >= 0, scores.dtype)
+    magnitude = scores * (2 * positive - 1)
+    return ops.log1p(ops.exp(-magnitude)) - scores * (targets - positive)
+
+
+def smooth_l1(difference, sigma=1.0):
+    """Return half the square of small differences, and a line for others.
+
+    Args:
+        difference: Any tensor.
+        sigma: Differences below `1 / sigma**2` are small.
+    """
+    squared = sigma * sigma
+    magnitude = ops.abs(difference)
+    small = magnitude < 1 / squared
+    # Its gradient does not pass a square that is not taken and overflows.
+    quadratic = 0.5 * squared * ops.square(ops.where(small, difference, 0.0))
+    return ops.where(small, quadratic, magnitude - 0.5 / squared)
+
+
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class SigmoidCrossEntropyLoss(CaffeLoss):
     """The cross entropy of the sigmoid of scores, each a question of its own.
@@ -43,9 +65,7 @@ class SigmoidCrossEntropyLoss(CaffeLoss):
 
     def call(self, y_true, y_pred):
         targets = like_predictions(y_true, y_pred)
-        positive = ops.cast(y_pred >= 0, y_pred.dtype)
-        magnitude = y_pred * (2 * positive - 1)
-        values = ops.log1p(ops.exp(-magnitude)) - y_pred * (targets - positive)
+        values = sigmoid_cross_entropy(targets, y_pred)
         counted = ops.ones_like(targets, dtype="bool")
         if self.ignore_label is not None:
             counted = ops.not_equal(ops.trunc(targets), float(self.ignore_label))
