@@ -99,3 +99,44 @@ class EuclideanLoss(CaffeLoss):
     def call(self, y_true, y_pred):
         difference = y_pred - like_predictions(y_true, y_pred)
         return ops.square(difference) / (2 * items(y_pred))
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class SmoothL1Loss(CaffeLoss):
+    """Half the squared difference where it is small, and its size where it is not.
+
+    With `d = inside * (prediction - target)`, of each value
+    `outside * (0.5 * sigma**2 * d**2)` if `|d| < 1 / sigma**2`, and
+    `outside * (|d| - 0.5 / sigma**2)` if not; summed and divided by the number of
+    items, the length of the first axis.
+
+    Args:
+        sigma: Differences below `1 / sigma**2` are small.
+        name: Its name.
+
+    Inputs:
+        Targets of the predictions' shape; or with a last axis of 3 more: targets,
+        inside and outside weights, `keras.ops.stack([targets, inside, outside], -1)`.
+
+    Reference:
+        Girshick, 2015; `SmoothL1Loss` of Fast R-CNN's fork of Caffe with two or four
+        bottoms, and of SSD's, which has no sigma.
+    """
+
+    per_channel = True
+
+    def __init__(self, sigma=1.0, name=None):
+        super().__init__(name=name)
+        self.sigma = float(sigma)
+        if not 0 < self.sigma < float("inf"):
+            raise ValueError(f"Expected a positive `sigma`; received: {sigma}.")
+
+    def call(self, y_true, y_pred):
+        inside = outside = 1.0
+        if len(y_true.shape) == len(y_pred.shape) + 1 and y_true.shape[-1] == 3:
+            y_true, inside, outside = (y_true[..., i] for i in range(3))
+        difference = inside * (y_pred - like_predictions(y_true, y_pred))
+        return outside * smooth_l1(difference, self.sigma) / items(y_pred)
+
+    def get_config(self):
+        return {**super().get_config(), "sigma": self.sigma}
