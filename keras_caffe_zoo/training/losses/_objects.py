@@ -94,11 +94,8 @@ def box_targets(blob, items: int, most: int | None = None) -> np.ndarray:
             one than there are rows for.
     """
     blob = np.asarray(blob, "float32")
-    if (
-        blob.ndim < 2
-        or blob.shape[-1] != _SIZE
-        or blob.size != len(blob.reshape(-1, 8)) * 8
-    ):
+    shape = (1, 1, *blob.shape)[-4:]
+    if len(blob.shape) < 2 or shape[:2] != (1, 1) or shape[3] != _SIZE:
         raise ValueError(
             f"Expected a blob (1, 1, G, {_SIZE}); received shape: {blob.shape}."
         )

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, read_mean
 from keras_caffe_zoo.layers import CaffeMultiBox
+from keras_caffe_zoo.messages import said
 from keras_caffe_zoo.rules.names import keras_name
 from keras_caffe_zoo.training.losses._base import NORMALIZATIONS, CaffeLoss
 from keras_caffe_zoo.training.losses.margins import ContrastiveLoss, HingeLoss
@@ -100,7 +101,9 @@ def prediction_of(layer: Layer, tensors: list):
         param = layer.param
         return _checked(
             layer,
-            lambda: CaffeMultiBox(param.num_classes, param.share_location)(tensors),
+            lambda: CaffeMultiBox(
+                param.num_classes, param.share_location, name=keras_name(layer.name)
+            )(tensors),
         )
     return tensors[0] if len(tensors) == 1 else keras.layers.Subtract()(tensors)
 
@@ -200,7 +203,7 @@ def _checked(layer: Layer, make, *values, field: str | None = None, **options):
     try:
         return make(*values, **options)
     except ValueError as error:
-        raise layer_error(layer, str(error).removesuffix("."), field) from error
+        raise layer_error(layer, said(error), field) from error
 
 
 def layer_error(

@@ -77,7 +77,10 @@ class CaffeTrainingModel(CaffeModel):
         config = dict(config)
         labels = config.pop("labels", {})
         model = super().from_config(config, custom_objects=custom_objects)
-        model.labels = labels
+        model.labels = {
+            output: (blobs,) if isinstance(blobs, str) else tuple(blobs)
+            for output, blobs in labels.items()
+        }
         return model
 
 
