@@ -434,7 +434,8 @@ def test_an_ssd_in_training_is_written_as_the_net_that_ends_with_its_three_blobs
     to_caffe(model, tmp_path / "a.prototxt", tmp_path / "a.caffemodel")
     again = from_caffe(tmp_path / "a.prototxt", tmp_path / "a.caffemodel")
     x, _ = pictures(np.random.default_rng(1))
-    joined_ = CaffeMultiBox(3)(list(again.predict(x[:1], verbose=0).values()))
+    blobs = again.predict(x[:1], verbose=0)
+    joined_ = CaffeMultiBox(3)([blobs[k] for k in ("loc_flat", "conf_flat", "prior")])
     found = model.predict(x[:1], verbose=0)
     np.testing.assert_allclose(ops.convert_to_numpy(joined_), found, atol=1e-6)
 
