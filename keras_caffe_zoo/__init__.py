@@ -11,6 +11,7 @@ from keras_caffe_zoo.caffe import (
 from keras_caffe_zoo.conversion import (
     caffe_params,
     compare,
+    convert,
     from_caffe,
     inspect_file,
     set_caffe_params,
@@ -49,6 +50,7 @@ __all__ = [
     "Window",
     "caffe_params",
     "compare",
+    "convert",
     "decode_predictions",
     "detections",
     "dump_caffe_weights",

@@ -12,6 +12,7 @@ from .reader import (
     read_prototxt,
     read_solver,
 )
+from .skeleton import MAX_UNKNOWN
 from .upgrade import DATA, IMAGE_DATA, TRANSFORM, WINDOW_DATA
 from .writer import write_caffemodel, write_mean, write_prototxt
 
@@ -19,6 +20,7 @@ __all__ = [
     "DATA",
     "IMAGE_DATA",
     "INPUT",
+    "MAX_UNKNOWN",
     "TRANSFORM",
     "WINDOW_DATA",
     "CaffeFormatError",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import CaffeFormatError
+from .raw_data import raw_values
 
 MAX_AXES = 32
 MAX_COUNT = 2**31 - 1
@@ -79,5 +80,16 @@ def text_values(blob: Any) -> np.ndarray:
     """Return the flat float32 values of a BlobProto that was read from text."""
     if len(blob.data) and len(blob.double_data):
         raise CaffeFormatError("Expected data or double_data; received: both")
+    values = np.array(blob.data or blob.double_data, np.float64)
+    if blob.HasField("raw_data"):
+        values = _raw_values(blob, bool(values.size))
     with np.errstate(over="ignore"):
-        return np.array(blob.data or blob.double_data, np.float64).astype(np.float32)
+        return values.astype(np.float32)
+
+
+def _raw_values(blob: Any, has_data: bool) -> np.ndarray:
+    type_ = blob.raw_data_type if blob.HasField("raw_data_type") else None
+    try:
+        return raw_values(blob.raw_data, type_, has_data)
+    except ValueError as error:
+        raise CaffeFormatError(str(error)) from None

@@ -8,6 +8,8 @@ One unindented line names a message, the indented lines under it list its fields
 ``number name type=default``, separated by ``;``. After the type, ``*`` means
 repeated, ``**`` repeated and packed, ``!`` required. Enums belong to the message
 they stand under, except the unindented one, which all messages may use.
+
+The fields `raw_…` of BlobProto are NVCaffe's; `raw_data.py` says more.
 """
 
 FIELDS = """\
@@ -15,7 +17,9 @@ enum Phase: TRAIN=0 TEST=1
 BlobProto
     1 num int32=0; 2 channels int32=0; 3 height int32=0; 4 width int32=0;
     5 data float**; 6 diff float**; 7 shape BlobShape; 8 double_data double**;
-    9 double_diff double**
+    9 double_diff double**; 10 raw_data_type RawType; 11 raw_diff_type RawType;
+    12 raw_data bytes; 13 raw_diff bytes
+    enum RawType: DOUBLE=0 FLOAT=1 FLOAT16=2 INT=3 UINT=4
 BlobProtoVector
     1 blobs BlobProto*
 BlobShape
@@ -94,7 +98,7 @@ Datum
 FillerParameter
     1 type string=constant; 2 value float=0; 3 min float=0; 4 max float=1;
     5 mean float=0; 6 std float=1; 7 sparse int32=-1;
-    8 variance_norm VarianceNorm=FAN_IN
+    8 variance_norm VarianceNorm=FAN_IN; 9 diag_val float*
     enum VarianceNorm: FAN_IN=0 FAN_OUT=1 AVERAGE=2
 HDF5OutputParameter
     1 file_name string

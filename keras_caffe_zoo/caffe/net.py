@@ -75,13 +75,19 @@ class Layer:
         return self._decoded[param]
 
     @property
+    def params(self) -> Sequence[Param]:
+        """What is declared of the parameter messages of this layer, its own first."""
+        declaration = declared(self.type)
+        return declaration.own(self) if declaration.own else declaration.params
+
+    @property
     def param(self) -> Any:
         """The parameter message of this layer's type, `convolution_param` or the like.
 
         Raises:
             AttributeError: If no parameters were declared for the type.
         """
-        params = declared(self.type).params
+        params = self.params
         if not params:
             raise AttributeError(
                 f"Expected a layer of a type with declared parameters; received: "
@@ -120,7 +126,7 @@ class Layer:
         Raises:
             AttributeError: If layers of this type have no such parameters.
         """
-        for param in declared(self.type).params:
+        for param in self.params:
             if param.name == name:
                 return self.decode(param).message
         raise AttributeError(f"Caffe has no {name} for layers of type {self.type}.")
@@ -142,7 +148,7 @@ class Layer:
         Raises:
             CaffeFormatError: If a declared field is not as declared.
         """
-        params = declared(self.type).params if params is None else params
+        params = self.params if params is None else params
         found: list[UnknownField] = []
         for raw in self.message.raw:
             if len(found) == MAX_UNKNOWN:
@@ -177,7 +183,8 @@ class Layer:
         """Return the layer's structure as a serialized `LayerParameter`."""
         message = self.to_message()
         message.ClearField("raw")
-        raws = [raw_bytes(x, self.type, **self._place) for x in self.message.raw]
+        params, place = self.params, self._place
+        raws = [raw_bytes(x, params, **place) for x in self.message.raw]
         return message.SerializeToString() + b"".join(raws)
 
     def to_prototxt(self) -> str:
@@ -185,7 +192,8 @@ class Layer:
         message = self.to_message()
         message.ClearField("raw")
         text = indented(text_format.MessageToString(message))
-        text += "".join(raw_text(x, self.type, **self._place) for x in self.message.raw)
+        params, place = self.params, self._place
+        text += "".join(raw_text(x, params, **place) for x in self.message.raw)
         return f"layer {{\n{text}}}\n"
 
 

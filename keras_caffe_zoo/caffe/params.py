@@ -34,7 +34,8 @@ class Param:
             protobuf, `FillerParameter`, `BlobShape`, or what lines of their own
             declare below: an enum (`enum Mode: A=0 B=1`), or a message (`message
             Name`, and lines with its fields). `*` after the type means repeated, `!`
-            required. A number before the name is the field's in binary files.
+            required. A number before the name is the field's in binary files; a `-`
+            there says that it is in prototxts only, and left out of caffemodels.
         number: The field's number in a layer of a binary file; several where forks
             differ, the first of which is written. Without, parameters are read from
             prototxts only, and left out of caffemodels.
@@ -90,7 +91,12 @@ class Param:
     def encode(self, message: Any) -> Any:
         """Return a message as a field that a layer keeps."""
         number = self.numbers[0] if self.numbers else 0
-        value = message.SerializeToString()
+        filed = type(message)()
+        filed.CopyFrom(message)
+        for field, _ in message.ListFields():
+            if field.number >= schema.TEXT_ONLY:
+                filed.ClearField(field.name)
+        value = filed.SerializeToString()
         return schema.Raw(name=self.name, number=number, wire=2, value=value)
 
     def encode_text(self, message: Any) -> Any:
@@ -186,14 +192,16 @@ class Declaration(NamedTuple):
     """What the file formats know of a layer type.
 
     Attributes:
-        params: Its parameter messages.
+        params: Its parameter messages, of all forks that have the type.
         axes: From a layer to how many axes each of its blobs has, for shapes in the
             form of old files; `None` for a blob whose axes are as stored, `None` at
             all where not even the number of blobs is known.
+        own: From a layer to those of `params` that it has, where forks differ.
     """
 
     params: tuple[Param, ...] = ()
     axes: Callable[[Any], Sequence[int | None] | None] = lambda layer: None
+    own: Callable[[Any], Sequence[Param]] | None = None
 
 
 _DECLARED: dict[str, Declaration] = {}
@@ -227,13 +235,13 @@ def _all_params() -> tuple[set[str], set[int]]:
     return {x.name for x in params}, {number for x in params for number in x.numbers}
 
 
-def raw_bytes(raw: Any, type: str, **place) -> bytes:
-    """Return a raw field of a layer as a binary file has it.
+def raw_bytes(raw: Any, params: Sequence[Param], **place) -> bytes:
+    """Return a raw field of a layer of such parameters as a binary file has it.
 
     Nothing for a field of text whose number nobody declared.
     """
     is_text = raw.HasField("line")
-    for param in declared(type).params:
+    for param in params:
         if raw.name == param.name and param.numbers:
             if not is_text:
                 return _field_bytes(param.numbers[0], raw)
@@ -261,14 +269,14 @@ def indented(text: str) -> str:
     return re.sub("^(?=.)", "  ", text, flags=re.MULTILINE)
 
 
-def raw_text(raw: Any, type: str, **place) -> str:
-    """Return a raw field of a layer as the lines of a prototxt, indented.
+def raw_text(raw: Any, params: Sequence[Param], **place) -> str:
+    """Return a raw field of a layer of such parameters as a prototxt's lines, indented.
 
     Text stays as it is. What no declaration tells how to write becomes a comment.
     """
     if raw.HasField("line"):
         return f"  {raw.name}{raw.value.decode('utf-8', 'surrogateescape')}\n"
-    for param in declared(type).params:
+    for param in params:
         if is_field(raw, param.name, param.numbers):
             decoded = param.decode([raw], **place)
             text = text_format.MessageToString(decoded.message)

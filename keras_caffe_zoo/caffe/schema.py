@@ -30,6 +30,8 @@ _SCALARS = {
     )
 }
 _KINDS = {*_SCALARS, "message", "enum"}
+# Fields from this number on are in prototxts only: protobuf wants numbers for all.
+TEXT_ONLY = 1 << 28
 _WIRE_TYPES = {"float": 5, "double": 1, "string": 2, "bytes": 2}
 _FIELD_FORM = (
     "Expected fields as 'number name type=default', the type a scalar "
@@ -105,7 +107,8 @@ def _fields(message: str, items: list[str], kinds: set, enums: dict) -> dict:
     """Return a message's fields by number."""
     fields: dict[int, Field] = {}
     for item in items:
-        field = _field(item, message, kinds, enums, max(fields, default=0) + 1)
+        last = max((x for x in fields if x < TEXT_ONLY), default=0)
+        field = _field(item, message, kinds, enums, (last + 1, TEXT_ONLY + len(fields)))
         if field.number in fields or field.name in {f.name for f in fields.values()}:
             raise ValueError(
                 f"Expected each number and name once in {message}; received again: "
@@ -115,7 +118,8 @@ def _fields(message: str, items: list[str], kinds: set, enums: dict) -> dict:
     return fields
 
 
-def _field(item: str, message: str, kinds: set, enums: dict, number: int) -> Field:
+def _field(item: str, message: str, kinds: set, enums: dict, numbers) -> Field:
+    """Return a field; `numbers` are those without one, and with `-` in its place."""
     declaration, _, default = (part.strip() for part in item.partition("="))
     *given, name, kind = declaration.split() if " " in declaration else ("", "", "")
     type_ = kind.rstrip("*!")
@@ -127,12 +131,14 @@ def _field(item: str, message: str, kinds: set, enums: dict, number: int) -> Fie
         kind = type_
     elif nested in enums or type_ in enums:
         kind, type_ = "enum", nested if nested in enums else type_
-    is_number = len(given) < 2 and "".join(given or "1").isdigit()
+    word = "".join(given or "1")
+    is_number = len(given) < 2 and (word.isdigit() or word == "-")
+    number = numbers[word == "-"]
     is_marked = marks in ("", "!") or (marks in ("*", "**") and not default)
     if not is_number or not is_marked or kind not in _KINDS:
         raise ValueError(f"{_FIELD_FORM}; received: {item!r} in {message}")
     return Field(
-        int(given[0]) if given else number,
+        int(word) if given and word != "-" else number,
         name,
         kind,
         type_,
@@ -170,7 +176,7 @@ class Schema:
 
     Args:
         table: The table, in the form that `fields.py` describes. Fields without a
-            number get the next one.
+            number get the next one; those with `-` in its place are in prototxts only.
         package: Protobuf's name for what the table declares; unique.
         base: A schema whose messages and enums the table may use.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import schema
 from .errors import CaffeFormatError, UnknownField
+from .raw_data import RAW_FIELDS, raw_run
 from .wire import Payload, Run, Source, encode_header
 
 # Far above any real net (ResNet-152 has 15,000 fields in 200 kB), and low enough that
@@ -128,16 +129,20 @@ class Skeleton:
             spec = None
             if payload is not None and number in _PAYLOADS:
                 pos = self._payload(payload, number, wire, start, pos, end)
+            elif payload is not None and number in RAW_FIELDS:
+                pos = self._raw_data(payload, number, wire, start, pos, end)
             elif kind in _KEEPS_RAW and (number not in fields or number == _RAW):
                 out += self._keep(kept, start)
                 part, pos = self._raw(number, wire, start, pos, end)
                 out += part
                 kept = pos
                 continue
-            elif number not in fields or self._differs(fields[number], wire, pos, end):
-                pos = self._skip_unknown(number, wire, start, pos, end)
-                if payload is not None:
-                    payload.unknown.append(number)
+            elif (
+                number not in fields
+                or number >= schema.TEXT_ONLY
+                or self._differs(fields[number], wire, pos, end)
+            ):
+                pos = self._skip_unknown(number, wire, start, pos, end, payload)
             elif wire == 2 and fields[number].kind == "message":
                 spec = fields[number]
             else:
@@ -150,6 +155,7 @@ class Skeleton:
             kept = pos
         out += self._keep(kept, end)
         if payload is not None:
+            self._settle(payload)
             ticket = np.array([len(self.payloads)], "<f8").tobytes()
             out += encode_header(9, 8) + ticket
             self.payloads.append(payload)
@@ -306,6 +312,27 @@ class Skeleton:
         self._path.pop()
         return stop
 
+    def _raw_data(self, payload, number, wire, start, pos, end) -> int:
+        """Note where NVCaffe's values are; return the position after the field."""
+        if wire != RAW_FIELDS[number]:
+            return self._skip_unknown(number, wire, start, pos, end, payload)
+        if wire == 2:
+            extent = self._length(pos, end)
+            payload.raw = extent if number == 12 else payload.raw
+            return extent[1]
+        value, pos = self._varint(pos, end)
+        payload.raw_type = _signed(value) if number == 10 else payload.raw_type
+        return pos
+
+    def _settle(self, payload: Payload) -> None:
+        """Make a run of raw data, whose type may stand before or behind it."""
+        try:
+            run = raw_run(payload)
+        except ValueError as error:
+            self._path.append("raw_data")
+            raise self._error(str(error), payload.raw[0]) from None
+        payload.runs += [run] if run is not None else []
+
     def _unpacked(self, width, start, pos, end) -> tuple[Run, int]:
         """Collect a run of tagged values, the tag repeated before each."""
         stop = self._fixed(width, pos, end)
@@ -322,8 +349,10 @@ class Skeleton:
             step = min(step * 4, _CHUNK)
         return Run(start, count, stride, width), stop
 
-    def _skip_unknown(self, number, wire, start, pos, end) -> int:
+    def _skip_unknown(self, number, wire, start, pos, end, payload) -> int:
         """Step over a field, keep a record of it, return the position after it."""
+        if payload is not None:
+            payload.unknown.append(number)
         self._path.append(str(number))
         first, stop = self._extent(number, wire, start, pos, end)
         if len(self._unknown) < MAX_UNKNOWN:

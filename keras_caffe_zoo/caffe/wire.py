@@ -94,10 +94,19 @@ class Run(NamedTuple):
 
 @dataclass
 class Payload:
-    """Where a blob's values lie in the file."""
+    """Where a blob's values lie in the file.
+
+    Attributes:
+        runs: The values, in their order.
+        unknown: Numbers of the blob's fields that nobody knows.
+        raw: Where NVCaffe's `raw_data` begins and ends.
+        raw_type: Its `raw_data_type`.
+    """
 
     runs: list[Run] = field(default_factory=list)
     unknown: list[int] = field(default_factory=list)
+    raw: tuple[int, int] | None = None
+    raw_type: int | None = None
 
     @property
     def count(self) -> int:

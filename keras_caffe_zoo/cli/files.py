@@ -1,5 +1,6 @@
 """Commands about Caffe's files: convert, compare, inspect, dump."""
 
+import argparse
 from pathlib import Path
 
 from keras_caffe_zoo.cli._command import add_command, add_json
@@ -11,6 +12,54 @@ def add_commands(commands) -> None:
         add(commands)
 
 
+def _add_import(parser) -> None:
+    """Give a command the options of `from_caffe` that some forks' nets need."""
+    parser.add_argument(
+        "--ignore-field",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="pass over a field of a fork that would be refused, such as "
+        "pooling_param.x; may be given several times",
+    )
+    parser.add_argument(
+        "--python-config",
+        action="append",
+        type=_setting,
+        default=[],
+        metavar="KEY=NUMBER",
+        help="what a Python layer's code reads elsewhere than in the net, such as "
+        "RPN_POST_NMS_TOP_N=300; may be given several times",
+    )
+    parser.add_argument(
+        "--max-detections",
+        type=int,
+        metavar="N",
+        help="most detections of an image, where the net has no bound",
+    )
+
+
+def _setting(text: str) -> tuple[str, int | float]:
+    key, _, value = text.partition("=")
+    for number in (int, float):
+        try:
+            return key, number(value)
+        except ValueError:
+            continue
+    raise argparse.ArgumentTypeError(f"expected KEY=NUMBER; received: {text}")
+
+
+def _import_options(arguments) -> dict:
+    options = {
+        "ignore_fields": arguments.ignore_field,
+        "python_config": dict(arguments.python_config),
+        "max_detections": arguments.max_detections,
+    }
+    return {
+        name: value for name, value in options.items() if value not in ([], {}, None)
+    }
+
+
 def _add_net(parser) -> None:
     parser.add_argument("prototxt", type=Path, metavar="NET.prototxt")
     parser.add_argument("caffemodel", type=Path, metavar="NET.caffemodel")
@@ -19,6 +68,7 @@ def _add_net(parser) -> None:
         action="store_true",
         help="turn inner products into convolutions, for images of any size",
     )
+    _add_import(parser)
 
 
 def _read(arguments):
@@ -28,6 +78,7 @@ def _read(arguments):
         arguments.prototxt,
         arguments.caffemodel,
         fully_convolutional=arguments.fully_convolutional,
+        **_import_options(arguments),
     )
 
 
@@ -36,7 +87,8 @@ def _add_convert(commands) -> None:
         commands,
         "convert",
         _convert,
-        "Convert a Caffe net to a Keras model, and on to ONNX or TensorFlow.",
+        "Convert a Caffe net to a Keras model, and on to ONNX, LiteRT, OpenVINO or "
+        "TensorFlow.",
         example="convert deploy.prototxt net.caffemodel -o net.onnx",
     )
     _add_net(parser)
@@ -44,14 +96,15 @@ def _add_convert(commands) -> None:
         "-o",
         "--output",
         required=True,
-        help="NET.keras for a Keras model, NET.onnx for ONNX, a name that ends in / "
-        "for a SavedModel, NET.h5 for the weights alone (as `dump` writes them)",
+        help="NET.keras for a Keras model, NET.onnx for ONNX, NET.tflite for LiteRT, "
+        "NET.xml for OpenVINO, a name that ends in / for a SavedModel, NET.h5 for the "
+        "weights alone (as `dump` writes them)",
     )
     add_json(parser)
 
 
 def _convert(arguments) -> dict:
-    from keras_caffe_zoo.conversion.files import check_target, save_as
+    from keras_caffe_zoo.conversion.formats import check_target, convert
     from keras_caffe_zoo.conversion.summary import model_rows, model_table
     from keras_caffe_zoo.weights import dump_caffe_weights
 
@@ -62,7 +115,7 @@ def _convert(arguments) -> dict:
     if weights_only:
         dump_caffe_weights(arguments.caffemodel, arguments.output, progress=False)
     else:
-        save_as(model, arguments.output)
+        convert(model, arguments.output)
     if not arguments.json:
         print(model_table(model))
         print(f"\nWrote {arguments.output}")
@@ -111,10 +164,11 @@ def _add_inspect(commands) -> None:
         "inspect",
         _inspect,
         "Say what is in a .caffemodel, .prototxt or .binaryproto: layers, shapes, "
-        "parameters, format.",
+        "parameters, format, and the forks of Caffe that it needs.",
         example="inspect deploy.prototxt",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
+    _add_import(parser)
     add_json(parser)
 
 
@@ -123,7 +177,7 @@ def _inspect(arguments) -> dict:
 
     from keras_caffe_zoo.conversion.summary import inspect_file
 
-    summary = inspect_file(arguments.file)
+    summary = inspect_file(arguments.file, **_import_options(arguments))
     if not arguments.json:
         print(summary)
     return asdict(summary)

@@ -11,9 +11,9 @@ from keras import ops
 
 from keras_caffe_zoo.conversion.memory import Memory
 from keras_caffe_zoo.conversion.model import blob_tensor
+from keras_caffe_zoo.conversion.spare import caffe_blob, source_of_rows
 from keras_caffe_zoo.rules.layout import tensor_from_blob
 from keras_caffe_zoo.rules.names import caffe_name
-from keras_caffe_zoo.rules.registry import rule_for
 
 _SPLIT_COPY = re.compile(r"_split_\d+$")
 _PREFIX = "blob/"  # what pycaffe scripts like to put before the names
@@ -149,23 +149,21 @@ def compare(
         )
     held = {name: memory.held(tensor) for name, tensor in wanted.items()}
     tensors = {id(t): t for n in wanted for t in (wanted[n], *held[n])}
+    sources = {key: source_of_rows(t) for key, t in tensors.items()}
+    tensors.update({id(t): t for t in sources.values() if t is not None})
     x = arrays if len(arrays) > 1 else arrays[0]
     values = keras.Model(model.input, list(tensors.values()))(x)
     values = values if isinstance(values, (list, tuple)) else [values]
+    values = dict(zip(tensors, map(ops.convert_to_numpy, values), strict=True))
     computed = {
-        key: _blob(tensor, ops.convert_to_numpy(value))
-        for (key, tensor), value in zip(tensors.items(), values, strict=True)
+        key: caffe_blob(tensors[key], values[key], values.get(id(source)))
+        for key, source in sources.items()
     }
     rows = [
         _row(name, wanted[name], held[name], computed, given[name])
         for name in _in_order(model, wanted)
     ]
     return Comparison(tuple(rows), tolerance, tuple(skipped))
-
-
-def _blob(tensor, array) -> np.ndarray:
-    layer = tensor._keras_history.operation
-    return rule_for(layer).blob(layer, array)
 
 
 def _in_order(model, names) -> list[str]:

@@ -8,6 +8,8 @@ from keras_caffe_zoo.layers import initializers
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.registry import codec_of
 
+_DIAGONAL = "diagonal"
+
 
 def fill(nodes, seed: int | None = None) -> None:
     """Fill parameters as the prototxt says.
@@ -40,6 +42,21 @@ def fill(nodes, seed: int | None = None) -> None:
                 blobs[i] = _filled(node, i, field, seeds)
         _assign(layer, node.shapes, blobs)
         done |= set(names) - {""}
+
+
+def is_told(node) -> bool:
+    """Tell whether the prototxt has the values themselves of a layer's parameters.
+
+    FlowNet 2 has the sizes of its images in a filler that no caffemodel could know.
+    """
+    if node.blobs or node.rule is None:
+        return False
+    fillers = [
+        getattr(node.param, name).type
+        for name in node.rule.filler_fields(node)
+        if node.param.HasField(name)
+    ]
+    return _DIAGONAL in fillers
 
 
 def _shared_names(node) -> list[str]:
@@ -84,6 +101,7 @@ def _initializer(filler, seeds) -> keras.initializers.Initializer:
         "xavier": lambda: initializers.Xavier(norm, seeds),
         "msra": lambda: initializers.MSRA(norm, seeds),
         "bilinear": initializers.Bilinear,
+        _DIAGONAL: lambda: initializers.Diagonal(filler.diag_val),
     }
     if filler.type not in makers:
         raise ValueError(

@@ -10,12 +10,13 @@ import keras
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
 from keras_caffe_zoo.conversion.deploy import DeployNet, deploy_net
-from keras_caffe_zoo.conversion.filling import fill
+from keras_caffe_zoo.conversion.filling import fill, is_told
 from keras_caffe_zoo.conversion.graph import Custom, GraphBuilder
 from keras_caffe_zoo.conversion.loading import blobs_by_position, load
 from keras_caffe_zoo.conversion.params import layers_with_weights
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
 from keras_caffe_zoo.messages import there_are
+from keras_caffe_zoo.rules.forks import fork_of_type, needed_type
 from keras_caffe_zoo.rules.node import NeedsBatch
 from keras_caffe_zoo.rules.python import name_python_layers
 from keras_caffe_zoo.rules.registry import as_rule, know_layers, rule_of
@@ -68,8 +69,8 @@ def from_caffe(
             which are the defaults.
         max_detections: Most detections of one image, where the net has no bound such
             as `keep_top_k`; then it is as many as the net can make.
-        ignore_fields: Fields of the layers to pass over that the rules do not know and
-            would refuse, such as `"pooling_param.x"`.
+        ignore_fields: Fields of the layers, or of the net, to pass over that the rules
+            do not know and would refuse, by their whole paths: `("pooling_param.x",)`.
 
     Returns:
         A `keras.Model` whose inputs are the data blobs and whose outputs are the
@@ -82,7 +83,8 @@ def from_caffe(
             malformed or does not fit its bottoms; if the file has fields of a fork of
             Caffe that may change what is computed; or if the weights do not fit or
             are not all there, or a filler is none of Caffe's. Names the layer.
-        ValueError: If `phase`, `input_shape` or `custom_layers` is not as above.
+        ValueError: If `phase`, `input_shape` or `custom_layers` is not as above, or if
+            `ignore_fields` names what is no unknown field of the net.
         OSError: If a file cannot be read.
     """
     custom = _checked_custom(custom_layers or {})
@@ -106,7 +108,9 @@ def from_caffe(
     if trained is None:
         fill(builder.nodes)
     else:
-        load(builder.nodes, trained.source)
+        fill([pair for pair in builder.nodes if is_told(pair[0])])
+        stored = [pair for pair in builder.nodes if not is_told(pair[0])]
+        load(stored, trained.source)
         _warn_of_others(model, builder.nodes, trained.source)
     return model
 
@@ -242,6 +246,8 @@ def _why_not(type_: str, layers: list) -> str:
     more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
     rule = rule_of(type_)
     why = f": {rule.refused}" if rule else ""
+    fork = fork_of_type(needed_type(layers[0]))
+    why += f", of {fork}" if fork else ""
     data = [layer for layer in layers if layer.tops and not layer.bottoms]
     if data:
         why += f"; if it is the data, pass input_shape={{'{data[0].tops[0]}': …}}"

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_caffe_zoo.conversion.loops import part_loops
 from keras_caffe_zoo.conversion.sharing import tie
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.names import keras_name, twin_name
@@ -48,12 +49,14 @@ class CaffeModel(keras.Model):
         bare = any(not len(y.shape) for y in self.outputs)
         return len(sizes) > 1 or fixed or mixed or bare
 
-    def export(self, filepath, *args, **kwargs):
+    def export(self, filepath, format="tf_saved_model", **kwargs):
         """Export the model, like `keras.Model.export`, though it was never called."""
         if not self._called:  # Keras asks for that, and one symbolic call will do
             specs = [keras.KerasTensor(t.shape, t.dtype) for t in self.inputs]
             self(specs[0] if len(specs) == 1 else specs)
-        return super().export(filepath, *args, **kwargs)
+        super().export(filepath, format=format, **kwargs)
+        if format == "onnx":
+            part_loops(filepath)
 
     def get_config(self):
         blobs = {name: list(place) for name, place in self.caffe_blobs.items()}

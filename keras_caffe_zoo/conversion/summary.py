@@ -1,7 +1,9 @@
 """What is in a Caffe file: layers, shapes, parameters, format."""
 
 import os
-from dataclasses import dataclass
+import textwrap
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -10,6 +12,13 @@ import numpy as np
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_mean, read_net
 from keras_caffe_zoo.conversion.importer import from_caffe
 from keras_caffe_zoo.conversion.model import blob_tensor
+from keras_caffe_zoo.conversion.unknown import is_harmless
+from keras_caffe_zoo.rules.forks import (
+    fork_of_field,
+    fork_of_type,
+    known_fields,
+    needed_type,
+)
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.node import caffe_shape
 
@@ -29,6 +38,9 @@ class FileSummary:
         inputs: Shapes of the data blobs that the file declares.
         parameters: Numbers in all blobs.
         unknown_fields: Fields that Caffe 1.0 does not have.
+        forks: The forks of Caffe that the net needs, and the types of layers and the
+            fields that say so.
+        refused: Why a definition cannot be imported; `""` if it can.
         mean: Shape and channel means of a mean image.
     """
 
@@ -41,6 +53,8 @@ class FileSummary:
     inputs: dict | None = None
     parameters: int = 0
     unknown_fields: tuple[str, ...] = ()
+    forks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: str = ""
     mean: dict | None = None
 
     def __str__(self):
@@ -63,6 +77,11 @@ class FileSummary:
         ]
         for blob, shape in (self.inputs or {}).items():
             lines.append(f"input '{blob}': {_shape(shape)}")
+        if self.forks:
+            needs = [f"{x} ({', '.join(why)})" for x, why in self.forks.items()]
+            lines += _wrapped(f"needs: {', '.join(needs)}")
+        if self.refused:
+            lines.append(_shortened(f"cannot be imported: {self.refused}"))
         lines.append("")
         last = "parameters" if self.kind == "caffemodel" else "reads"
         lines.append(f"{'layer':<22} {'type':<15} {'blob':<19} {last}".rstrip())
@@ -70,7 +89,7 @@ class FileSummary:
         lines.append("")
         total = f", {self.parameters:,} parameters" if self.parameters else ""
         lines.append(f"{len(self.layers)} layers{total}")
-        lines += [f"unknown to Caffe 1.0: {field}" for field in self.unknown_fields]
+        lines += [f"unknown to Caffe 1.0: {x}" for x in self.unknown_fields]
         return lines
 
     def _line(self, layer: dict) -> str:
@@ -82,14 +101,17 @@ class FileSummary:
         return line[:80].rstrip()
 
 
-def inspect_file(path: str | os.PathLike) -> FileSummary:
+def inspect_file(path: str | os.PathLike, **options) -> FileSummary:
     """Say what is in a `.caffemodel`, `.prototxt` or `.binaryproto`.
 
     Args:
         path: The file; its kind is told by its content.
+        **options: What `from_caffe` takes, such as `input_shape`; a definition is
+            imported to tell the shapes of its blobs.
 
     Raises:
         CaffeFormatError: If it is none of the three, or damaged.
+        ValueError: If an option is none of a definition.
         OSError: If it cannot be read.
     """
     size = Path(path).stat().st_size
@@ -100,7 +122,7 @@ def inspect_file(path: str | os.PathLike) -> FileSummary:
         if mean is None:
             raise error from None
         return FileSummary("mean", str(path), size, mean=mean)
-    return _net_summary(net, str(path), size)
+    return _net_summary(net, str(path), size, options)
 
 
 def _mean(path) -> dict | None:
@@ -112,11 +134,11 @@ def _mean(path) -> dict | None:
     return {"shape": list(mean.shape), "channels": channels}
 
 
-def _net_summary(net: Net, path: str, size: int) -> FileSummary:
+def _net_summary(net: Net, path: str, size: int, options) -> FileSummary:
     kind = "caffemodel" if net.params else "prototxt"
-    shapes, parameters = {}, 0
+    shapes, parameters, refused = {}, 0, ""
     if kind == "prototxt":
-        shapes, parameters = _inferred(path, net)
+        shapes, parameters, refused = _inferred(path, net, options)
     layers = tuple(
         {
             "name": layer.name,
@@ -139,25 +161,53 @@ def _net_summary(net: Net, path: str, size: int) -> FileSummary:
         inputs={blob: list(shape) for blob, shape in net.inputs.items()},
         parameters=parameters,
         unknown_fields=tuple(map(str, net.unknown_fields)),
+        forks=_forks(net),
+        refused=refused,
     )
 
 
-def _inferred(path: str, net: Net) -> tuple[dict[str, list[int]], int]:
-    """Return the shapes of a definition's blobs, and its number of parameters.
+def _forks(net: Net) -> dict[str, tuple[str, ...]]:
+    """Return the forks that a net needs, and what says so, in the net's order."""
+    found: dict[str, dict[str, None]] = {}
+    for layer in net.layers:
+        type_ = needed_type(layer)
+        unknown = [x.path for x in layer.unknown_fields() if not is_harmless(x.path)]
+        said = {type_: fork_of_type(type_)}
+        said |= {path: fork_of_field(path) for path in (*known_fields(layer), *unknown)}
+        for name, fork in said.items():
+            if fork:
+                found.setdefault(fork, {})[name] = None
+    return {fork: tuple(names) for fork, names in found.items()}
+
+
+def _inferred(path: str, net: Net, options) -> tuple[dict[str, list[int]], int, str]:
+    """Return the shapes of a definition's blobs, its parameters, and why it has none.
 
     Nothing of a definition that cannot be imported; then its layers are still listed.
     """
     try:
-        model = from_caffe(path)
-    except ValueError:
-        return {}, 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the summary names the fields itself
+            model = from_caffe(path, **options)
+    except ValueError as error:
+        if options and not isinstance(error, CaffeFormatError):
+            raise
+        return {}, 0, str(error).removeprefix(path).lstrip(",: ")
     batches = {blob: shape[0] for blob, shape in net.inputs.items() if shape}
     batch = next(iter(batches.values()), 1)
     shapes = {}
     for blob in model.caffe_blobs:
         shape = caffe_shape(blob_tensor(model, blob))
         shapes[blob] = [batch if size is None else size for size in shape]
-    return shapes, model.count_params()
+    return shapes, model.count_params(), ""
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, 80, subsequent_indent="    ")
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= 80 else f"{line[:79]}…"
 
 
 def _shape(shape) -> str:

@@ -12,6 +12,10 @@ from keras import ops
 # work in a step is on boxes that then turn out to be suppressed.
 _AT_ONCE = 16
 
+# The score of what is no candidate, below any other. Not infinite: an engine that
+# multiplies by 0 where another chooses would make it no number.
+LOWEST = -3e38
+
 
 def kept(boxes, valid, threshold, most, *, pixel=0.0, inclusive=False, eta=1.0):
     """Tell which boxes greedy non-maximum suppression leaves.
@@ -57,32 +61,30 @@ def _kept_in_steps(boxes, valid, most, suppress):
     places = ops.arange(ops.shape(boxes)[1], dtype="int32")
     before = np.triu(np.ones((width, width), bool), 1)
 
-    def is_open(open_, stays, count):
+    def is_open(open_, stays):
         return ops.any(open_)
 
-    def step(open_, stays, count):
+    def step(open_, stays):
         index, there = first(open_, width)
         ones = rows_at(boxes, index)
         among = ops.logical_and(suppress(ones, ones), before)
         among = ops.logical_and(among, there[:, :, None])
         sure = ops.logical_and(there, ops.logical_not(ops.any(among, axis=1)))
-        so_far = count[:, None] + ops.cumsum(ops.cast(sure, "int32"), axis=1)
-        sure = ops.logical_and(sure, so_far <= most)
         gone = ops.logical_and(suppress(ones, boxes), sure[:, :, None])
         same = ops.equal(index[:, :, None], places[None, None])
         stay = ops.any(ops.logical_and(same, sure[:, :, None]), axis=1)
         gone = ops.logical_or(ops.any(gone, axis=1), stay)
-        count = count + ops.sum(ops.cast(sure, "int32"), axis=1)
+        stays = ops.logical_or(stays, stay)
         open_ = ops.logical_and(open_, ops.logical_not(gone))
-        open_ = ops.logical_and(open_, (count < most)[:, None])
-        return open_, ops.logical_or(stays, stay), count
+        # Those behind the last that counts; one in question before it may count yet.
+        return ops.logical_and(open_, up_to(stays) < most), stays
 
-    none = ops.zeros_like(valid)
-    count = ops.sum(ops.cast(none, "int32"), axis=1)
-    _, stays, _ = ops.while_loop(
-        is_open, step, (valid, none, count), maximum_iterations=size
-    )
-    return stays
+    def up_to(stays):
+        return ops.cumsum(ops.cast(stays, "int32"), axis=1)
+
+    found = (valid, ops.zeros_like(valid))
+    _, stays = ops.while_loop(is_open, step, found, maximum_iterations=size)
+    return ops.logical_and(stays, up_to(stays) <= most)
 
 
 def _kept_one_by_one(boxes, valid, threshold, most, pixel, eta):
@@ -164,14 +166,14 @@ def best(scores, most):
     Args:
         scores: (rows, K).
         most: How many; all of them if K is known and less. Where K is not known, the
-            rows are filled up with the lowest score there is, at place 0.
+            rows are filled up with `LOWEST`, at place 0.
 
     Returns:
         (rows, most) of scores that fall, equal ones as they stand, and int32.
     """
     size = scores.shape[1]
     if size is None:
-        fill = ops.zeros_like(scores[:, :1]) - np.inf
+        fill = ops.zeros_like(scores[:, :1]) + LOWEST
         scores = ops.concatenate([scores, ops.repeat(fill, most, axis=1)], axis=1)
     most = most if size is None else min(most, size)
     if keras.config.backend() == "torch":  # whose top_k has no order of equal scores
@@ -180,7 +182,18 @@ def best(scores, most):
     else:
         values, index = ops.top_k(scores, most)
     index = ops.cast(index, "int32")
-    return values, index if size is not None else ops.where(values > -np.inf, index, 0)
+    return values, index if size is not None else ops.where(values > LOWEST, index, 0)
+
+
+def highest(x):
+    """Return the highest values along the last axis, and where the first of each is.
+
+    Not by `ops.argmax`, which no ONNX has on TensorFlow: it looks at bits of zeros.
+    """
+    values, size = ops.max(x, -1), x.shape[-1]
+    same = ops.equal(x, ops.expand_dims(values, -1))
+    places = ops.where(same, ops.arange(size, dtype="int32"), size)
+    return values, ops.min(places, -1)
 
 
 def rows_at(values, index):

@@ -111,7 +111,8 @@ def _doubled(maps, axis, size, left, join):
 def _cover(ends, levels):
     """Return the level of windows, two of which cover a range, and where they start."""
     first, behind = ends
-    length = behind - first
+    level = np.arange(2**levels)  # of each length
+    level = np.maximum(np.frexp(level)[1] - 1, 0)
+    level = ops.take(ops.convert_to_tensor(level, "int32"), behind - first)
     sizes = ops.convert_to_tensor(2 ** np.arange(levels), "int32")
-    level = ops.sum(ops.cast(length[..., None] >= sizes, "int32"), axis=-1) - 1
     return level, (first, behind - ops.take(sizes, level))

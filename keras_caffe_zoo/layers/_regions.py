@@ -84,12 +84,17 @@ def rounded(x):
 
 
 def divided(x, by: int):
-    """Return numbers by an integer, as float32 rounds the quotient.
+    """Return numbers by an integer below 4096, as float32 rounds the quotient.
 
-    Compilers take the product with the reciprocal, rounded twice, if they see that
-    they divide by a constant; and bins begin where that is another cell.
+    Engines that take the product with the reciprocal instead round twice, and some bins
+    then begin at another cell. What is left over, exact for a quotient in two halves,
+    tells by how much it is off.
     """
-    return x / (x * 0 + by)
+    quotient = x / by
+    upper = quotient * 4097
+    upper = upper - (upper - quotient)
+    left = (x - upper * by) - (quotient - upper) * by
+    return quotient + left / by
 
 
 def counted(values, counts):

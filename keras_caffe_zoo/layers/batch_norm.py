@@ -11,7 +11,8 @@ class CaffeBatchNorm(keras.layers.Layer):
     """Batch normalization as Caffe's `BatchNorm` layer computes it.
 
     `(x - mean) / sqrt(variance + epsilon)` per channel, without factor and offset
-    (Caffe's nets have a `Scale` layer for these). Caffe keeps weighted sums of means
+    (Caffe's nets have a `Scale` layer for these; NVIDIA's and Intel's Caffe can have
+    them here). Caffe keeps weighted sums of means
     and variances and the sum of the weights, and divides: with a sum of 0, mean and
     variance are 0. In training, each batch adds its own mean and its unbiased
     variance to sums that are first multiplied by `moving_average_fraction`.
@@ -23,6 +24,7 @@ class CaffeBatchNorm(keras.layers.Layer):
             batch's (`False`), or with the batch's in training only (`None`).
         moving_average_fraction: What is kept of the sums at each step.
         epsilon: Added to the variance.
+        scale_bias: Multiply by a learned factor after that, and add a learned offset.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
 
     Input shape:
@@ -37,12 +39,14 @@ class CaffeBatchNorm(keras.layers.Layer):
         use_global_stats=None,
         moving_average_fraction=0.999,
         epsilon=1e-5,
+        scale_bias=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.use_global_stats = use_global_stats
         self.moving_average_fraction = float(moving_average_fraction)
         self.epsilon = float(epsilon)
+        self.scale_bias = bool(scale_bias)
 
     def build(self, input_shape):
         axis = self._axis(len(input_shape))
@@ -51,6 +55,9 @@ class CaffeBatchNorm(keras.layers.Layer):
         self.mean_sum = self.add_weight((channels,), name="mean_sum", **options)
         self.variance_sum = self.add_weight((channels,), name="variance_sum", **options)
         self.weight_sum = self.add_weight((1,), name="weight_sum", **options)
+        if self.scale_bias:
+            self.scale = self.add_weight((channels,), "ones", name="scale")
+            self.bias = self.add_weight((channels,), "zeros", name="bias")
         self.built = True
 
     @staticmethod
@@ -70,7 +77,11 @@ class CaffeBatchNorm(keras.layers.Layer):
             shape[axis] = -1
         mean = ops.cast(ops.reshape(mean, shape), inputs.dtype)
         factor = ops.rsqrt(ops.reshape(variance, shape) + self.epsilon)
-        return (inputs - mean) * ops.cast(factor, inputs.dtype)
+        outputs = (inputs - mean) * ops.cast(factor, inputs.dtype)
+        if not self.scale_bias:
+            return outputs
+        scale, bias = map(ops.convert_to_tensor, (self.scale, self.bias))
+        return outputs * ops.reshape(scale, shape) + ops.reshape(bias, shape)
 
     def _kept(self):
         weight = ops.convert_to_tensor(self.weight_sum)
@@ -103,4 +114,5 @@ class CaffeBatchNorm(keras.layers.Layer):
             "use_global_stats": self.use_global_stats,
             "moving_average_fraction": self.moving_average_fraction,
             "epsilon": self.epsilon,
+            "scale_bias": self.scale_bias,
         }

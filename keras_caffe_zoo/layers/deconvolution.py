@@ -73,7 +73,8 @@ def _depthwise(inputs, kernel, strides, dilation, reach):
     spread = _with_zeros(inputs, strides, axis=1)
     borders = [(r - 1, r - 1) for r in reach]
     spread = ops.pad(spread, [(0, 0), *borders, (0, 0)])
-    kernel = ops.flip(ops.transpose(kernel, (0, 1, 3, 2)), (0, 1))
+    kernel = ops.transpose(kernel, (0, 1, 3, 2))
+    kernel = ops.flip(ops.flip(kernel, 0), 1)  # OpenVINO knows one axis at a time
     return ops.depthwise_conv(
         spread,
         kernel,

@@ -72,6 +72,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
         confidence_threshold=None,
         **kwargs,
     ):
+        kwargs.setdefault("dtype", "float32")  # half precision moves corners by pixels
         super().__init__(**kwargs)
         self.num_classes = int(num_classes)
         self.share_location = bool(share_location)
@@ -122,12 +123,12 @@ class CaffeDetectionOutput(keras.layers.Layer):
         boxes = self._boxes_at(boxes, index)
         stays = _nms.kept(
             ops.reshape(boxes, (-1, *boxes.shape[2:])),
-            ops.reshape(scores, (-1, scores.shape[2])) > -np.inf,
+            ops.reshape(scores, (-1, scores.shape[2])) > _nms.LOWEST,
             self.nms_threshold,
             rows,
             eta=self.eta,
         )
-        scores = ops.where(ops.reshape(stays, ops.shape(scores)), scores, -np.inf)
+        scores = ops.where(ops.reshape(stays, ops.shape(scores)), scores, _nms.LOWEST)
         return ops.cast(self._rows(scores, boxes, rows), self.compute_dtype)
 
     def _boxes(self, offsets, priors, count):
@@ -146,7 +147,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
     def _candidates(self, scores, count):
         """Return the best scores of each class, and whose: (N, classes, candidates).
 
-        What is no candidate has the score minus infinity.
+        What is no candidate has the lowest score.
         """
         classes = len(self.labels)
         scores = ops.reshape(scores, (-1, count, self.num_classes))
@@ -155,7 +156,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
             scores = ops.take(scores, np.array(self.labels, "int32"), axis=1)
         if self.confidence_threshold is not None:
             above = scores > self.confidence_threshold
-            scores = ops.where(above, scores, -np.inf)
+            scores = ops.where(above, scores, _nms.LOWEST)
         flat = ops.reshape(scores, (-1, count))
         values, index = _nms.best(flat, self.top_k or flat.shape[1])
         shape = (-1, classes, values.shape[1])
@@ -176,7 +177,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
         boxes = ops.reshape(boxes, (-1, candidates, 4))
         values, index = _nms.best(flat, rows)
         # Candidates stand by label, and those of one label by falling score.
-        order = ops.sort(ops.where(values > -np.inf, index, _NOBODY), axis=1)
+        order = ops.sort(ops.where(values > _nms.LOWEST, index, _NOBODY), axis=1)
         there = order < _NOBODY
         order = ops.where(there, order, 0)
         labels = ops.repeat(np.array(self.labels, "float32"), scores.shape[2])

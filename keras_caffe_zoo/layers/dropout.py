@@ -19,8 +19,28 @@ class CaffeDropout(keras.layers.Dropout):
 
     Args:
         rate: Fraction that becomes 0 in training; the rest is divided by 1 - rate.
+        scale_train: `False` leaves the rest as it is in training, and multiplies
+            everything by 1 - rate when predicting.
+        samples: Drop when predicting too, as Bayesian SegNet does
+            (`sample_weights_test`): then each prediction is another one.
         **kwargs: Everything else that `keras.layers.Dropout` takes.
     """
+
+    def __init__(self, rate, scale_train=True, samples=False, **kwargs):
+        super().__init__(rate, **kwargs)
+        self.scale_train, self.samples = bool(scale_train), bool(samples)
+
+    def call(self, inputs, training=False):
+        training = training or self.samples
+        outputs = super().call(inputs, training=training)
+        if self.scale_train:
+            return outputs
+        # Trained as Keras does, all is a factor of 1 / (1 - rate) too large.
+        return outputs * (1 - self.rate)
+
+    def get_config(self):
+        own = {"scale_train": self.scale_train, "samples": self.samples}
+        return {**super().get_config(), **own}
 
     def save_own_variables(self, store):
         super().save_own_variables(store)

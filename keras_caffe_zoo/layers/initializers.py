@@ -167,3 +167,29 @@ class Bilinear(keras.initializers.Initializer):
 
     def get_config(self):
         return {}
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class Diagonal(keras.initializers.Initializer):
+    """Make each output its input times a number, FlowNet 2's `diagonal` filler.
+
+    Over a window it is that times the mean.
+
+    Args:
+        values: The numbers of the first outputs; others have 1.
+    """
+
+    def __init__(self, values=()):
+        self.values = tuple(float(value) for value in values)
+
+    def __call__(self, shape, dtype=None):
+        *window, inputs, outputs = shape
+        count = min(inputs, outputs)
+        values = np.ones(count, "float32")
+        values[: len(self.values)] = self.values[:count]
+        matrix = np.zeros((inputs, outputs), "float32")
+        matrix[range(count), range(count)] = values / np.prod(window, dtype="float32")
+        return ops.convert_to_tensor(np.broadcast_to(matrix, shape), dtype)
+
+    def get_config(self):
+        return {"values": self.values}

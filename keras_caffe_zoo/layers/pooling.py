@@ -32,7 +32,9 @@ class CaffePool2D(keras.layers.Layer):
         global_pooling: Pool the whole image to one pixel; then `kernel_size`
             stays `None`, `strides` 1 and `pad` 0.
         round_mode: `"ceil"`, or `"floor"` for the number of windows that
-            `round_mode: FLOOR` asks for.
+            `round_mode: FLOOR` (in other forks `ceil_mode: false`) asks for.
+        include_pad: Whether an average divides by the pixels of the padding too;
+            `False` is Intel's `avg_include_pad: false`.
         data_format: `"channels_last"` or `"channels_first"`.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
 
@@ -59,6 +61,7 @@ class CaffePool2D(keras.layers.Layer):
         global_pooling=False,
         data_format=None,
         round_mode="ceil",
+        include_pad=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -67,7 +70,7 @@ class CaffePool2D(keras.layers.Layer):
                 "Expected `round_mode` to be 'ceil' or 'floor'; received: "
                 f"round_mode={round_mode!r}."
             )
-        self.round_mode = round_mode
+        self.round_mode, self.include_pad = round_mode, bool(include_pad)
         if pool not in _POOLS:
             raise ValueError(f"Expected `pool` to be one of {_POOLS}; received: {pool}")
         self.pool = pool
@@ -124,7 +127,7 @@ class CaffePool2D(keras.layers.Layer):
         if all(width in ((0, 0), (0, 1)) for width in widths) and self._same(inputs):
             padding = "same"  # pads the same pixel, without a copy of the input
         elif any(map(any, widths)):
-            inputs = self._padded(inputs, widths, _lowest(inputs.dtype))
+            inputs = self._padded(inputs, widths, lowest(inputs.dtype))
         return ops.max_pool(
             inputs, self.kernel_size, self.strides, padding, self.data_format
         )
@@ -176,7 +179,10 @@ class CaffePool2D(keras.layers.Layer):
         for size, axis, window in zip(sizes, self._spatial, self._axes, strict=True):
             kernel, stride, pad, *_ = window
             start = ops.arange(ops.shape(means)[axis], dtype="int32") * stride - pad
-            count = ops.minimum(start + kernel, size + pad) - start
+            if self.include_pad:
+                count = ops.minimum(start + kernel, size + pad) - start
+            else:
+                count = ops.minimum(start + kernel, size) - ops.maximum(start, 0)
             shape = [1] * 4
             shape[axis] = -1
             counts.append(ops.reshape(ops.cast(count, means.dtype), shape))
@@ -218,10 +224,11 @@ class CaffePool2D(keras.layers.Layer):
             "global_pooling": self.global_pooling,
             "data_format": self.data_format,
             "round_mode": self.round_mode,
+            "include_pad": self.include_pad,
         }
 
 
-def _lowest(dtype):
+def lowest(dtype):
     """Return what Caffe starts a maximum from, in `dtype`."""
     # The lowest float32 would round to infinity in half precision.
     lowest = {"float16": -65504.0, "bfloat16": -(2.0**128 - 2.0**120)}

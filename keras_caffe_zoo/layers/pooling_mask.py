@@ -5,9 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe_zoo.layers._windows import pooled_size
-from keras_caffe_zoo.layers.pooling import CaffePool2D
-
-_LOWEST = float(np.finfo("float32").min)
+from keras_caffe_zoo.layers.pooling import CaffePool2D, lowest
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -16,7 +14,8 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
 
     The second output has the shape of the first and holds, as floats, the place
     `row * width + column` of each maximum in the input, the first of equal ones; -1
-    where a window held nothing.
+    where a window held nothing. They are float32 whatever the layer computes in: half
+    precision has no room for them.
 
     Arguments as of `CaffePool2D`, without `pool`.
     """
@@ -32,7 +31,7 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
         first = self.data_format == "channels_first"
         x = ops.transpose(inputs, (0, 2, 3, 1)) if first else inputs
         mask = self._whole(x) if self.global_pooling else self._windows(x)
-        mask = ops.cast(mask, inputs.dtype)
+        mask = ops.cast(mask, "float32")
         return ops.transpose(mask, (0, 3, 1, 2)) if first else mask
 
     @staticmethod
@@ -52,7 +51,8 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
             (p, p + k + s)
             for k, s, p in zip(self.kernel_size, self.strides, self.pad, strict=True)
         ]
-        padded = ops.pad(x, [(0, 0), *reach, (0, 0)], constant_values=_LOWEST)
+        least = lowest(x.dtype)
+        padded = ops.pad(x, [(0, 0), *reach, (0, 0)], constant_values=least)
         best = mask = None
         for i, j in np.ndindex(*self.kernel_size):
             values = padded[
@@ -65,7 +65,7 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
             column = ops.reshape(columns + j, (1, 1, -1, 1))
             place = ops.broadcast_to(row * width + column, ops.shape(values))
             if best is None:
-                best = ops.full_like(values, _LOWEST)
+                best = ops.full_like(values, least)
                 mask = ops.full_like(place, -1)
             larger = ops.greater(values, best)
             best, mask = ops.where(larger, values, best), ops.where(larger, place, mask)
@@ -85,9 +85,10 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
 
     def compute_output_spec(self, inputs):
         shapes = self.compute_output_shape(inputs.shape)
-        return [keras.KerasTensor(shape, self.compute_dtype) for shape in shapes]
+        dtypes = (self.compute_dtype, "float32")
+        return [keras.KerasTensor(*pair) for pair in zip(shapes, dtypes, strict=True)]
 
     def get_config(self):
         config = super().get_config()
-        del config["pool"]
+        del config["pool"], config["include_pad"]
         return config

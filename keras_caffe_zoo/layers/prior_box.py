@@ -16,6 +16,7 @@ class _Priors(keras.layers.Layer):
     """
 
     def __init__(self, clip, variance, image_size, step, offset, **kwargs):
+        kwargs.setdefault("dtype", "float32")  # half precision moves corners by pixels
         super().__init__(**kwargs)
         self.clip = bool(clip)
         self.variance = tuple(float(value) for value in variance) or (0.1,)

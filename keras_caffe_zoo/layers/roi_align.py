@@ -12,8 +12,8 @@ from keras_caffe_zoo.layers._regions import (
     of_items,
 )
 
-# Samples are more than half a cell apart, so that at most four touch a cell; the one
-# before and the one behind are there for what rounding does.
+# Several samples of a bin are more than half a cell apart, so that at most four touch a
+# cell; the one before and the one behind are there for what rounding does.
 _NEAR = 6
 _MOST = 256
 
@@ -102,7 +102,7 @@ class CaffeROIAlign(RegionLayer):
             number = ops.arange(self.sampling_ratio, dtype="float32")
         else:  # those near the cell
             number = ops.floor((cells - 1 - start) * samples / step - 0.5)
-            number = number + ops.arange(_NEAR, dtype="float32")
+            number = ops.maximum(number, 0) + ops.arange(_NEAR, dtype="float32")
         there = ops.logical_and(number >= 0, number < samples)
         place = start + (number + 0.5) * step / samples
         size = ops.cast(size, "float32")

@@ -15,10 +15,9 @@ from keras_caffe_zoo.layers import (
     CaffeSwish,
     CaffeThreshold,
 )
+from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule
-
-_ENGINE = "enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2"
 
 
 class _Pointwise(Rule):
@@ -33,7 +32,7 @@ class ReLU(_Pointwise):
     in_place = "usual"
     param = Param(
         "relu_param",
-        f"1 negative_slope float=0; 2 engine Engine=DEFAULT\n{_ENGINE}",
+        f"1 negative_slope float=0; 2 engine Engine=DEFAULT\n{ENGINE}",
         123,
     )
 
@@ -44,15 +43,18 @@ class ReLU(_Pointwise):
 
     def encode(self, call):
         layer = call.layer
-        if getattr(layer, "max_value", None) is not None or getattr(
-            layer, "threshold", 0
-        ):
-            raise call.error("it has a max_value or a threshold")
+        most = getattr(layer, "max_value", None)
+        if most not in (None, 6) or getattr(layer, "threshold", 0):
+            raise call.error("it has a threshold, or a max_value other than 6")
         slope = float(layer.negative_slope)
-        call.add("ReLU", relu_param={"negative_slope": slope} if slope else {})
+        values = {"negative_slope": slope} if slope else {}
+        if most is None:
+            call.add("ReLU", relu_param=values)
+        else:
+            call.add("ReLU6", relu6_param=values)
 
     def traits_of(self, layer):
-        plain = isinstance(layer, keras.layers.ReLU)
+        plain = isinstance(layer, keras.layers.ReLU) and layer.max_value is None
         return self.traits._replace(activation="relu" if plain else None)
 
 
@@ -144,14 +146,14 @@ class _Function(_Pointwise):
 class Sigmoid(_Function):
     types = ("Sigmoid",)
     function = "sigmoid"
-    param = Param("sigmoid_param", f"1 engine Engine=DEFAULT\n{_ENGINE}", 124)
+    param = Param("sigmoid_param", f"1 engine Engine=DEFAULT\n{ENGINE}", 124)
 
 
 @register
 class TanH(_Function):
     types = ("TanH",)
     function = "tanh"
-    param = Param("tanh_param", f"1 engine Engine=DEFAULT\n{_ENGINE}", 127)
+    param = Param("tanh_param", f"1 engine Engine=DEFAULT\n{ENGINE}", 127)
 
 
 @register
@@ -305,7 +307,15 @@ class Dropout(_Pointwise):
     types = ("Dropout",)
     layers = (CaffeDropout, keras.layers.Dropout)
     in_place = "usual"
-    param = Param("dropout_param", "1 dropout_ratio float=0.5", 108)
+    # Those beside the ratio are Fast R-CNN's and SegNet's, both at number 2.
+    param = Param(
+        "dropout_param",
+        """
+        1 dropout_ratio float=0.5; 2 scale_train bool=true;
+        - sample_weights_test bool=false
+        """,
+        108,
+    )
 
     def build(self, node, x):
         ratio = node.param.dropout_ratio
@@ -314,10 +324,16 @@ class Dropout(_Pointwise):
                 f"Expected a ratio of at least 0 and below 1; received: {ratio:g}",
                 "dropout_param.dropout_ratio",
             )
-        return CaffeDropout(ratio, name=node.name)(x)
+        scale, samples = node.param.scale_train, node.param.sample_weights_test
+        return CaffeDropout(ratio, scale, samples, name=node.name)(x)
 
     def encode(self, call):
-        call.add("Dropout", dropout_param={"dropout_ratio": call.layer.rate})
+        values = {"dropout_ratio": call.layer.rate}
+        if not getattr(call.layer, "scale_train", True):
+            values["scale_train"] = False
+        if getattr(call.layer, "samples", False):
+            values["sample_weights_test"] = True
+        call.add("Dropout", dropout_param=values)
 
 
 @register
@@ -325,7 +341,7 @@ class Softmax(_Pointwise):
     types = ("Softmax",)
     layers = (keras.layers.Softmax,)
     param = Param(
-        "softmax_param", f"1 engine Engine=DEFAULT; 2 axis int32=1\n{_ENGINE}", 125
+        "softmax_param", f"1 engine Engine=DEFAULT; 2 axis int32=1\n{ENGINE}", 125
     )
 
     def build(self, node, x):
@@ -357,5 +373,4 @@ class OnlyInTraining(_Pointwise):
         keras.layers.ActivityRegularization,
         keras.layers.GaussianDropout,
         keras.layers.GaussianNoise,
-        keras.layers.SpatialDropout2D,
     )

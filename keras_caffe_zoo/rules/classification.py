@@ -1,1 +1,194 @@
-"""Layers of the forks that classify: SENet, ShuffleNet, MobileNet."""
+"""Layers of the forks for classification: SENet, ShuffleNet, MobileNet."""
+
+import keras
+
+from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.layers import (
+    CaffeAxpy,
+    CaffeConv2D,
+    CaffeHardSigmoid,
+    CaffeNegReLU,
+    CaffeSELU,
+    CaffeShuffleChannel,
+)
+from keras_caffe_zoo.rules.activation import ReLU
+from keras_caffe_zoo.rules.geometry import conv_geometry
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule
+from keras_caffe_zoo.rules.window import Convolution, check_image
+
+
+@register
+class Axpy(Rule):
+    types = ("Axpy",)
+    fork = "SENet"
+    layers = (CaffeAxpy,)
+    bottoms = (3, 3)
+    traits = MIXED._replace(order="kept")
+
+    def build(self, node, a, x, y):
+        return CaffeAxpy(name=node.name)([a, x, y])
+
+    def encode(self, call):
+        call.add("Axpy")
+
+    def channels(self, layer, bottoms):
+        return bottoms[1] if len(bottoms) == 3 else None
+
+
+@register
+class ShuffleChannel(Rule):
+    types = ("ShuffleChannel",)
+    fork = "ShuffleNet"
+    layers = (CaffeShuffleChannel,)
+    param = Param("shuffle_channel_param", "1 group uint32=1", (164, 159))
+    traits = POINTWISE._replace(order="moved")
+
+    def build(self, node, x):
+        group = node.count(node.param.group, "shuffle_channel_param.group")
+        return CaffeShuffleChannel(group, name=node.name)(x)
+
+    def encode(self, call):
+        group = {"group": call.layer.group}
+        call.add("ShuffleChannel", shuffle_channel_param=group)
+
+
+class _Depthwise(Convolution):
+    """Convolutions of one channel each; written as Caffe's own, with groups."""
+
+    layers = ()
+
+    def _layer(self, node, x):
+        check_image(node, x)
+        if node.caffe_axis(node.param.axis, 4, "convolution_param.axis") != 1:
+            raise node.error("Expected channels at axis 1", "convolution_param.axis")
+        return super()._layer(node, x)
+
+
+@register
+class DepthwiseConvolution(_Depthwise):
+    types = ("DepthwiseConvolution",)
+    fork = "MobileNet"
+
+    def _layer(self, node, x):
+        channels, group = node.channels(x), node.param.group
+        if group != channels:
+            raise node.error(
+                f"Expected a group for each of {channels} channels; received: {group}",
+                "convolution_param.group",
+            )
+        dilation = conv_geometry(node, 2)["dilation_rate"]
+        if dilation != (1, 1):
+            raise node.error(
+                f"Expected no dilation; received: {dilation}. The fork computes one "
+                "thing on a CPU, which dilates, and another on a GPU, which does not. "
+                "If you want the dilation, make the type Convolution",
+                "convolution_param.dilation",
+            )
+        return super()._layer(node, x)
+
+
+@register
+class ConvolutionDepthwise(_Depthwise):
+    """As many groups and outputs as channels, whatever the file says of them."""
+
+    types = ("ConvolutionDepthwise",)
+    fork = "MobileNet"
+
+    def _layer(self, node, x):
+        check_image(node, x)
+        channels, param = node.channels(x), node.param
+        geometry = conv_geometry(node, 2)
+        bias = [(channels,)] if param.bias_term else []
+        node.learns((channels, 1, *geometry["kernel_size"]), *bias)
+        return CaffeConv2D(
+            channels,
+            **geometry,
+            groups=channels,
+            use_bias=param.bias_term,
+            data_format="channels_last",
+            name=node.name,
+        )
+
+    def channels(self, layer, bottoms):
+        return bottoms[0] if bottoms else None
+
+    def data_channels(self, layer, blobs):
+        return blobs[0].shape[0] if blobs and blobs[0].ndim == 4 else None
+
+    def facts(self, layer):
+        facts = super().facts(layer)
+        facts.pop("groups", None)
+        return facts
+
+
+@register
+class ReLU6(Rule):
+    """Written by the rule of ReLU, whose Keras layer it shares."""
+
+    types = ("ReLU6",)
+    fork = "YOLO"
+    param = Param("relu6_param", "1 negative_slope float=0", 211)
+
+    def build(self, node, x):
+        slope = node.param.negative_slope
+        if not slope >= 0:
+            raise node.error(
+                f"Expected a slope of at least 0; received: {slope:g}",
+                "relu6_param.negative_slope",
+            )
+        options = {"negative_slope": slope, "name": node.name}
+        return keras.layers.ReLU(6.0, **options)(x)
+
+
+class _Activation(Rule):
+    in_place = "possible"
+    traits = POINTWISE
+
+
+@register
+class HardSigmoid(_Activation):
+    types = ("HardSigmoid",)
+    fork = "YOLO"
+    layers = (CaffeHardSigmoid,)
+
+    def build(self, node, x):
+        return CaffeHardSigmoid(name=node.name)(x)
+
+    def encode(self, call):
+        call.add("HardSigmoid")
+
+
+@register
+class NegReLU(_Activation):
+    types = ("NegReLU",)
+    fork = "FlowNet2"
+    layers = (CaffeNegReLU,)
+    param = ReLU.param
+
+    def build(self, node, x):
+        return CaffeNegReLU(node.param.negative_slope, name=node.name)(x)
+
+    def encode(self, call):
+        slope = call.layer.positive_slope
+        call.add("NegReLU", relu_param={"negative_slope": slope} if slope else {})
+
+
+@register
+class SeLu(_Activation):
+    types = ("SeLu", "SeLU", "SELU")
+    fork = "SNN"
+    layers = (CaffeSELU,)
+    param = Param(
+        "selu_param",
+        "1 lambda float=1.050700987; 2 alpha float=1.67326324",
+        161,
+    )
+
+    def build(self, node, x):
+        factor = getattr(node.param, "lambda")
+        return CaffeSELU(factor, node.param.alpha, name=node.name)(x)
+
+    def encode(self, call):
+        values = {"lambda": call.layer.factor, "alpha": call.layer.alpha}
+        call.add("SeLu", selu_param=values)

@@ -1,1 +1,150 @@
-"""Layers of FlowNet 2: optical flow."""
+"""Layers of FlowNet 2."""
+
+import math
+
+from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.layers import CaffeChannelNorm, CaffeCorrelation, CaffeFlowWarp
+from keras_caffe_zoo.rules.node import caffe_shape
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
+
+FORK = "FlowNet2"
+_MOST_VALUES = 2**31 - 1  # of a blob in Caffe
+_MOST_SHIFTS = 255  # along one axis: each row of them is a matrix product
+
+
+class OnMaps(Rule):
+    """A layer that maps go into."""
+
+    fork = FORK
+    traits = MIXED
+
+    def call_on(self, node, layer, *bottoms):
+        """Return the top of a layer that reads maps."""
+        for x in bottoms:
+            if len(x.shape) != 4:
+                raise node.error(
+                    f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}"
+                )
+        top = layer(bottoms[0] if len(bottoms) == 1 else list(bottoms))
+        if math.prod(size or 1 for size in top.shape) > _MOST_VALUES:
+            raise node.error(
+                f"Expected a top of at most {_MOST_VALUES:,} values; received shape: "
+                f"{caffe_shape(top)}"
+            )
+        return top
+
+
+@register
+class Correlation(OnMaps):
+    types = ("Correlation",)
+    layers = (CaffeCorrelation,)
+    param = Param(
+        "correlation_param",
+        """
+        2 pad uint32=0; 3 kernel_size uint32; 4 max_displacement uint32;
+        5 stride_1 uint32=1; 6 stride_2 uint32=1; 7 do_abs bool=false;
+        8 single_direction int32=0; 15 correlation_type CorrelationType=MULTIPLY
+        enum CorrelationType: MULTIPLY=0 SUBTRACT=1
+        """,
+        150,
+    )
+    bottoms = (2, 2)
+    same_shapes = True
+
+    def build(self, node, first, second):
+        param = node.param
+        for name in ("kernel_size", "max_displacement"):
+            if not param.HasField(name):
+                raise node.error("Expected it to be given", f"{self.param.name}.{name}")
+        strides = [
+            node.count(getattr(param, name), f"{self.param.name}.{name}")
+            for name in ("stride_1", "stride_2")
+        ]
+        shifts = 2 * (param.max_displacement // strides[1]) + 1
+        if shifts > _MOST_SHIFTS:
+            raise node.error(
+                f"Expected at most {_MOST_SHIFTS} displacements along an axis; "
+                f"received: {shifts}",
+                "correlation_param.max_displacement",
+            )
+        sizes = [size or 1 for size in caffe_shape(first)]
+        padded = [size + 2 * param.pad for size in sizes[2:]]
+        if math.prod(sizes[:2] + padded) > _MOST_VALUES:
+            raise node.error(
+                f"Expected a blob of at most {_MOST_VALUES:,} values with its pad; "
+                f"received: {param.pad}",
+                "correlation_param.pad",
+            )
+        layer = CaffeCorrelation(
+            param.kernel_size,
+            param.max_displacement,
+            param.pad,
+            *strides,
+            subtract=param.correlation_type == 1,
+            name=node.name,
+        )
+        return self.call_on(node, layer, first, second)
+
+    def encode(self, call):
+        layer = call.layer
+        values = {
+            "pad": layer.pad,
+            "kernel_size": layer.kernel_size,
+            "max_displacement": layer.max_displacement,
+            "stride_1": layer.strides,
+            "stride_2": layer.displacement_stride,
+            "correlation_type": "SUBTRACT" if layer.subtract else "MULTIPLY",
+        }
+        call.add("Correlation", correlation_param=values)
+
+    def channels(self, layer, bottoms):
+        param = layer.param
+        reach = param.max_displacement // max(param.stride_2, 1)
+        return (2 * reach + 1) ** 2
+
+
+@register
+class FlowWarp(OnMaps):
+    types = ("FlowWarp",)
+    layers = (CaffeFlowWarp,)
+    param = Param(
+        "flow_warp_param",
+        """
+        1 fill_value FillParameter=ZERO
+        enum FillParameter: ZERO=1 NOT_A_NUMBER=2
+        """,
+        159,
+    )
+    bottoms = (2, 2)
+    same_items = True
+    traits = MIXED._replace(channels="kept")
+
+    def build(self, node, image, flow):
+        fill = float("nan") if node.param.fill_value == 2 else 0.0
+        return self.call_on(node, CaffeFlowWarp(fill, name=node.name), image, flow)
+
+    def encode(self, call):
+        fill = call.layer.fill
+        if fill == 0:
+            call.add("FlowWarp")
+        elif math.isnan(fill):
+            call.add("FlowWarp", flow_warp_param={"fill_value": "NOT_A_NUMBER"})
+        else:
+            raise call.error(f"Caffe fills with 0 or NaN only, not with {fill}")
+
+
+@register
+class ChannelNorm(OnMaps):
+    types = ("ChannelNorm",)
+    layers = (CaffeChannelNorm,)
+    traits = Traits(places="kept", order="moved")
+
+    def build(self, node, x):
+        return self.call_on(node, CaffeChannelNorm(name=node.name), x)
+
+    def encode(self, call):
+        call.add("ChannelNorm")
+
+    def channels(self, layer, bottoms):
+        return 1

@@ -15,8 +15,22 @@ def conv_geometry(node, axes: int) -> dict[str, tuple[int, ...]]:
         "kernel_size": _sizes(node, "kernel_size", axes, None, 1),
         "strides": _sizes(node, "stride", axes, 1, 1),
         "pad": _sizes(node, "pad", axes, 0, 0),
-        "dilation_rate": _sizes(node, "dilation", axes, 1, 1),
+        "dilation_rate": _dilation(node, axes),
     }
+
+
+def _dilation(node, axes: int) -> tuple[int, ...]:
+    """Return the dilation, which DeepLab v1 calls `hole`."""
+    param = node.param
+    holes = param.hole or param.HasField("hole_h") or param.HasField("hole_w")
+    found = _sizes(node, "hole" if holes else "dilation", axes, 1, 1)
+    if holes and param.dilation and found != _sizes(node, "dilation", axes, 1, 1):
+        raise node.error(
+            f"Expected hole or dilation; received both, and they disagree: {found} and "
+            f"{list(param.dilation)}",
+            "convolution_param.hole",
+        )
+    return found
 
 
 def _sizes(node, name: str, axes: int, default: int | None, least: int):
@@ -99,6 +113,11 @@ def _pair(node, name: str, default: int, least: int) -> tuple[int, int]:
     if all(sides):
         values = [getattr(param, field) for field in fields[1:]]
     return _at_least(node, least, values, f"pooling_param.{name}")
+
+
+def dilation_sides(param) -> tuple[int, int]:
+    """Return (height, width) of a convolution's dilation or `hole`, unchecked."""
+    return sides(param, "dilation" if param.dilation else "hole", 1)
 
 
 def sides(param, field: str, default: int | None) -> tuple[int, int]:

@@ -37,7 +37,7 @@ class Eltwise(Rule):
         """,
         110,
     )
-    bottoms = (2, None)
+    bottoms = (1, None)  # one, which is scaled, in FlowNet 2's nets
     same_shapes = True
     traits = POINTWISE
 
@@ -52,8 +52,12 @@ class Eltwise(Rule):
                 f"{len(param.coeff)}",
                 "eltwise_param.coeff",
             )
+        if len(bottoms) == 1 and param.operation != _SUM:
+            raise node.error("Expected several bottoms but with SUM; received: one")
         if param.operation == _SUM and any(value != 1 for value in param.coeff):
             return CaffeWeightedSum(list(param.coeff), name=node.name)(list(bottoms))
+        if len(bottoms) == 1:
+            return keras.layers.Identity(name=node.name)(bottoms[0])
         kinds = (keras.layers.Multiply, keras.layers.Add, keras.layers.Maximum)
         return kinds[param.operation](name=node.name)(list(bottoms))
 

@@ -94,7 +94,7 @@ class Node:
         Raises:
             CaffeFormatError: If the file's are not as declared, or there are none.
         """
-        param = self.rule.param if self.rule else None
+        param = self.rule.param_of(self.layer) if self.rule else None
         if param is None and declared(self.layer.type).params:
             return self.layer.param
         return self.layer.undeclared() if param is None else self.read(param)

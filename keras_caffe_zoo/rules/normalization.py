@@ -12,9 +12,10 @@ from keras_caffe_zoo.layers import (
     CaffeMVN,
     CaffeScale,
 )
+from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
-from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, STORED, Rule, Window
+from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, STORED, Codec, Rule, Window
 
 _WHOLE = MIXED._replace(channels="kept", order="kept")
 
@@ -30,11 +31,11 @@ class LRN(Rule):
     layers = (CaffeLRN,)
     param = Param(
         "lrn_param",
-        """
+        f"""
         1 local_size uint32=5; 2 alpha float=1; 3 beta float=0.75;
         4 norm_region NormRegion=ACROSS_CHANNELS; 5 k float=1; 6 engine Engine=DEFAULT
         enum NormRegion: ACROSS_CHANNELS=0 WITHIN_CHANNEL=1
-        enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2
+        {ENGINE}
         """,
         118,
     )
@@ -88,6 +89,14 @@ class LRN(Rule):
     compares_reads = True
 
 
+def _blobs_of_batch_norm(_, arrays):
+    return [*arrays[-3:], *arrays[:-3]]  # Keras has what is trained first
+
+
+def _weights_of_batch_norm(_, blobs):
+    return [*blobs[3:], *blobs[:3]]
+
+
 @register
 class BatchNorm(Rule):
     types = ("BatchNorm",)
@@ -95,13 +104,15 @@ class BatchNorm(Rule):
     in_place = "usual"
     param = Param(
         "batch_norm_param",
-        """
+        f"""
         1 use_global_stats bool; 2 moving_average_fraction float=0.999;
-        3 eps float=1e-05
+        3 eps float=1e-05; 4 engine Engine=DEFAULT; 7 scale_bias bool=false;
+        - use_weight_bias bool; - bias_term bool=true
+        {ENGINE}
         """,
         139,
     )
-    codec = STORED
+    codec = Codec(_blobs_of_batch_norm, _weights_of_batch_norm)
     traits = POINTWISE
 
     def build(self, node, x):
@@ -111,14 +122,34 @@ class BatchNorm(Rule):
             raise node.error(
                 f"Expected a blob of known channels; received shape: {shape}"
             )
-        node.learns((channels,), (channels,), (1,))
+        scale_bias = self._has_scale(node)
+        node.learns((channels,), (channels,), (1,), *[(channels,)] * (2 * scale_bias))
         kept = None  # TEST nets use the kept statistics, Keras' training the batch's
         if param.HasField("use_global_stats"):
             kept = param.use_global_stats
         elif node.phase == "TRAIN":
             kept = False
+        options = {"scale_bias": scale_bias, "name": node.name}
         fraction = param.moving_average_fraction
-        return CaffeBatchNorm(kept, fraction, param.eps, name=node.name)(x)
+        return CaffeBatchNorm(kept, fraction, param.eps, **options)(x)
+
+    @staticmethod
+    def _has_scale(node) -> bool:
+        """Tell whether a layer has factors and offsets of its own, as in two forks.
+
+        NVIDIA's says so with `scale_bias`. Intel's says it with `use_weight_bias`, or
+        has them by default where MKL computes: the weights tell.
+        """
+        param = node.param
+        if param.use_weight_bias and not param.bias_term:
+            raise node.error(
+                "Expected factors with offsets, or neither; received: bias_term: false",
+                "batch_norm_param.bias_term",
+            )
+        by_weights = param.HasField("engine") and len(node.blobs or ()) == 5
+        if param.HasField("use_weight_bias"):
+            return param.use_weight_bias
+        return param.scale_bias or by_weights
 
     def encode(self, call):
         layer = call.layer
@@ -128,10 +159,14 @@ class BatchNorm(Rule):
         }
         if layer.use_global_stats is not None:
             param["use_global_stats"] = layer.use_global_stats
+        if layer.scale_bias:
+            param["scale_bias"] = True
         call.add("BatchNorm", batch_norm_param=param)
 
     def blob_axes(self, layer):
-        return (1, 1, 1)
+        param = layer.param
+        own = param.scale_bias or param.use_weight_bias
+        return None if param.HasField("engine") else (1,) * (5 if own else 3)
 
     def traits_of(self, layer):
         return _WHOLE if layer.use_global_stats is False else self.traits

@@ -41,7 +41,7 @@ def param_dict(node) -> dict:
     Raises:
         CaffeFormatError: If it is neither.
     """
-    text = node.read(PYTHON).param_str
+    text = node.param.param_str
     try:
         found = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -63,10 +63,10 @@ def param_dict(node) -> dict:
 
 @register
 class Proposal(Rule):
-    """PVANet's layer of C++, and py-faster-rcnn's of Python."""
+    """The layer of C++."""
 
-    types = ("Proposal", _PYTHON_LAYER)
-    fork = "Faster R-CNN"
+    types = ("Proposal",)
+    fork = "PVANet"
     layers = (CaffeProposal,)
     param = Param(
         "proposal_param",
@@ -77,14 +77,14 @@ class Proposal(Rule):
         """,
         (201, 202),
     )
-    also = (PYTHON,)
     bottoms, tops = (3, 3), (1, 2)
     traits = MIXED._replace(order="new")
     rows = "of all items"
+    spare_rows = True
+    drop_small = False
 
     def build(self, node, scores, moves, info):
-        in_python = node.layer.type == _PYTHON_LAYER
-        values = self._of_python(node) if in_python else self._of_cpp(node)
+        values = self.arguments(node)
         kinds = len(values["ratios"]) * len(values["scales"])
         found = node.channels(scores), node.channels(moves)
         if found != (2 * kinds, 4 * kinds):
@@ -94,11 +94,12 @@ class Proposal(Rule):
                 f"received: {found}",
                 "bottom",
             )
+        values["drop_small"] = self.drop_small
         values["with_scores"] = len(node.layer.tops) > 1
-        layer = CaffeProposal(drop_small=in_python, name=node.name, **values)
-        return layer([scores, moves, info])
+        return CaffeProposal(name=node.name, **values)([scores, moves, info])
 
-    def _of_cpp(self, node) -> dict:
+    def arguments(self, node) -> dict:
+        """Return the arguments of the Keras layer that a file tells."""
         param = node.param
         values = {
             "feat_stride": _whole(node, param.feat_stride, "feat_stride"),
@@ -108,25 +109,6 @@ class Proposal(Rule):
         }
         for name in _SETTINGS:
             values[name] = _setting(node, getattr(param, name), name)
-        return values
-
-    def _of_python(self, node) -> dict:
-        given = param_dict(node)
-        _known(node, given, ("feat_stride", "scales"), "python_param.param_str")
-        if "feat_stride" not in given:
-            raise node.error(
-                f"Expected feat_stride; received: {given}", "python_param.param_str"
-            )
-        values = {
-            "feat_stride": _whole(node, given["feat_stride"], "feat_stride"),
-            "ratios": (0.5, 1, 2),
-            "scales": _positive(node, given.get("scales", (8, 16, 32)), "scales"),
-        }
-        config = dict(node.python_config)
-        _known(node, config, tuple(_CONFIG), "python_config")
-        for name, default in zip(_SETTINGS, _CONFIG, strict=True):
-            value = config.get(default, _CONFIG[default])
-            values[name] = _setting(node, value, default)
         return values
 
     def encode(self, call):
@@ -173,6 +155,35 @@ class Proposal(Rule):
         """Return Caffe's rows: those of an item. A C++ layer's scores have one axis."""
         used = array if array.ndim == 1 else array[:, 0]
         return array[used != -1]
+
+
+@register
+class ProposalLayer(Proposal):
+    """The layer of Python; of the same Keras class."""
+
+    types = (_PYTHON_LAYER,)
+    fork = "Faster R-CNN"
+    param = PYTHON
+    drop_small = True
+
+    def arguments(self, node) -> dict:
+        given = param_dict(node)
+        _known(node, given, ("feat_stride", "scales"), "python_param.param_str")
+        if "feat_stride" not in given:
+            raise node.error(
+                f"Expected feat_stride; received: {given}", "python_param.param_str"
+            )
+        values = {
+            "feat_stride": _whole(node, given["feat_stride"], "feat_stride"),
+            "ratios": (0.5, 1, 2),
+            "scales": _positive(node, given.get("scales", (8, 16, 32)), "scales"),
+        }
+        config = dict(node.python_config)
+        _known(node, config, tuple(_CONFIG), "python_config")
+        for name, default in zip(_SETTINGS, _CONFIG, strict=True):
+            value = config.get(default, _CONFIG[default])
+            values[name] = _setting(node, value, default)
+        return values
 
 
 def _known(node, given, names, field) -> None:

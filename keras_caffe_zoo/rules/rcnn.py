@@ -96,8 +96,8 @@ class SmoothL1Loss(Loss):
 _LOSS = Param(
     "loss_param",
     """
-    1 ignore_label int32; 2 normalize bool; normalization Mode=VALID;
-    pre_fixed_normalizer float=1
+    1 ignore_label int32; 2 normalize bool; - normalization Mode=VALID;
+    - pre_fixed_normalizer float=1
     enum Mode: FULL=0 VALID=1 BATCH_SIZE=2 PRE_FIXED=3 NONE=4
     """,
     101,

@@ -27,9 +27,9 @@ def register(rule: Rule | type[Rule]) -> Rule | type[Rule]:
     made = as_rule(rule)
     for type_ in made.types:
         _BY_TYPE[type_] = made
-        params = (made.param, *made.also)
+        params = (made.param, *made.variants, *made.also)
         known = tuple(param for param in params if param is not None)
-        declare(type_, Declaration(known, made.blob_axes))
+        declare(type_, Declaration(known, made.blob_axes, made.params_of))
     _BY_CLASS.update(dict.fromkeys(made.layers, made))
     return rule
 

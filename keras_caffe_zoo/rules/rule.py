@@ -119,6 +119,8 @@ class Rule:
             written as such. They are found by their class, or that of a base whose
             `call` they do not replace.
         param: The parameter message of the types.
+        variants: What other forks have in its place under the same name, with other
+            fields, defaults or numbers; `param_of` tells which one is a layer's.
         also: Other messages that their layers may have.
         bottoms: Least and largest number of bottoms; `None` for any.
         tops: Likewise.
@@ -147,12 +149,16 @@ class Rule:
             `"of one item"` if the first axis is that of the items, `"of all items"` if
             the rows of all items follow one another; then what is made of such rows
             has them, too.
+        spare_rows: Whether rows of its first output that have a negative number of
+            their item stand for nothing: Caffe's blob, and those made of it row by
+            row, do not have them.
     """
 
     types: tuple[str, ...] = ()
     fork: str = ""
     layers: tuple[type, ...] = ()
     param: Param | None = None
+    variants: tuple[Param, ...] = ()
     also: tuple[Param, ...] = ()
     bottoms: Ends = (1, 1)
     tops: Ends = (1, 1)
@@ -172,6 +178,7 @@ class Rule:
     flattens: bool = False
     compares_reads: bool = False
     rows: str = ""
+    spare_rows: bool = False
 
     def build(self, node, *bottoms):
         """Return the tensors of a Caffe layer's tops: one, or a list.
@@ -186,6 +193,14 @@ class Rule:
     def encode(self, call) -> None:
         """Add to `call`, a `Target`, the Caffe layers that a Keras layer is."""
         raise call.error("Caffe has no such layer")
+
+    def param_of(self, layer: Layer) -> Param | None:
+        """Return the parameter message of one Caffe layer."""
+        return self.param
+
+    def params_of(self, layer: Layer) -> list[Param]:
+        """Return the messages that one Caffe layer may have, its own first."""
+        return [p for p in (self.param_of(layer), *self.also) if p is not None]
 
     def traits_of(self, layer: keras.Layer) -> Traits:
         """Return what one layer does, where its arguments matter."""

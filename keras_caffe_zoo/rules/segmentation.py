@@ -1,1 +1,270 @@
-"""Layers of the forks that segment: DeepLab, PSPNet, SegNet, ENet."""
+"""Layers of the forks for segmentation: DeepLab, PSPNet, SegNet, ENet."""
+
+import ast
+import math
+
+import keras
+
+from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.layers import (
+    CaffeInterp,
+    CaffeMaxPool2DWithMask,
+    CaffeUnpool,
+)
+from keras_caffe_zoo.rules.data import ImageData
+from keras_caffe_zoo.rules.loss import Accuracy
+from keras_caffe_zoo.rules.node import caffe_shape
+from keras_caffe_zoo.rules.python import PYTHON
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
+
+_MOST_VALUES = 2**31 - 1  # of a blob in Caffe
+_DEEPLAB, _SEGNET = "DeepLab", "SegNet"
+
+
+def _check_size(node, y):
+    """Refuse a top that Caffe could not hold either."""
+    shape = caffe_shape(y)
+    if math.prod(size for size in shape[1:] if size is not None) > _MOST_VALUES:
+        raise node.error(
+            f"Expected a top of at most {_MOST_VALUES:,} values; received shape: "
+            f"{shape}"
+        )
+    return y
+
+
+@register
+class Interp(Rule):
+    types = ("Interp",)
+    fork = _DEEPLAB
+    layers = (CaffeInterp,)
+    param = Param(
+        "interp_param",
+        """
+        1 height int32=0; 2 width int32=0; 3 zoom_factor int32=1;
+        4 shrink_factor int32=1; 5 pad_beg int32=0; 6 pad_end int32=0
+        """,
+        143,
+    )
+    traits = MIXED._replace(channels="kept", enlarges=True)
+
+    def build(self, node, x):
+        param = node.param
+        names = ("height", "width", "zoom_factor", "shrink_factor")
+        given = {
+            name: getattr(param, name) if param.HasField(name) else None
+            for name in names
+        }
+        pads = {"pad_beg": param.pad_beg, "pad_end": param.pad_end}
+        layer = CaffeInterp(**given, **pads, name=node.name)
+        return _check_size(node, layer(x))
+
+    def encode(self, call):
+        layer = call.layer
+        names = ("height", "width", "zoom_factor", "shrink_factor")
+        values = {name: getattr(layer, name) for name in names}
+        values = {name: value for name, value in values.items() if value is not None}
+        if layer.pad_beg or layer.pad_end:
+            values.update(pad_beg=layer.pad_beg, pad_end=layer.pad_end)
+        call.add("Interp", interp_param=values)
+
+
+def _upsample(scale: int, numbers) -> Param:
+    return Param(
+        "upsample_param",
+        f"""
+        1 scale int32={scale}; 2 scale_h uint32; 3 scale_w uint32;
+        4 pad_out_h bool=false; 5 pad_out_w bool=false; 6 upsample_h uint32;
+        7 upsample_w uint32
+        """,
+        numbers,
+    )
+
+
+@register
+class Upsample(Rule):
+    """SegNet's unpooling and MobileNet-YOLO's enlarging: the bottoms tell them apart.
+
+    Each fork has other defaults, and another number in binary files.
+    """
+
+    types = ("Upsample",)
+    fork = "SegNet, YOLO"
+    param = _upsample(2, (137, 150))
+    variants = (_upsample(1, (150, 137)),)
+    bottoms = (1, 2)
+
+    def param_of(self, layer):
+        return self.param if len(layer.bottoms) == 2 else self.variants[0]
+
+    def build(self, node, x, mask=None):
+        if mask is not None:
+            return _check_size(node, self._unpooled(node, x, mask))
+        for name in ("scale_h", "scale_w", "upsample_h", "upsample_w"):
+            if node.param.HasField(name):
+                raise node.error(
+                    f"Expected {name} with a second bottom, a mask; received one "
+                    "bottom",
+                    f"upsample_param.{name}",
+                )
+        scale = node.count(node.param.scale, "upsample_param.scale")
+        options = {"data_format": "channels_last", "name": node.name}
+        return _check_size(node, keras.layers.UpSampling2D(scale, **options)(x))
+
+    def _unpooled(self, node, x, mask):
+        param = node.param
+        size = None
+        if param.HasField("upsample_h") and param.HasField("upsample_w"):
+            size = (param.upsample_h, param.upsample_w)
+        scale, pad_out = self._scale(node), (param.pad_out_h, param.pad_out_w)
+        if size is None and any(pad_out) and scale != (2, 2):
+            raise node.error(
+                f"Expected pad_out_h and pad_out_w with scale 2; received: {scale}",
+                "upsample_param.pad_out_h",
+            )
+        layer = CaffeUnpool(
+            scale,
+            size,
+            (False, False) if size else pad_out,
+            distinct=_tells_apart(mask),
+            name=node.name,
+        )
+        return layer([x, mask])
+
+    @staticmethod
+    def _scale(node) -> tuple[int, int]:
+        param = node.param
+        sides = [param.HasField("scale_h"), param.HasField("scale_w")]
+        if any(sides) and (not all(sides) or param.HasField("scale")):
+            raise node.error(
+                "Expected scale, or scale_h and scale_w; received others",
+                "upsample_param.scale",
+            )
+        scale = (param.scale_h, param.scale_w) if all(sides) else (param.scale,) * 2
+        return tuple(node.count(value, "upsample_param.scale") for value in scale)
+
+
+def _tells_apart(mask) -> bool:
+    """Tell whether a mask is known to name each place once: its windows are apart."""
+    made_by = mask._keras_history.operation
+    if not isinstance(made_by, CaffeMaxPool2DWithMask):
+        return False
+    if made_by.global_pooling:
+        return True
+    return all(
+        kernel <= stride
+        for kernel, stride in zip(made_by.kernel_size, made_by.strides, strict=True)
+    )
+
+
+@register
+class Unpool(Rule):
+    layers = (CaffeUnpool,)
+    param = Upsample.param
+    traits = Traits(places="mixed", channels="kept", order="moved", enlarges=True)
+
+    def encode(self, call):
+        layer = call.layer
+        if layer.size is not None:
+            values = {"upsample_h": layer.size[0], "upsample_w": layer.size[1]}
+        elif layer.scale[0] == layer.scale[1]:
+            values = {"scale": layer.scale[0]}
+        else:
+            values = {"scale_h": layer.scale[0], "scale_w": layer.scale[1]}
+        for axis, is_less in zip("hw", layer.pad_out, strict=True):
+            values.update({f"pad_out_{axis}": True} if is_less else {})
+        call.add("Upsample", upsample_param=values)
+
+
+@register
+class NearestUpsample(Rule):
+    layers = (keras.layers.UpSampling2D,)
+    (param,) = Upsample.variants
+    traits = Traits(places="uniform", channels="kept", order="moved", enlarges=True)
+
+    def encode(self, call):
+        layer = call.layer
+        height, width = layer.size
+        if layer.interpolation != "nearest" or height != width:
+            raise call.error(
+                f"its interpolation is {layer.interpolation}, its size {layer.size}"
+            )
+        if layer.data_format != "channels_last":
+            raise call.error("its data_format is channels_first")
+        call.add("Upsample", upsample_param={"scale": height})
+
+
+@register
+class SpatialDropout(Rule):
+    """ENet's Python layer: whole channels become 0 in training."""
+
+    types = ("spatial_dropout.SpatialDropoutLayer",)
+    fork = "ENet"
+    layers = (keras.layers.SpatialDropout2D,)
+    param = PYTHON
+    in_place = "possible"
+    traits = POINTWISE
+
+    def build(self, node, x):
+        ratio = _settings(node).get("p")
+        if not isinstance(ratio, float) or not 0 < ratio < 1:
+            raise node.error(
+                f"Expected 'p' between 0 and 1; received: {ratio!r}",
+                "python_param.param_str",
+            )
+        options = {"data_format": "channels_last", "name": node.name}
+        return keras.layers.SpatialDropout2D(ratio, **options)(x)
+
+    def encode(self, call):
+        module, name = self.types[0].split(".")
+        settings = {"phase": "TEST", "p": float(call.layer.rate)}
+        param = {"module": module, "layer": name, "param_str": repr(settings)}
+        call.add("Python", python_param=param)
+
+
+def _settings(node) -> dict:
+    """Return what a Python layer's `param_str` says, a Python dictionary."""
+    text = node.param.param_str
+    try:
+        found = ast.literal_eval(text.strip()) if len(text) < 1000 else None
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        found = None
+    if not isinstance(found, dict):
+        raise node.error(
+            f"Expected a dictionary; received: {text[:80]!r}", "python_param.param_str"
+        )
+    return found
+
+
+@register
+class DenseImageData(ImageData):
+    types = ("DenseImageData",)
+    fork = _SEGNET
+    param = Param("dense_image_data_param", number=138, message="ImageDataParameter")
+
+
+@register
+class ImageSegData(ImageData):
+    types = ("ImageSegData",)
+    fork = _DEEPLAB
+
+
+@register
+class SegAccuracy(Accuracy):
+    types = ("SegAccuracy",)
+    fork = _DEEPLAB
+    param = Param("seg_accuracy_param", "1 ignore_label int32*; 2 reset bool=true", 144)
+
+
+@register
+class MatWrite(Rule):
+    types = ("MatWrite",)
+    fork = _DEEPLAB
+    role = "output"
+    param = Param(
+        "mat_write_param",
+        "1 prefix string!; 2 source string; 3 strip int32=0; 4 period int32=1",
+        145,
+    )
+    bottoms, tops = (1, None), (0, 0)
+    labels_from = 1 << 31  # never: what it writes are the net's answers

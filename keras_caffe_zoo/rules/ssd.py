@@ -165,7 +165,7 @@ class PriorBox(_Priors):
 
 @register
 class PriorBoxClustered(_Priors):
-    types, fork = ("PriorBoxClustered",), "Intel"
+    types, fork = ("PriorBoxClustered",), "Intel Caffe"
     layers = (CaffePriorBoxClustered,)
 
     def build(self, node, features, image):

@@ -15,6 +15,7 @@ from keras_caffe_zoo.rules.rule import Rule
 
 _FUNCTIONS = {
     keras.activations.relu: "ReLU",
+    keras.activations.relu6: "ReLU6",
     keras.activations.sigmoid: "Sigmoid",
     keras.activations.tanh: "TanH",
     keras.activations.softplus: "BNLL",
@@ -86,7 +87,7 @@ class Target:
     def _declaration(self, type: str, name: str) -> Param:
         """Return the declaration of a parameter message: this rule's, or the type's."""
         own = [self.rule.param, *self.rule.also] if self.rule else []
-        known = [*declared(type).params, *filter(None, own)]
+        known = [*filter(None, own), *declared(type).params]
         return next(param for param in known if param.name == name)
 
     def add_activation(self) -> None:

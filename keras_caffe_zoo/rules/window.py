@@ -8,38 +8,40 @@ from keras_caffe_zoo.layers import (
     CaffeConvND,
     CaffeDeconv2D,
     CaffeIm2col,
-    CaffeMaxPool2DWithMask,
-    CaffePool2D,
-    CaffeSPP,
-    CaffeStochasticPool2D,
 )
 from keras_caffe_zoo.rules import layout
-from keras_caffe_zoo.rules.geometry import conv_geometry, pool_geometry, sides
+from keras_caffe_zoo.rules.engines import ENGINE
+from keras_caffe_zoo.rules.geometry import (
+    conv_geometry,
+    dilation_sides,
+    sides,
+)
 from keras_caffe_zoo.rules.inner_product import kernel_from_caffe
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Codec, Rule, Traits, Window
 
-_POOLS = ("max", "ave", "stochastic")
-_LAST = {"data_format": "channels_last"}
+LAST = {"data_format": "channels_last"}
 _ACTIVATIONS = {keras.activations.relu: "relu", keras.activations.softmax: "softmax"}
 
 CONVOLUTION = Param(
     "convolution_param",
-    """
+    f"""
     1 num_output uint32; 2 bias_term bool=true; 3 pad uint32*; 4 kernel_size uint32*;
     5 group uint32=1; 6 stride uint32*; 7 weight_filler FillerParameter;
     8 bias_filler FillerParameter; 9 pad_h uint32=0; 10 pad_w uint32=0;
     11 kernel_h uint32; 12 kernel_w uint32; 13 stride_h uint32; 14 stride_w uint32;
     15 engine Engine=DEFAULT; 16 axis int32=1; 17 force_nd_im2col bool=false;
-    18 dilation uint32*
-    enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2
+    18 dilation uint32*; 19 relu bool=false; 20 negative_slope float=0;
+    - hole uint32*; - hole_h uint32; - hole_w uint32
+    {ENGINE}
     """,
     106,
 )
 
 
-def _new_size(layer, size: int, axis: int) -> int:
+def new_size(layer, size: int, axis: int) -> int:
+    """Return how many windows a layer makes of `size` cells along an axis."""
     channels = layer.input.shape[-1]
     shape = layer.compute_output_shape((1, size, size, channels))
     return shape[1 + axis]
@@ -53,28 +55,24 @@ def _convolution_window(layer, size, axis):
         layer.dilation_rate[axis],
         pad,
         pad,
-        _new_size(layer, size, axis),
+        new_size(layer, size, axis),
     )
 
 
-def _pooling_window(layer, size, axis):
-    pad, windows = layer.pad[axis], _new_size(layer, size, axis)
-    return Window(layer.kernel_size[axis], layer.strides[axis], 1, pad, pad, windows)
-
-
-def _keras_window(layer, size, axis):
+def keras_window(layer, size, axis):
     """Return the window of one of Keras' own layers, which may pad unevenly."""
     is_pool = hasattr(layer, "pool_size")
     kernel = (layer.pool_size if is_pool else layer.kernel_size)[axis]
     dilation = 1 if is_pool else layer.dilation_rate[axis]
-    stride, windows = layer.strides[axis], _new_size(layer, size, axis)
+    stride, windows = layer.strides[axis], new_size(layer, size, axis)
     reach = dilation * (kernel - 1) + 1
     missing = max((windows - 1) * stride + reach - size, 0)
     before = missing // 2 if layer.padding == "same" else 0
     return Window(kernel, stride, dilation, before, missing - before, windows)
 
 
-def _check_channels_last(call):
+def check_channels_last(call):
+    """Refuse a layer of Keras' that has the channels first."""
     if call.layer.data_format != "channels_last":
         raise call.error("its data_format is channels_first")
 
@@ -89,6 +87,27 @@ def _decode_nd(_, blobs):
     return [layout.conv_kernel(weight) if weight.ndim > 1 else weight, *bias]
 
 
+def check_tops(node, bottoms) -> None:
+    """Refuse a layer that has not a top for each bottom."""
+    if len(bottoms) != len(node.layer.tops):
+        raise node.error(
+            f"Expected a top for each of {len(bottoms)} bottoms; received: "
+            f"{len(node.layer.tops)}",
+            "top",
+        )
+
+
+def on_each(node, layer, bottoms):
+    """Return what a layer makes of each bottom."""
+    if len(bottoms) == 1:
+        return layer(bottoms[0])
+    # The outputs of a layer that is used twice have no names; these have.
+    return [
+        keras.layers.Identity(name=node.aux(f"top{i}"))(layer(x))
+        for i, x in enumerate(bottoms)
+    ]
+
+
 class _Convolution(Rule):
     """Convolution and Deconvolution."""
 
@@ -100,20 +119,8 @@ class _Convolution(Rule):
     transposed = False
 
     def build(self, node, *bottoms):
-        if len(bottoms) != len(node.layer.tops):
-            raise node.error(
-                f"Expected a top for each of {len(bottoms)} bottoms; received: "
-                f"{len(node.layer.tops)}",
-                "top",
-            )
-        layer = self._layer(node, bottoms[0])
-        if len(bottoms) == 1:
-            return layer(bottoms[0])
-        # The outputs of a layer that is used twice have no names; these have.
-        return [
-            keras.layers.Identity(name=node.aux(f"top{i}"))(layer(x))
-            for i, x in enumerate(bottoms)
-        ]
+        check_tops(node, bottoms)
+        return on_each(node, self._layer(node, bottoms[0]), bottoms)
 
     def _layer(self, node, x):
         param, shape = node.param, caffe_shape(x)
@@ -135,11 +142,18 @@ class _Convolution(Rule):
         node.learns((*ends, *geometry["kernel_size"]), *bias)
         options = {**geometry, "groups": groups, "use_bias": param.bias_term}
         options["name"] = node.name
+        activation = _own_activation(node)
+        if activation and (self.transposed or len(shape) != 4 or axis != 1):
+            raise node.error(
+                "Expected a relu in convolutions of images; received it in another",
+                "convolution_param.relu",
+            )
         if len(shape) != 4 or axis != 1:
             transposed = self.transposed
             return CaffeConvND(filters, axis=axis, transposed=transposed, **options)
-        kind = CaffeDeconv2D if self.transposed else CaffeConv2D
-        return kind(filters, **options, **_LAST)
+        if self.transposed:
+            return CaffeDeconv2D(filters, **options, **LAST)
+        return CaffeConv2D(filters, activation=activation, **options, **LAST)
 
     def encode(self, call):
         _add_convolution(call, self.types[0], call.layer.pad)
@@ -155,6 +169,21 @@ class _Convolution(Rule):
         if not blobs or blobs[0].ndim != 4:
             return None
         return blobs[0].shape[1] * layer.param.group
+
+
+def _own_activation(node) -> str | None:
+    """Return the activation that Intel's Caffe can have inside a convolution.
+
+    Raises:
+        CaffeFormatError: If it is a leaky one.
+    """
+    if node.param.relu and node.param.negative_slope:
+        raise node.error(
+            "Expected no negative_slope in a convolution; received: "
+            f"{node.param.negative_slope:g}. Give the net a ReLU layer in its place",
+            "convolution_param.negative_slope",
+        )
+    return "relu" if node.param.relu else None
 
 
 def _add_convolution(call, type, pad):
@@ -183,15 +212,18 @@ class Convolution(_Convolution):
         return self.traits._replace(activation=_ACTIVATIONS.get(layer.activation))
 
     def facts(self, layer):
-        if not layer.decode(self.param).given:
+        param, given, unknown = layer.decode(self.param)
+        if not given:
             return {}
-        param = layer.param
-        return {
+        facts = {
             "strides": sides(param, "stride", 1),
             "pad": sides(param, "pad", 0),
             "groups": param.group,
-            "dilation_rate": sides(param, "dilation", 1),
         }
+        # A field that nobody knows in a caffemodel may be DeepLab v1's `hole`.
+        if param.dilation or param.hole or not unknown:
+            facts["dilation_rate"] = dilation_sides(param)
+        return facts
 
 
 @register
@@ -224,14 +256,14 @@ class KerasConvolution(Rule):
     layers = (keras.layers.Conv2D,)
     codec = Codec(_encode_conv, kernel_from_caffe)
     applies_to_each = True
-    traits = Traits(places=_keras_window, order="moved", outputs="filters")
+    traits = Traits(places=keras_window, order="moved", outputs="filters")
 
     def traits_of(self, layer):
         return self.traits._replace(activation=_ACTIVATIONS.get(layer.activation))
 
     def encode(self, call):
         layer = call.layer
-        _check_channels_last(call)
+        check_channels_last(call)
         reach = [
             rate * (size - 1)
             for rate, size in zip(layer.dilation_rate, layer.kernel_size, strict=True)
@@ -249,7 +281,7 @@ class KerasSeparable(Rule):
     """Convolutions that Caffe has no layer of its own for."""
 
     layers = (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
-    traits = Traits(places=_keras_window, order="moved")
+    traits = Traits(places=keras_window, order="moved")
 
 
 @register
@@ -270,175 +302,6 @@ class KerasPadding(Rule):
 
 
 @register
-class Pooling(Rule):
-    types = ("Pooling",)
-    layers = (CaffePool2D, CaffeMaxPool2DWithMask, CaffeStochasticPool2D)
-    param = Param(
-        "pooling_param",
-        """
-        1 pool PoolMethod=MAX; 2 kernel_size uint32; 3 stride uint32=1; 4 pad uint32=0;
-        5 kernel_h uint32; 6 kernel_w uint32; 7 stride_h uint32; 8 stride_w uint32;
-        9 pad_h uint32=0; 10 pad_w uint32=0; 11 engine Engine=DEFAULT;
-        12 global_pooling bool=false; 13 round_mode RoundMode=CEIL
-        enum PoolMethod: MAX=0 AVE=1 STOCHASTIC=2
-        enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2
-        enum RoundMode: CEIL=0 FLOOR=1
-        """,
-        121,
-    )
-    tops = (1, 2)
-    traits = Traits(places=_pooling_window, channels="kept", order="moved")
-    compares_reads = True
-
-    def build(self, node, x):
-        _check_image(node, x)
-        geometry = {**pool_geometry(node), "name": node.name, **_LAST}
-        geometry["round_mode"] = ("ceil", "floor")[node.param.round_mode]
-        pool = _POOLS[node.param.pool]
-        if len(node.layer.tops) == 2:
-            if pool != "max":
-                raise node.error("Expected one top but for MAX; received: two", "top")
-            return CaffeMaxPool2DWithMask(**geometry)(x)
-        if pool == "stochastic":
-            return CaffeStochasticPool2D(**geometry)(x)
-        return CaffePool2D(pool, **geometry)(x)
-
-    def encode(self, call):
-        layer = call.layer
-        pool = layer.pool.upper()
-        if layer.global_pooling:
-            call.add("Pooling", pooling_param={"pool": pool, "global_pooling": True})
-        else:
-            _add_pooling(call, pool, layer.kernel_size, layer.strides, layer.pad)
-
-    def traits_of(self, layer):
-        # Of a global pooling there is one cell; a mask counts from the image's corner.
-        if layer.global_pooling or isinstance(layer, CaffeMaxPool2DWithMask):
-            return MIXED._replace(channels="kept")
-        return self.traits
-
-    def on_map(self, layer, image):
-        """Return the layer; of a global pooling one of as large a window everywhere."""
-        if not layer.global_pooling:
-            return super().on_map(layer, image)
-        size = layer.input.shape[1:3]
-        if None in size:
-            raise ValueError("its input has no known size")
-        config = {**layer.get_config(), "global_pooling": False, "kernel_size": size}
-        return layer.__class__.from_config(config)
-
-    def facts(self, layer):
-        param = layer.param
-        if not layer.decode(self.param).given or param.global_pooling:
-            return {}
-        return {
-            "pool": _POOLS[param.pool],
-            "kernel_size": sides(param, "kernel_size", None),
-            "strides": sides(param, "stride", 1),
-            "pad": sides(param, "pad", 0),
-        }
-
-
-def _add_pooling(call, pool, kernel, stride, pad):
-    param = {
-        "pool": pool,
-        **_named_sides("kernel", "kernel_size", kernel),
-        **_named_sides("stride", "stride", stride),
-        **_named_sides("pad", "pad", pad),
-    }
-    if getattr(call.layer, "round_mode", "ceil") == "floor":
-        param["round_mode"] = "FLOOR"
-    call.add("Pooling", pooling_param=param)
-
-
-def _named_sides(stem, name, value):
-    if value[0] == value[1]:
-        return {name: value[0]}
-    return {f"{stem}_h": value[0], f"{stem}_w": value[1]}
-
-
-@register
-class KerasPooling(Rule):
-    layers = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-    traits = Traits(places=_keras_window, channels="kept", order="moved")
-
-    def encode(self, call):
-        layer = call.layer
-        _check_channels_last(call)
-        sizes = call.inputs[0].shape[1:3]
-        if (
-            layer.padding != "valid"
-            or None in sizes
-            or any(
-                (size - kernel) % stride
-                for size, kernel, stride in zip(
-                    sizes, layer.pool_size, layer.strides, strict=True
-                )
-            )
-        ):
-            raise call.error(
-                "Caffe's pooling makes as many windows only where they fit the input "
-                "exactly; use CaffePool2D"
-            )
-        pool = "MAX" if isinstance(layer, keras.layers.MaxPooling2D) else "AVE"
-        _add_pooling(call, pool, layer.pool_size, layer.strides, (0, 0))
-
-
-@register
-class KerasGlobalPooling(Rule):
-    layers = (keras.layers.GlobalMaxPooling2D, keras.layers.GlobalAveragePooling2D)
-    traits = MIXED._replace(channels="kept", order="new")
-
-    def encode(self, call):
-        _check_channels_last(call)
-        is_max = isinstance(call.layer, keras.layers.GlobalMaxPooling2D)
-        param = {"pool": "MAX" if is_max else "AVE", "global_pooling": True}
-        if call.layer.keepdims:
-            call.add("Pooling", pooling_param=param)
-            return
-        pooled = [call.new_blob(f"{call.name}_pooled")]
-        call.add("Pooling", tops=pooled, name=pooled[0], pooling_param=param)
-        call.add("Flatten", pooled)
-
-    def on_map(self, layer, image):
-        """Return the pooling of as large a window at every place."""
-        if isinstance(layer, keras.layers.GlobalMaxPooling2D):
-            kind = keras.layers.MaxPooling2D
-        else:
-            kind = keras.layers.AveragePooling2D
-        size = layer.input.shape[1:3]
-        if None in size:
-            raise ValueError("its input has no known size")
-        return kind(size, 1, name=layer.name, **_LAST)
-
-
-@register
-class SPP(Rule):
-    types = ("SPP",)
-    layers = (CaffeSPP,)
-    param = Param(
-        "spp_param",
-        """
-        1 pyramid_height uint32; 2 pool PoolMethod=MAX; 6 engine Engine=DEFAULT
-        enum PoolMethod: MAX=0 AVE=1 STOCHASTIC=2
-        enum Engine: DEFAULT=0 CAFFE=1 CUDNN=2
-        """,
-        132,
-    )
-    traits = MIXED._replace(order="flattened in Caffe's order")
-
-    def build(self, node, x):
-        _check_image(node, x)
-        height = node.count(node.param.pyramid_height, "spp_param.pyramid_height")
-        return CaffeSPP(height, _POOLS[node.param.pool], name=node.name)(x)
-
-    def encode(self, call):
-        layer = call.layer
-        param = {"pyramid_height": layer.pyramid_height, "pool": layer.pool.upper()}
-        call.add("SPP", spp_param=param)
-
-
-@register
 class Im2col(Rule):
     types = ("Im2col",)
     layers = (CaffeIm2col,)
@@ -446,7 +309,7 @@ class Im2col(Rule):
     traits = Traits(places=_convolution_window, order="moved")
 
     def build(self, node, x):
-        _check_image(node, x)
+        check_image(node, x)
         axis = node.caffe_axis(node.param.axis, 4, "convolution_param.axis")
         if axis != 1:
             raise node.error(
@@ -466,7 +329,8 @@ class Im2col(Rule):
         call.add("Im2col", convolution_param=param)
 
 
-def _check_image(node, x):
+def check_image(node, x):
+    """Refuse a blob that is no image."""
     if len(x.shape) != 4:
         raise node.error(
             f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}", "bottom"

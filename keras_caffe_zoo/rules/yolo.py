@@ -1,1 +1,245 @@
-"""Layers of the YOLO forks."""
+"""Layers of YOLO: MobileNet-YOLO's, and Intel's."""
+
+import math
+
+from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.detections import detections
+from keras_caffe_zoo.layers import (
+    CaffeReorg,
+    CaffeYoloDetections,
+    CaffeYolov3Detections,
+)
+from keras_caffe_zoo.rules.loss import Loss
+from keras_caffe_zoo.rules.node import caffe_shape
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, Rule
+
+_FORK = "YOLO"
+_MOST_ROWS = 100_000  # of an item, where nobody asked for so many
+
+
+@register
+class Reorg(Rule):
+    types = ("Reorg",)
+    fork = _FORK
+    layers = (CaffeReorg,)
+    param = Param("reorg_param", "1 stride uint32; 2 reverse bool=false", (149, 159))
+    traits = MIXED
+
+    def build(self, node, x):
+        if len(x.shape) != 4:
+            raise node.error(
+                f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}"
+            )
+        stride = node.count(node.param.stride, "reorg_param.stride")
+        return CaffeReorg(stride, node.param.reverse, name=node.name)(x)
+
+    def encode(self, call):
+        layer = call.layer
+        values = {"stride": layer.stride, "reverse": layer.reverse}
+        call.add("Reorg", reorg_param=values)
+
+    def channels(self, layer, bottoms):
+        param, known = layer.param, bottoms[0]
+        if not known or not param.stride:
+            return None
+        block = param.stride**2
+        return known // block if param.reverse else known * block
+
+
+class _Detections(Rule):
+    """A layer that finds boxes.
+
+    A bound that `max_detections` gave is not written: Caffe has none.
+    """
+
+    fork = _FORK
+    traits = MIXED._replace(order="new")
+    same_items = True
+    rows = "of one item"
+
+    def _call(self, node, kind, bottoms, *arguments):
+        """Return the top of a new layer of a class."""
+        param = node.param
+        if not param.HasField("num_classes"):
+            raise node.error(
+                "Expected it to be given", f"{self.param.name}.num_classes"
+            )
+        for name in ("confidence_threshold", "nms_threshold"):
+            if math.isnan(getattr(param, name)):
+                raise node.error(
+                    "Expected a number; received: nan", f"{self.param.name}.{name}"
+                )
+        if not all(map(math.isfinite, param.biases)):
+            raise node.error("Expected finite numbers", f"{self.param.name}.biases")
+        layer = kind(
+            param.num_classes,
+            list(param.biases),
+            *arguments,
+            confidence_threshold=param.confidence_threshold,
+            nms_threshold=param.nms_threshold,
+            max_detections=node.max_detections,
+            name=node.name,
+        )
+        rows = layer.candidates([tuple(x.shape) for x in bottoms])
+        if node.max_detections is None and rows > _MOST_ROWS:
+            raise node.error(
+                f"Expected at most {_MOST_ROWS:,} detections of one image, as no other "
+                f"number is given; received maps that can make {rows:,}. Say how many "
+                "to keep (max_detections)"
+            )
+        return layer(list(bottoms) if len(bottoms) > 1 else bottoms[0])
+
+    def _check(self, node, param) -> None:
+        name = self.param.name
+        if not param.HasField("num_classes"):
+            raise node.error("Expected it to be given", f"{name}.num_classes")
+        for field in ("confidence_threshold", "nms_threshold"):
+            if math.isnan(getattr(param, field)):
+                raise node.error("Expected a number; received: nan", f"{name}.{field}")
+        if not all(map(math.isfinite, param.biases)):
+            raise node.error("Expected finite numbers", f"{name}.biases")
+
+    def _fields(self, layer) -> dict:
+        return {
+            "num_classes": layer.num_classes,
+            "num_box": layer.num_box,
+            "biases": layer.biases,
+            "confidence_threshold": layer.confidence_threshold,
+            "nms_threshold": layer.nms_threshold,
+        }
+
+    def blob(self, layer, array):
+        return detections(array)[None, None]
+
+
+@register
+class YoloDetectionOutput(_Detections):
+    types = ("YoloDetectionOutput",)
+    layers = (CaffeYoloDetections,)
+    param = Param(
+        "yolo_detection_output_param",
+        """
+        1 side uint32=13; 2 num_classes uint32=20; 3 num_box uint32=5;
+        4 coords uint32=4; 5 confidence_threshold float=0.01;
+        6 nms_threshold float=0.45; 7 biases float*; 8 label_map_file string
+        """,
+        601,
+    )
+    bottoms = (1, 2)
+
+    def build(self, node, *bottoms):
+        if node.param.coords != 4:
+            raise node.error(
+                f"Expected 4; received: {node.param.coords}",
+                "yolo_detection_output_param.coords",
+            )
+        box = node.param.num_box
+        return self._call(node, CaffeYoloDetections, bottoms, box)
+
+    def encode(self, call):
+        values = {**self._fields(call.layer), "side": call.inputs[0].shape[1]}
+        call.add("YoloDetectionOutput", yolo_detection_output_param=values)
+
+
+@register
+class Yolov3DetectionOutput(_Detections):
+    types = ("Yolov3DetectionOutput",)
+    layers = (CaffeYolov3Detections,)
+    param = Param(
+        "yolov3_detection_output_param",
+        """
+        1 num_classes uint32=20; 2 num_box uint32=3; 3 confidence_threshold float=0.01;
+        4 nms_threshold float=0.45; 5 biases float*; 6 anchors_scale uint32*;
+        7 mask_group_num uint32=2; 8 mask uint32*; 9 gaussian_box bool=false
+        """,
+        602,
+    )
+    bottoms = (1, None)
+
+    def build(self, node, *bottoms):
+        param, name = node.param, self.param.name
+        if param.gaussian_box:
+            raise node.error(
+                "Expected false: boxes that tell how sure they are cannot be built",
+                f"{name}.gaussian_box",
+            )
+        if param.mask_group_num != len(bottoms):
+            raise node.error(
+                f"Expected the number of bottoms, {len(bottoms)}; received: "
+                f"{param.mask_group_num}",
+                f"{name}.mask_group_num",
+            )
+        boxes = node.count(param.num_box, f"{name}.num_box")
+        each = len(param.mask) // len(bottoms)
+        starts = [at * each for at in range(len(bottoms))]
+        if starts[-1] + boxes > len(param.mask):
+            raise node.error(
+                f"Expected {boxes} anchors for each of {len(bottoms)} bottoms; "
+                f"received: {list(param.mask)}",
+                f"{name}.mask",
+            )
+        masks = [param.mask[start : start + boxes] for start in starts]
+        scales = list(param.anchors_scale)[: len(bottoms)]
+        return self._call(node, CaffeYolov3Detections, bottoms, masks, scales)
+
+    def encode(self, call):
+        layer = call.layer
+        values = {
+            **self._fields(layer),
+            "anchors_scale": layer.anchors_scale,
+            "mask_group_num": len(layer.mask),
+            "mask": [anchor for mask in layer.mask for anchor in mask],
+        }
+        call.add("Yolov3DetectionOutput", yolov3_detection_output_param=values)
+
+
+@register
+class RegionLoss(Loss):
+    types = ("RegionLoss",)
+    fork = _FORK
+    bottoms = (2, 2)
+    param = Param(
+        "region_loss_param",
+        """
+        1 side uint32=13; 2 num_class uint32=20; 3 bias_match uint32=1;
+        4 coords uint32=4; 5 num uint32=5; 6 softmax uint32=1; 7 jitter float=0.2;
+        8 rescore uint32=1; 9 object_scale float=1; 10 class_scale float=1;
+        11 noobject_scale float=0.5; 12 coord_scale float=5; 13 absolute uint32=1;
+        14 thresh float=0.2; 15 random uint32=1; 16 biases float*;
+        17 softmax_tree string; 18 class_map string
+        """,
+        (600, 209),
+    )
+
+
+@register
+class Yolov3Loss(Loss):
+    types = ("Yolov3",)
+    fork = _FORK
+    param = Param(
+        "yolov3_param",
+        """
+        1 side uint32=13; 2 num_class uint32=20; 3 num uint32=5;
+        4 object_scale float=1; 5 class_scale float=1; 6 noobject_scale float=0.5;
+        7 coord_scale float=5; 8 thresh float=0.2; 10 anchors_scale uint32=32;
+        11 biases float*; 12 mask uint32*; 13 use_logic_gradient bool=false
+        """,
+        603,
+    )
+
+
+@register
+class EvalDetection(Loss):
+    types = ("EvalDetection",)
+    fork = _FORK
+    role = "metric"
+    param = Param(
+        "eval_detection_param",
+        """
+        1 side uint32=7; 2 num_class uint32=20; 3 num_object uint32=2;
+        4 threshold float=0.5; 5 sqrt bool=true; 6 constriant bool=true;
+        7 score_type ScoreType=MULTIPLY; 8 nms float=-1; 9 biases float*
+        enum ScoreType: OBJ=0 PROB=1 MULTIPLY=2
+        """,
+    )

@@ -127,7 +127,7 @@ DATA = sub(5, floats(1, 2))
         (varint((1 << 29) << 3), "field number 536870912"),
         (b"\xff" * 11, "at most 64 bits"),
         (b"\x80" * 9 + b"\x02", "at most 64 bits"),
-        (shape(4) + sub(12, bytes(8)), r"4 values.*unknown fields \[12\]"),
+        (shape(4) + sub(20, bytes(8)), r"4 values.*unknown fields \[20\]"),
     ],
 )
 def test_blobs(refuse, body, match):

@@ -165,7 +165,7 @@ def test_a_prototxt_says_what_it_cannot_write(read):
 
 
 KEPT = (
-    "bn_param {  # why not\n      slope: 1, mode: FROZEN\n\n\tlist: [1, { a: < > }] }",
+    "odd_param {  # why not\n      slope: 1, mode: FROZEN\n\n\tlist: [1, { a: < > }] }",
     "relu6: 1.5f",
     "words: 'a # b' \"\\n\u00e9\x85\u2028}\"",
     "other_param: <\n>",
@@ -186,7 +186,7 @@ def test_words_that_nobody_declared_stay_as_they_are(tmp_path):
         assert [(raw.name, raw.value) for raw in net.layers[0].message.raw] == values
     assert [x for x, _ in unknown(net)] == [
         f"layer 'x': field '{name}'"
-        for name in ("bn_param", "relu6", "words", "other_param", "raw")
+        for name in ("odd_param", "relu6", "words", "other_param", "raw")
     ]
 
 
@@ -600,3 +600,34 @@ def test_undeclared_parameters_are_in_words_only(read):
     for made in (net.layers[0], Layer("x", "Fork")):
         with pytest.raises(CaffeFormatError, match=r"layer 'x': \(Fork\) Expected"):
             made.undeclared()
+
+
+def test_a_field_of_prototxts_only_has_no_place_in_a_caffemodel(tmp_path, read):
+    param = Param("odd_param", "1 a int32=1; - mode int32=7; b int32", 300)
+    declare("Fork", Declaration((param,)))
+    net = parse_prototxt("layer { name: 'x' type: 'Fork' odd_param { b: 2 mode: 5 } }")
+    assert (net.layers[0].param.mode, net.layers[0].param.b) == (5, 2)
+    write_caffemodel(tmp_path / "a", {"x": []}, net)
+    again = read_net(tmp_path / "a").layers[0]
+    assert (again.param.mode, again.param.b) == (7, 2) and not again.unknown_fields()
+    number = param.message().DESCRIPTOR.fields_by_name["mode"].number
+    odd = sub(300, num(2, 3) + num(number, 4))
+    (layer_,) = read(layer("x", "Fork", extra=odd)).layers
+    assert (layer_.param.mode, layer_.param.b) == (7, 3)
+    assert [str(x) for x in layer_.unknown_fields()] == [
+        f"layer 'x': field 'odd_param.{number}'"
+    ]
+
+
+TWO = (Param("two_param", "1 a int32=1", 301), Param("two_param", "1 a int32=9", 302))
+
+
+def test_a_layer_says_which_of_two_messages_it_has(tmp_path):
+    declare("Two", Declaration(TWO, own=lambda layer: [TWO[len(layer.bottoms)]]))
+    text = "layer { name: 'x' type: 'Two' %s two_param { } }"
+    for bottoms, number, default in (("", 301, 1), ("bottom: 'b'", 302, 9)):
+        net = parse_prototxt(text % bottoms)
+        assert net.layers[0].param.a == default
+        write_caffemodel(tmp_path / "a", {"x": []}, net)
+        (raw,) = read_net(tmp_path / "a").layers[0].message.raw
+        assert raw.number == number

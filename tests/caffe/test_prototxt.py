@@ -103,8 +103,8 @@ def test_unknown_fields_are_reported_with_layer_and_path():
     net = parse_prototxt("""
         engine: "fork" engine: 'twice'
         layer {
-          pooling_param { kernel_size: 2 ceil_mode: false extra < a: [1, { b: 2 }] > }
-          interp_param { height: 3 nested { deep: "x" "y" } }
+          pooling_param { kernel_size: 2 other_mode: false extra < a: [1, { b: 2 }] > }
+          odd_param { height: 3 nested { deep: "x" "y" } }
           bn_mode: -1
           param { lr_mult: 1 odd: 3 }
           name: "p" type: "Pooling"
@@ -116,9 +116,9 @@ def test_unknown_fields_are_reported_with_layer_and_path():
         ("net: field 'engine'", '"fork"'),
         ("net: field 'engine'", "'twice'"),
         ("layer 'p': field 'param.odd'", "3"),
-        ("layer 'p': field 'interp_param'", '{ height: 3 nested { deep: "x" "y" } }'),
+        ("layer 'p': field 'odd_param'", '{ height: 3 nested { deep: "x" "y" } }'),
         ("layer 'p': field 'bn_mode'", "-1"),
-        ("layer 'p': field 'pooling_param.ceil_mode'", "false"),
+        ("layer 'p': field 'pooling_param.other_mode'", "false"),
         ("layer 'p': field 'pooling_param.extra'", "< a: [1, { b: 2 }] >"),
         ("layer 'q': field 'plain'", "[1, 2]"),
         ("layer '#2': field 'odd'", "1"),

@@ -13,8 +13,12 @@ from keras_caffe_zoo.rules import codec_of, rule_for
 FORKS = GOLDENS / "forks"
 # Layers that only train: `tests/training/` holds these.
 TRAINING = ("multibox_", "smoothl1_", "box_annotator_")
+# Its only blob is written in place, and stored as it was before.
+LOST = ("bn_segnet_inplace",)
 CASES = sorted(
-    path.stem for path in FORKS.glob("*.npz") if not path.stem.startswith(TRAINING)
+    path.stem
+    for path in FORKS.glob("*.npz")
+    if not path.stem.startswith(TRAINING) and path.stem not in LOST
 )
 # The fork's own gradient is not the true one: see CaffeNormalize.
 UNTRUE = ("normalize_across_perchannel", "normalize_eps", "normalize_ssd")
@@ -81,16 +85,16 @@ def test_every_blob_equals_the_forks(case):
 def test_every_gradient_equals_the_forks(case):
     arrays, model = golden(case), imported(case)
     blobs, wanted = under(arrays, "blob/"), under(arrays, "diff/")
-    (name, top_diff), *others = under(arrays, "top_diff/").items()
-    assert not others
+    top_diffs = under(arrays, "top_diff/")
+    top_diff = np.concatenate([nhwc(x).ravel() for x in top_diffs.values()])
     data = {x.name: nhwc(blobs[x.name]) for x in model.inputs}
     asked = [name for name in data if name in wanted]
     assert asked
-    top = blob_tensor(model, name)
+    tops = [blob_tensor(model, name) for name in top_diffs]
     for one in asked:
         given = {k: x for k, x in data.items() if k != one}
         at_input, at_weights = gradients(
-            Only(model, one, given, top), data[one], nhwc(top_diff)
+            Only(model, one, given, tops), data[one], top_diff
         )
         assert relative_error(nchw(at_input), wanted[one]) <= 1e-4, one
     for layer in layers_with_weights(model):
@@ -104,16 +108,17 @@ def test_every_gradient_equals_the_forks(case):
 
 
 class Only(keras.layers.Layer):
-    """A model as a function of one of its inputs."""
+    """A model as a function of one of its inputs; its tops end to end."""
 
-    def __init__(self, model, name, given, top):
+    def __init__(self, model, name, given, tops):
         super().__init__()
-        self.inner = keras.Model(model.inputs, top)
+        self.inner = keras.Model(model.inputs, tops)
         self.one = name
-        self.given = {k: keras.ops.convert_to_tensor(v) for k, v in given.items()}
+        self.given = {k: keras.ops.convert_to_tensor(x) for k, x in given.items()}
         self.names = [x.name for x in model.inputs]
         self.built = True
 
     def call(self, x):
         values = [x if n == self.one else self.given[n] for n in self.names]
-        return self.inner(values if len(values) > 1 else values[0])
+        tops = self.inner(values if len(values) > 1 else values[0])
+        return keras.ops.concatenate([keras.ops.reshape(y, (-1,)) for y in tops])

@@ -384,9 +384,9 @@ def test_batch_norm_trains_as_caffe_does(load):
 
 
 def test_all_unsupported_layers_are_named_at_once(refused):
-    text = DATA + layer("Interp", "data", "a") + layer("Python", "a", "b")
+    text = DATA + layer("Odd", "data", "a") + layer("Python", "a", "b")
     text += layer("Filter", "b", "c")
-    refused(text, "'Interp' ('a')", "'Python' ('b'", "'Filter' ('c'", "custom_layers")
+    refused(text, "'Odd' ('a')", "'Python' ('b'", "'Filter' ('c'", "custom_layers")
 
 
 def test_a_hook_imports_a_type_of_ones_own(load):
@@ -409,11 +409,11 @@ def test_unknown_fields_that_cannot_matter_are_warned_about(load, field):
 
 def test_unknown_fields_that_may_matter_are_refused_all_at_once(refused):
     text = DATA + layer(
-        "Pooling", "data", "p", "pooling_param { kernel_size: 2 ceil_mode: false }"
+        "Pooling", "data", "p", "pooling_param { kernel_size: 2 other_mode: false }"
     )
-    text += layer("BatchNorm", "p", "b", "batch_norm_param { scale_bias: true }")
-    text += layer("ReLU", "b", "b", "bn_param { a: 1 }", "r")
-    refused(text, "ceil_mode", "scale_bias", "bn_param")
+    text += layer("BatchNorm", "p", "b", "batch_norm_param { odd_bias: true }")
+    text += layer("ReLU", "b", "b", "odd_param { a: 1 }", "r")
+    refused(text, "other_mode", "odd_bias", "odd_param")
 
 
 POOL = "pooling_param { %s }"

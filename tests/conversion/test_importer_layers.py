@@ -1,61 +1,12 @@
 """Layers of random configurations through `from_caffe`, against plain NumPy."""
 
 import caffe_reference as caffe
-import keras
 import numpy as np
 import pytest
-from support import nchw, nhwc, relative_error, seeds
-
-from keras_caffe_zoo.caffe import write_caffemodel
-from keras_caffe_zoo.conversion.importer import from_caffe
-from keras_caffe_zoo.conversion.model import blob_tensor
-from keras_caffe_zoo.conversion.params import caffe_params
+from one_layer import Runner, assert_close, dims, normal
+from support import seeds
 
 SEEDS = seeds(3, 12)
-
-
-def dims(shape):
-    return " ".join(f"dim: {size}" for size in shape)
-
-
-def declared(inputs):
-    return "".join(
-        f'layer {{ name: "{name}" type: "Input" top: "{name}" '
-        f"input_param {{ shape {{ {dims(x.shape)} }} }} }}\n"
-        for name, x in inputs.items()
-    )
-
-
-class Runner:
-    """Runs one layer, `y`, of a type on blobs."""
-
-    def __init__(self, folder):
-        self.prototxt = folder / "net.prototxt"
-        self.caffemodel = folder / "net.caffemodel"
-
-    def model(self, kind, inputs, param="", params=(), tops=("y",)):
-        ends = [f'bottom: "{name}"' for name in inputs]
-        ends += [f'top: "{name}"' for name in tops]
-        self.prototxt.write_text(
-            declared(inputs)
-            + f'layer {{ name: "y" type: "{kind}" {" ".join(ends)} {param} }}'
-        )
-        if params:
-            blobs = {"y": [np.asarray(p, "f4") for p in params]}
-            write_caffemodel(self.caffemodel, blobs, net=self.prototxt)
-        return from_caffe(self.prototxt, self.caffemodel if params else None)
-
-    def __call__(self, kind, inputs, param="", params=(), tops=("y",)):
-        model = self.model(kind, inputs, param, params, tops)
-        given = caffe_params(model)
-        for ours, theirs in zip(given.get("y", []), params, strict=True):
-            if "transpose" not in param:
-                np.testing.assert_array_equal(ours, np.asarray(theirs, "f4"))
-        read = keras.Model(model.inputs, [blob_tensor(model, name) for name in tops])
-        found = read([nhwc(inputs[x.name]) for x in model.inputs])
-        found = found if isinstance(found, (list, tuple)) else [found]
-        found = [nchw(keras.ops.convert_to_numpy(y)) for y in found]
-        return found[0] if len(found) == 1 else found
 
 
 @pytest.fixture
@@ -66,14 +17,6 @@ def run(tmp_path):
 @pytest.fixture
 def rng(seed, run_seed):
     return np.random.default_rng([seed, run_seed])
-
-
-def normal(rng, *shape):
-    return rng.standard_normal(shape).astype("f4")
-
-
-def assert_close(found, expected, tolerance=3e-6):
-    assert relative_error(found, np.asarray(expected)) <= tolerance
 
 
 def window_text(names, values):

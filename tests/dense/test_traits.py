@@ -21,10 +21,12 @@ ANSWERED = {
     "CaffeBatchNorm": lambda x: layers.CaffeBatchNorm(None, 0.9, 0.1)(x),
     "CaffeBias": lambda x: layers.CaffeBias(1)(x),
     "CaffeBias of two maps": lambda x: layers.CaffeBias(0)([x, x]),
+    "CaffeChannelNorm": lambda x: layers.CaffeChannelNorm()(x),
     "CaffeClip": lambda x: layers.CaffeClip(0.5, 1.5)(x),
     "CaffeConv2D": lambda x: layers.CaffeConv2D(6, (3, 2), 2, 1, groups=2, **LAST)(x),
     "CaffeDropout": lambda x: layers.CaffeDropout(0.3)(x),
     "CaffeExp": lambda x: layers.CaffeExp(2, 0.5, 1)(x),
+    "CaffeHardSigmoid": lambda x: layers.CaffeHardSigmoid()(x),
     "CaffeIm2col": lambda x: layers.CaffeIm2col((3, 2), 2, 1, 1)(x),
     "CaffeLRN": lambda x: layers.CaffeLRN(3, 1, 0.5, 2, **LAST)(x),
     "CaffeLRN within": lambda x: layers.CaffeLRN(
@@ -32,17 +34,26 @@ ANSWERED = {
     )(x),
     "CaffeLeakyReLU": lambda x: layers.CaffeLeakyReLU(-0.5)(x),
     "CaffeLog": lambda x: layers.CaffeLog(2, 0.1, 9)(x),
+    "CaffeNegReLU": lambda x: layers.CaffeNegReLU(0.5)(x),
+    "CaffePSPNetBN": lambda x: layers.CaffePSPNetBN()(x),
+    "CaffeNormalize": lambda x: layers.CaffeNormalize(False)(x),
+    "CaffePermute to the same": lambda x: layers.CaffePermute((0, 1))(x),
+    "CaffeMean": lambda x: layers.CaffeMean((0.5, -1))(x),
     "CaffePool2D": lambda x: layers.CaffePool2D("ave", 3, 2, 1, **LAST)(x),
     "CaffePool2D floor": lambda x: layers.CaffePool2D(
         "ave", 3, 2, round_mode="floor", **LAST
     )(x),
     "CaffePower": lambda x: layers.CaffePower(2, 0.5, 1)(x),
+    "CaffeSELU": lambda x: layers.CaffeSELU()(x),
     "CaffeScale": lambda x: layers.CaffeScale(1, 1, True)(x),
+    "CaffeSegNetBN": lambda x: layers.CaffeSegNetBN("inference")(x),
+    "CaffeShuffleChannel": lambda x: layers.CaffeShuffleChannel(2)(x),
     "CaffeSilence": lambda x: layers.CaffeSilence()([x, GlobalAveragePooling2D()(x)]),
     "CaffeSlice": lambda x: layers.CaffeSlice((1, 3), -1)(x)[1],
     "CaffeStochasticPool2D": lambda x: layers.CaffeStochasticPool2D(
         3, strides=2, **LAST
     )(x),
+    "CaffeSubtractMean": lambda x: layers.CaffeSubtractMean()(x),
     "CaffeSwish": lambda x: layers.CaffeSwish(1.5)(x),
     "CaffeThreshold": lambda x: layers.CaffeThreshold(1.0)(x),
     "CaffeTile of channels": lambda x: layers.CaffeTile(3, -1)(x),
@@ -54,22 +65,42 @@ ANSWERED = {
     "keras DepthwiseConv2D": lambda x: keras.layers.DepthwiseConv2D(3, 2)(x),
 }
 REFUSED = {
+    "CaffeDetectionOutput": lambda x: layers.CaffeDetectionOutput(2, top_k=9)(
+        [
+            layers.CaffeFlatten()(x),
+            layers.CaffeFlatten()(x[..., :2]),
+            layers.CaffePriorBox([3])([x, x]),
+        ]
+    ),
+    "CaffeNormalize of all": lambda x: layers.CaffeNormalize()(x),
+    "CaffePermute": lambda x: layers.CaffePermute((0, 2, 3, 1))(x),
+    "CaffePriorBox": lambda x: layers.CaffePriorBox([3])([x, x]),
+    "CaffePriorBoxClustered": lambda x: layers.CaffePriorBoxClustered([3], [4])([x, x]),
+    "CaffeAccum": lambda x: layers.CaffeAccum()([x, Conv2D(C, 5)(x)]),
     "CaffeArgMax": lambda x: layers.CaffeArgMax()(x),
     "CaffeArgMax of rows": lambda x: layers.CaffeArgMax(False, 1, 2)(x),
+    "CaffeAxpy": lambda x: layers.CaffeAxpy()([GlobalAveragePooling2D()(x), x, x]),
     "CaffeBatchNorm of the batch": lambda x: layers.CaffeBatchNorm(False)(x),
     "CaffeBatchReindex": lambda x: layers.CaffeBatchReindex()(
         [x, keras.ops.zeros_like(x[:, 0, 0, 0])]
     ),
     "CaffeBias of places": lambda x: layers.CaffeBias(1, -1)(x),
+    "CaffeCTCGreedyDecoder": lambda x: layers.CaffeCTCGreedyDecoder()(
+        [layers.CaffeReshape((0, 0, -1))(x), x[:, 0, 0]]
+    ),
     "CaffeConstant": lambda x: layers.CaffeConstant((1, 2, 3, 4), 0.5)(x),
     "CaffeConvND": lambda x: layers.CaffeConvND(6, [3], [2], [1], [2], 2)(
         layers.CaffeReshape((0, 0, -1))(x)
     ),
+    "CaffeCorrelation": lambda x: layers.CaffeCorrelation(1, 2, 2)([x, x]),
     "CaffeCrop": lambda x: layers.CaffeCrop(2, (1, 2))([x, Conv2D(C, 5)(x)]),
     "CaffeDeconv2D": lambda x: layers.CaffeDeconv2D(6, 3, 2, 1, 2, 2, **LAST)(x),
+    "CaffeDownsample": lambda x: layers.CaffeDownsample(9, 9)(x),
     "CaffeEmbed": lambda x: layers.CaffeEmbed(5, 3)(layers.CaffeArgMax()(x)),
     "CaffeFlatten": lambda x: layers.CaffeFlatten()(x),
+    "CaffeFlowWarp": lambda x: layers.CaffeFlowWarp()([x, x[..., :2]]),
     "CaffeInnerProduct": lambda x: layers.CaffeInnerProduct(3, 3)(x),
+    "CaffeInterp": lambda x: layers.CaffeInterp(zoom_factor=2)(x),
     "CaffeLSTM": lambda x: layers.CaffeLSTM(3)(
         [layers.CaffeReshape((0, 0, -1))(x), x[:, 0, 0]]
     ),
@@ -85,14 +116,26 @@ REFUSED = {
         [layers.CaffeReshape((0, 0, -1))(x), x[:, 0, 0]]
     ),
     "CaffeReduction": lambda x: layers.CaffeReduction("mean", 2)(x),
+    "CaffeReorg": lambda x: layers.CaffeReorg(1)(x),
+    "CaffeResample": lambda x: layers.CaffeResample(30, 30)(x),
     "CaffeReshape": lambda x: layers.CaffeReshape((0, 0, -1, 3))(x),
+    "CaffeReverse": lambda x: layers.CaffeReverse(2)(x),
     "CaffeSPP": lambda x: layers.CaffeSPP(2, "ave")(x),
     "CaffeScale of places": lambda x: layers.CaffeScale(2, 2)(x),
     "CaffeScale by channel": lambda x: layers.CaffeScale(0)(
         [x, GlobalAveragePooling2D()(x)]
     ),
+    "CaffeSegNetBN of the batch": lambda x: layers.CaffeSegNetBN("learn")(x),
     "CaffeSlice of rows": lambda x: layers.CaffeSlice((10, 13), 1)(x)[1],
     "CaffeTile": lambda x: layers.CaffeTile(3, 1)(x),
+    "CaffeUnpool": lambda x: layers.CaffeUnpool(1)([x, x]),
+    "CaffeSubtractMean of places": lambda x: layers.CaffeSubtractMean(True)(x),
+    "CaffeYoloDetections": lambda x: layers.CaffeYoloDetections(1, (1, 2), 1)(
+        Conv2D(6, 1)(x[:, :20, :20])
+    ),
+    "CaffeYolov3Detections": lambda x: layers.CaffeYolov3Detections(
+        1, (1, 2), [[0]], [8]
+    )(Conv2D(6, 1)(x)),
     "keras Softmax of rows": lambda x: keras.layers.Softmax(axis=1)(x),
     "keras PReLU of places": lambda x: keras.layers.PReLU()(x),
     "keras broadcasting": lambda x: Add()(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from keras import ops
 from support import examples, gradients, relative_error
 
-from keras_caffe_zoo.conversion.files import save_as
+from keras_caffe_zoo.conversion import convert
 from keras_caffe_zoo.layers import CaffeConv2D
 
 CHECK = examples(3)
@@ -295,7 +295,7 @@ def test_exports_take_images_of_any_size(tmp_path, inputs):
     model = keras.Model(symbol, layer(symbol))
     weights = with_weights(layer, None)
     model(numbers(1, 5, 5, inputs))  # Keras exports no model that was never called
-    save_as(model, tmp_path / "net.onnx")
+    convert(model, tmp_path / "net.onnx")
     model.export(tmp_path / "net", verbose=False)
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
     served = keras.layers.TFSMLayer(tmp_path / "net", call_endpoint="serve")

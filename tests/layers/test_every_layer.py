@@ -11,16 +11,28 @@ IMAGE = (2, 7, 6, 4)
 # Class: (a layer, shapes of its inputs)
 CASES = {
     "CaffeAbs": (layers.CaffeAbs(), [IMAGE]),
+    "CaffeAccum": (layers.CaffeAccum(), [IMAGE, (2, 3, 3, 1), (1, 5, 8, 1)]),
     "CaffeArgMax": (layers.CaffeArgMax(True, 2, 1), [IMAGE]),
+    "CaffeAxpy": (layers.CaffeAxpy(), [(2, 4), IMAGE, IMAGE]),
     "CaffeBatchNorm": (layers.CaffeBatchNorm(None, 0.9, 0.1), [IMAGE]),
     "CaffeBatchReindex": (layers.CaffeBatchReindex(), [IMAGE, (3,)]),
     "CaffeBias": (layers.CaffeBias(1), [IMAGE]),
+    "CaffeCTCGreedyDecoder": (
+        layers.CaffeCTCGreedyDecoder(1, False, True),
+        [(2, 7, 6), (2, 7)],
+    ),
+    "CaffeChannelNorm": (layers.CaffeChannelNorm(), [IMAGE]),
     "CaffeClip": (layers.CaffeClip(-0.5, 0.5), [IMAGE]),
     "CaffeConstant": (layers.CaffeConstant((1, 2, 3, 4), 0.5), [IMAGE]),
     "CaffeConv2D": (layers.CaffeConv2D(6, 3, 2, 1, groups=2, **LAST), [IMAGE]),
     "CaffeConvND": (layers.CaffeConvND(6, [3], [2], [1], [2], 2), [(2, 4, 9)]),
+    "CaffeCorrelation": (
+        layers.CaffeCorrelation(3, 2, 3, 2, 2),
+        [IMAGE, IMAGE],
+    ),
     "CaffeCrop": (layers.CaffeCrop(2, (1, 2)), [IMAGE, (2, 3, 4, 4)]),
     "CaffeDeconv2D": (layers.CaffeDeconv2D(6, 3, 2, 1, 2, 2, **LAST), [IMAGE]),
+    "CaffeDownsample": (layers.CaffeDownsample(3, 4), [IMAGE]),
     "CaffeDetectionOutput": (
         layers.CaffeDetectionOutput(3, top_k=4, keep_top_k=5, code_type="center_size"),
         [(2, 24), (2, 18), (1, 2, 24)],
@@ -29,8 +41,11 @@ CASES = {
     "CaffeEmbed": (layers.CaffeEmbed(5, 3), [(2, 3)]),
     "CaffeExp": (layers.CaffeExp(2, 0.5, 1), [IMAGE]),
     "CaffeFlatten": (layers.CaffeFlatten(1, 2), [IMAGE]),
+    "CaffeHardSigmoid": (layers.CaffeHardSigmoid(), [IMAGE]),
+    "CaffeFlowWarp": (layers.CaffeFlowWarp(0.5), [IMAGE, (2, 7, 6, 2)]),
     "CaffeIm2col": (layers.CaffeIm2col((3, 2), 2, 1, 1), [IMAGE]),
     "CaffeInnerProduct": (layers.CaffeInnerProduct(3, 2, True, True), [IMAGE]),
+    "CaffeInterp": (layers.CaffeInterp(None, None, 3, 2, -1, -2), [IMAGE]),
     "CaffeLRN": (layers.CaffeLRN(3, 1, 0.5, 2, **LAST), [IMAGE]),
     "CaffeLSTM": (layers.CaffeLSTM(3, True), [(5, 2, 4), (5, 2), (2, 3)]),
     "CaffeLeakyReLU": (layers.CaffeLeakyReLU(-0.5), [IMAGE]),
@@ -46,6 +61,10 @@ CASES = {
         layers.CaffePSROIPooling(4, 1, 0.5),
         [IMAGE, (3, 5)],
     ),
+    "CaffeNegReLU": (layers.CaffeNegReLU(0.5), [IMAGE]),
+    "CaffePSPNetBN": (layers.CaffePSPNetBN(0.8, 0.1, True), [IMAGE]),
+    "CaffeMean": (layers.CaffeMean((0.5, -1), 2, 3), [IMAGE]),
+    "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
     "CaffeParameter": (layers.CaffeParameter((1, 2, 3, 4)), [IMAGE]),
     "CaffePermute": (layers.CaffePermute((0, 2, 3, 1)), [IMAGE]),
     "CaffePool2D": (
@@ -53,6 +72,12 @@ CASES = {
         [IMAGE],
     ),
     "CaffePower": (layers.CaffePower(2, 0.5, 1), [IMAGE]),
+    "CaffeProposal": (
+        layers.CaffeProposal(
+            ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
+        ),
+        [IMAGE, (2, 7, 6, 8), (2, 3)],
+    ),
     "CaffePriorBox": (
         layers.CaffePriorBox([3, 5.5], [4, 9], [2], variance=(0.1, 0.1, 0.2, 0.2)),
         [IMAGE, (2, 20, 30, 3)],
@@ -70,8 +95,17 @@ CASES = {
     "CaffeRNN": (layers.CaffeRNN(3), [(5, 2, 4), (5, 2)]),
     "CaffeROIAlign": (layers.CaffeROIAlign(2, 3, 0.5), [IMAGE, (3, 5)]),
     "CaffeROIPooling": (layers.CaffeROIPooling(2, 3, 0.5), [IMAGE, (3, 5)]),
+    "CaffeSELU": (layers.CaffeSELU(1.1, 1.5), [IMAGE]),
+    "CaffeSegNetBN": (layers.CaffeSegNetBN("learn"), [IMAGE]),
+    "CaffeShuffleChannel": (layers.CaffeShuffleChannel(2), [IMAGE]),
     "CaffeReduction": (layers.CaffeReduction("mean", 2, 0.5), [IMAGE]),
+    "CaffeReorg": (layers.CaffeReorg(2), [(2, 4, 6, 8)]),
+    "CaffeResample": (
+        layers.CaffeResample(9, 4, "cubic"),
+        [IMAGE],
+    ),
     "CaffeReshape": (layers.CaffeReshape((0, 2, -1, 0), 0), [(2, 6, 4, 6)]),
+    "CaffeReverse": (layers.CaffeReverse(2), [IMAGE]),
     "CaffeSPP": (layers.CaffeSPP(2, "ave"), [IMAGE]),
     "CaffeScale": (layers.CaffeScale(1, 1, True), [IMAGE]),
     "CaffeSilence": (layers.CaffeSilence(), [IMAGE, (2, 3)]),
@@ -80,10 +114,22 @@ CASES = {
         layers.CaffeStochasticPool2D(3, strides=2, **LAST),
         [IMAGE],
     ),
+    "CaffeSubtractMean": (layers.CaffeSubtractMean(images=3), [IMAGE]),
     "CaffeSwish": (layers.CaffeSwish(1.5), [IMAGE]),
     "CaffeThreshold": (layers.CaffeThreshold(0.3), [IMAGE]),
     "CaffeTile": (layers.CaffeTile(3, -1), [IMAGE]),
+    "CaffeUnpool": (layers.CaffeUnpool(2, None, (True, False)), [IMAGE, IMAGE]),
     "CaffeWeightedSum": (layers.CaffeWeightedSum((1, -0.5)), [IMAGE, IMAGE]),
+    "CaffeYoloDetections": (
+        layers.CaffeYoloDetections(3, (1, 2, 3, 1), 2, confidence_threshold=0.3),
+        [(2, 3, 3, 16)],
+    ),
+    "CaffeYolov3Detections": (
+        layers.CaffeYolov3Detections(
+            3, (9, 8, 7, 6), [[1], [0]], [8, 4], max_detections=9
+        ),
+        [(2, 2, 1, 8), (2, 4, 2, 8)],
+    ),
 }
 # Those that slide over rows and columns of any number.
 ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
@@ -91,6 +137,14 @@ ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePermute CaffeNormalize
     CaffePriorBox CaffePriorBoxClustered CaffePSROIPooling CaffeProposal CaffeROIAlign
     CaffeROIPooling""".split()  # noqa: SIM905
+    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAxpy CaffeInterp
+    CaffePSPNetBN CaffeSegNetBN CaffeShuffleChannel CaffeUnpool CaffeHardSigmoid
+    CaffeNegReLU CaffeSELU CaffePermute CaffeNormalize
+    CaffePSROIPooling CaffeProposal CaffeROIAlign CaffeROIPooling
+    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAccum CaffeChannelNorm
+    CaffeCorrelation CaffeDownsample CaffeFlowWarp CaffeMean CaffeReorg CaffeResample
+    CaffeReverse CaffeSubtractMean CaffePermute CaffeNormalize
+    CaffePriorBox CaffePriorBoxClustered""".split()  # noqa: SIM905
 
 
 def fresh(layer):

@@ -61,6 +61,13 @@ def test_a_chain_is_followed_to_its_end():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(found)[0], wanted)
 
 
+def test_a_box_decided_late_counts_before_those_behind_it():
+    """The second goes by the first, so that the third stays, before the fourth."""
+    boxes = np.array([[0, 0, 4, 4], [1, 0, 5, 4], [3, 0, 7, 4], [20, 0, 24, 4]])
+    found = _nms.kept(boxes[None].astype("float32"), np.ones((1, 4), bool), 0.3, 2)
+    assert keras.ops.convert_to_numpy(found).tolist() == [[True, False, True, False]]
+
+
 def test_equal_scores_stay_in_order():
     scores = np.array([[0.5, 0.7, 0.5, 0.7, 0.5]], "float32")
     values, index = _nms.best(scores, 4)

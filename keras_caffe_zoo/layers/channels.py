@@ -1,0 +1,100 @@
+"""What forks do to whole channels: weigh them, deal them out anew."""
+
+import keras
+from keras import ops
+
+from keras_caffe_zoo.layers._blobs import caffe_shape, keras_axis
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeAxpy(keras.layers.Layer):
+    """`a * x + y`, with one `a` for each channel of each item.
+
+    Input shape:
+        Three: `a` of `(N, C)`, or `(N, 1, 1, C)`; `x` and `y` of `(N, H, W, C)`.
+
+    Raises:
+        ValueError: If they do not fit each other.
+
+    Reference:
+        `Axpy` of SENet's Caffe.
+    """
+
+    def call(self, inputs):
+        a, x, y = inputs
+        if len(a.shape) == 2:
+            a = ops.expand_dims(a, (1, 2))
+        return a * x + y
+
+    def compute_output_shape(self, input_shape):
+        a, x, y = (caffe_shape(shape) for shape in input_shape)
+        fits = len(x) == 4 and _agree(x, y) and _agree(a[:2], x[:2])
+        if not fits or len(a) not in (2, 4) or not _agree(a[2:], (1, 1)[: len(a) - 2]):
+            raise ValueError(
+                f"Expected factors (N, C) or (N, C, 1, 1) and two maps (N, C, H, W) "
+                f"for layer '{self.name}'; received: {a}, {x} and {y}."
+            )
+        return tuple(input_shape[1])
+
+    def compute_output_spec(self, inputs):
+        shape = self.compute_output_shape([x.shape for x in inputs])
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+
+def _agree(one, other) -> bool:
+    return len(one) == len(other) and all(
+        None in (a, b) or a == b for a, b in zip(one, other, strict=True)
+    )
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeShuffleChannel(keras.layers.Layer):
+    """Deal the channels of `group` groups out in turn.
+
+    Of `C` channels, `i * (C / group) + j` becomes `j * group + i`.
+
+    Args:
+        group: Number of groups; it divides the channels.
+        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Input shape:
+        Any of two axes or more; the channels are the last of four, else the second.
+
+    Raises:
+        ValueError: If `group` is below 1, or does not divide the channels.
+
+    Reference:
+        `ShuffleChannel` of ShuffleNet's Caffe.
+    """
+
+    def __init__(self, group=1, **kwargs):
+        super().__init__(**kwargs)
+        if group < 1:
+            raise ValueError(f"Expected a positive `group`; received: group={group}.")
+        self.group = int(group)
+
+    def call(self, inputs):
+        self.compute_output_shape(inputs.shape)  # raises if it does not divide
+        if self.group == 1:
+            return inputs
+        axis = keras_axis(1, len(inputs.shape))
+        channels = inputs.shape[axis]
+        before, after = ops.shape(inputs)[:axis], ops.shape(inputs)[axis + 1 :]
+        groups = (*before, self.group, channels // self.group, *after)
+        order = [*range(len(groups))]
+        order[axis], order[axis + 1] = axis + 1, axis
+        dealt = ops.transpose(ops.reshape(inputs, groups), order)
+        return ops.reshape(dealt, (*before, channels, *after))
+
+    def compute_output_shape(self, input_shape):
+        rank = len(input_shape)
+        channels = input_shape[keras_axis(1, rank)] if rank > 1 else None
+        if channels is None or channels % self.group:
+            raise ValueError(
+                f"Expected channels that {self.group} groups divide, for layer "
+                f"'{self.name}'; received: {channels}."
+            )
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "group": self.group}

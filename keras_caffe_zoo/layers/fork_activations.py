@@ -1,0 +1,65 @@
+"""Activations of Caffe's forks that Keras does not have."""
+
+import keras
+from keras import ops
+
+from keras_caffe_zoo.layers.elementwise import _Elementwise
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeHardSigmoid(_Elementwise):
+    """`0.2 * x + 0.5`, no less than 0 and no more than 1.
+
+    `keras.activations.hard_sigmoid` has another slope, 1 / 6.
+
+    Reference:
+        `HardSigmoid` of MobileNet-YOLO's Caffe.
+    """
+
+    def call(self, inputs):
+        return ops.clip(inputs * 0.2 + 0.5, 0.0, 1.0)
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeNegReLU(_Elementwise):
+    """`min(x, 0) + positive_slope * max(x, 0)`.
+
+    Args:
+        positive_slope: Any number (`negative_slope`, as the file calls it).
+        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Reference:
+        `NegReLU` of FlowNet 2's Caffe.
+    """
+
+    _settings = ("positive_slope",)
+
+    def __init__(self, positive_slope=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.positive_slope = float(positive_slope)
+
+    def call(self, inputs):
+        return self.positive_slope * ops.relu(inputs) - ops.relu(-inputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeSELU(_Elementwise):
+    """`factor * x` above 0, and `factor * alpha * (exp(x) - 1)` below.
+
+    Args:
+        factor: The outer factor (`lambda`).
+        alpha: The factor below 0.
+        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Reference:
+        `SeLu` of the forks for self-normalizing nets (Klambauer et al., 2017).
+    """
+
+    _settings = ("factor", "alpha")
+
+    def __init__(self, factor=1.050700987, alpha=1.67326324, **kwargs):
+        super().__init__(**kwargs)
+        self.factor, self.alpha = float(factor), float(alpha)
+
+    def call(self, inputs):
+        return self.factor * ops.elu(inputs, alpha=self.alpha)

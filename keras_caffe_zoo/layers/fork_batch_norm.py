@@ -1,0 +1,100 @@
+"""Batch normalization with factor and offset in one layer, as forks have it."""
+
+import keras
+from keras import ops
+
+from keras_caffe_zoo.layers._blobs import keras_axis
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffePSPNetBN(keras.layers.BatchNormalization):
+    """Batch normalization as `BN` of PSPNet computes it.
+
+    `(x - mean) / sqrt(variance + epsilon) * slope + bias`. In training, the kept mean
+    and (biased) variance move towards the batch's. Its weights are those four.
+
+    Args:
+        momentum: What is kept of mean and variance at each step.
+        epsilon: Added to the variance.
+        frozen: Whether training neither looks at the batch nor learns anything.
+        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Input shape:
+        Any of two axes or more; the channels are the last of four, else the second.
+
+    Reference:
+        `BN` of PSPNet's Caffe, first of yjxiong's.
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, frozen=False, **kwargs):
+        kwargs.setdefault("trainable", not frozen)
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+        self.frozen = bool(frozen)
+
+    def build(self, input_shape):
+        self.axis = keras_axis(1, len(input_shape))
+        super().build(input_shape)
+
+    def get_config(self):
+        config = super().get_config()
+        names = ("name", "trainable", "dtype", "momentum", "epsilon")
+        return {**{name: config[name] for name in names}, "frozen": self.frozen}
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeSegNetBN(keras.layers.Layer):
+    """Batch normalization as `BN` of SegNet computes it.
+
+    `inference`: `x * scale + shift`; the statistics are already in these. `learn`:
+    `(x - mean) / sqrt(variance + 1e-9) * scale + shift` with the batch's own
+    statistics, in training and ever after: SegNet keeps none.
+
+    Args:
+        bn_mode: `"learn"` or `"inference"`.
+        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Input shape:
+        Any of two axes or more; the channels are the last of four, else the second.
+
+    Raises:
+        ValueError: If `bn_mode` is another word.
+
+    Reference:
+        `BN` of SegNet's Caffe, ENet's too.
+    """
+
+    def __init__(self, bn_mode="learn", **kwargs):
+        super().__init__(**kwargs)
+        if bn_mode not in ("learn", "inference"):
+            raise ValueError(
+                "Expected `bn_mode` to be 'learn' or 'inference'; received: "
+                f"bn_mode={bn_mode!r}."
+            )
+        self.bn_mode = bn_mode
+
+    def build(self, input_shape):
+        channels = input_shape[keras_axis(1, len(input_shape))]
+        self.scale = self.add_weight((channels,), "ones", name="scale")
+        self.shift = self.add_weight((channels,), "zeros", name="shift")
+        self.built = True
+
+    def call(self, inputs):
+        rank = len(inputs.shape)
+        axis = keras_axis(1, rank)
+        shape = [-1 if i == axis else 1 for i in range(rank)]
+        scale = ops.reshape(ops.convert_to_tensor(self.scale), shape)
+        shift = ops.reshape(ops.convert_to_tensor(self.shift), shape)
+        if self.bn_mode == "inference":
+            return inputs * scale + shift
+        wide = ops.cast(inputs, self.variable_dtype)
+        others = [i for i in range(rank) if i != axis]
+        mean = ops.mean(wide, others, keepdims=True)
+        variance = ops.mean(ops.square(wide - mean), others, keepdims=True)
+        outputs = (wide - mean) * ops.rsqrt(variance + 1e-9)
+        return ops.cast(outputs, inputs.dtype) * scale + shift
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "bn_mode": self.bn_mode}

@@ -1,0 +1,152 @@
+"""Layers of FlowNet 2 that make maps of other sizes."""
+
+from keras_caffe_zoo.caffe import Param
+from keras_caffe_zoo.layers import CaffeAccum, CaffeDownsample, CaffeResample
+from keras_caffe_zoo.rules.flownet import OnMaps
+from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED
+
+
+class _Resizing(OnMaps):
+    """A layer that makes maps of a size, or of that of its second bottom.
+
+    Attributes:
+        sizes: Fields of the height and width.
+    """
+
+    bottoms = (1, 2)
+    traits = MIXED._replace(channels="kept", reads=1)
+    sizes = ("height", "width")
+
+    def _size(self, node, others) -> tuple[int | None, int | None]:
+        """Return `(height, width)`; neither where a second bottom tells."""
+        if others:
+            return (None, None)
+        values = [getattr(node.param, name) for name in self.sizes]
+        for value, name in zip(values, self.sizes, strict=True):
+            node.count(value, f"{self.param.name}.{name}")
+        return tuple(values)
+
+    def _size_fields(self, layer) -> dict:
+        if layer.height is None:
+            return {}
+        return dict(zip(self.sizes, (layer.height, layer.width), strict=True))
+
+
+@register
+class Resample(_Resizing):
+    types = ("Resample",)
+    layers = (CaffeResample,)
+    param = Param(
+        "resample_param",
+        """
+        1 width uint32; 2 height uint32; 3 type ResampleType=LINEAR;
+        4 antialias bool=true; 5 factor float=1
+        enum ResampleType: NEAREST=1 LINEAR=2 CUBIC=3 AREA=4
+        """,
+        155,
+    )
+
+    def build(self, node, x, *others):
+        param, methods = node.param, ("nearest", "linear", "cubic")
+        if param.type > len(methods):
+            raise node.error(
+                "Expected NEAREST, LINEAR or CUBIC; received: AREA, which the fork "
+                "cannot do either",
+                "resample_param.type",
+            )
+        method = methods[param.type - 1]
+        size = self._size(node, others)
+        if method == "nearest":
+            _check_nearest(node, x, others[0].shape[1:3] if others else size)
+        layer = CaffeResample(*size, method, param.antialias, name=node.name)
+        return self.call_on(node, layer, x, *others)
+
+    def encode(self, call):
+        layer = call.layer
+        values = {"type": layer.method.upper(), "antialias": layer.antialias}
+        call.add("Resample", resample_param={**self._size_fields(layer), **values})
+
+
+def _check_nearest(node, x, size) -> None:
+    """Refuse what makes the fork read beyond the map, as its rows and columns mix."""
+    if None in (*x.shape[1:3], *size):
+        return
+    down, right = (old / new for old, new in zip(x.shape[1:3], size, strict=True))
+    if down >= 2 * right or right >= 2 * down:
+        raise node.error(
+            "Expected rows and columns to be resized alike with NEAREST: the fork "
+            f"reads beyond the map; received: {tuple(x.shape[1:3])} to {tuple(size)}",
+            "resample_param.type",
+        )
+
+
+@register
+class Downsample(_Resizing):
+    types = ("Downsample",)
+    layers = (CaffeDownsample,)
+    param = Param(
+        "downsample_param", "1 top_height uint32=0; 2 top_width uint32=0", 156
+    )
+    sizes = ("top_height", "top_width")
+
+    def build(self, node, x, *others):
+        layer = CaffeDownsample(*self._size(node, others), name=node.name)
+        return self.call_on(node, layer, x, *others)
+
+    def encode(self, call):
+        call.add("Downsample", downsample_param=self._size_fields(call.layer))
+
+
+@register
+class Accum(OnMaps):
+    types = ("Accum",)
+    layers = (CaffeAccum,)
+    param = Param(
+        "accum_param",
+        """
+        1 top_height uint32=0; 2 top_width uint32=0; 3 size_divisible_by uint32=0;
+        4 have_reference bool=false
+        """,
+        160,
+    )
+    bottoms = (1, None)
+    same_items = True
+
+    def build(self, node, *bottoms):
+        size = (None, None)
+        if not node.param.have_reference:
+            size = self._size(node, [x.shape[1:3] for x in bottoms])
+        elif len(bottoms) < 2:
+            raise node.error("Expected a bottom of the size, too; received: one bottom")
+        return self.call_on(node, CaffeAccum(*size, name=node.name), *bottoms)
+
+    @staticmethod
+    def _size(node, sizes) -> tuple[int, int]:
+        """Return `(height, width)`, that of the largest bottom or more."""
+        param = node.param
+        if None in sum(map(tuple, sizes), ()):
+            raise node.error(f"Expected bottoms of known sizes; received: {sizes}")
+        largest = tuple(map(max, *sizes)) if len(sizes) > 1 else tuple(sizes[0])
+        wanted = (param.top_height, param.top_width)
+        if param.HasField("size_divisible_by"):
+            by = node.count(param.size_divisible_by, "accum_param.size_divisible_by")
+            wanted = tuple(-(-size // by) * by for size in largest)
+        larger = all(a > b for a, b in zip(wanted, largest, strict=True))
+        return wanted if larger else largest
+
+    def encode(self, call):
+        layer = call.layer
+        if layer.height is None:
+            call.add("Accum", accum_param={"have_reference": True})
+            return
+        size = (layer.height, layer.width)
+        shapes = [tuple(x.shape[1:3]) for x in call.inputs]
+        largest = tuple(map(max, *shapes)) if len(shapes) > 1 else shapes[0]
+        if size == largest:
+            call.add("Accum")
+        elif all(a > b for a, b in zip(size, largest, strict=True)):
+            values = dict(zip(("top_height", "top_width"), size, strict=True))
+            call.add("Accum", accum_param=values)
+        else:
+            raise call.error(f"Caffe cannot bring maps of {largest} to {size}")
