@@ -38,8 +38,8 @@ from keras_caffe_zoo.layers.im2col import CaffeIm2col
 from keras_caffe_zoo.layers.inner_product import CaffeInnerProduct
 from keras_caffe_zoo.layers.interp import CaffeInterp
 from keras_caffe_zoo.layers.lrn import CaffeLRN
-from keras_caffe_zoo.layers.multibox import CaffeMultiBox
 from keras_caffe_zoo.layers.mean import CaffeMean, CaffeSubtractMean
+from keras_caffe_zoo.layers.multibox import CaffeMultiBox
 from keras_caffe_zoo.layers.mvn import CaffeMVN
 from keras_caffe_zoo.layers.normalize import CaffeNormalize
 from keras_caffe_zoo.layers.permute import CaffePermute

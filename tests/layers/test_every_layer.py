@@ -55,8 +55,6 @@ CASES = {
         layers.CaffeMaxPool2DWithMask(3, strides=2, pad=1, **LAST),
         [IMAGE],
     ),
-    "CaffeMultiBox": (layers.CaffeMultiBox(3), [(2, 24), (2, 18), (1, 2, 24)]),
-    "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
     "CaffePSROIPooling": (
         layers.CaffePSROIPooling(4, 1, 0.5),
         [IMAGE, (3, 5)],
@@ -64,6 +62,7 @@ CASES = {
     "CaffeNegReLU": (layers.CaffeNegReLU(0.5), [IMAGE]),
     "CaffePSPNetBN": (layers.CaffePSPNetBN(0.8, 0.1, True), [IMAGE]),
     "CaffeMean": (layers.CaffeMean((0.5, -1), 2, 3), [IMAGE]),
+    "CaffeMultiBox": (layers.CaffeMultiBox(3), [(2, 24), (2, 18), (1, 2, 24)]),
     "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
     "CaffeParameter": (layers.CaffeParameter((1, 2, 3, 4)), [IMAGE]),
     "CaffePermute": (layers.CaffePermute((0, 2, 3, 1)), [IMAGE]),
@@ -85,12 +84,6 @@ CASES = {
     "CaffePriorBoxClustered": (
         layers.CaffePriorBoxClustered([3, 5.5], [4, 9], True, step=(3, 4)),
         [IMAGE, (2, 20, 30, 3)],
-    ),
-    "CaffeProposal": (
-        layers.CaffeProposal(
-            ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
-        ),
-        [IMAGE, (2, 7, 6, 8), (2, 3)],
     ),
     "CaffeRNN": (layers.CaffeRNN(3), [(5, 2, 4), (5, 2)]),
     "CaffeROIAlign": (layers.CaffeROIAlign(2, 3, 0.5), [IMAGE, (3, 5)]),
@@ -134,9 +127,6 @@ CASES = {
 # Those that slide over rows and columns of any number.
 ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
-    CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffePermute CaffeNormalize
-    CaffePriorBox CaffePriorBoxClustered CaffePSROIPooling CaffeProposal CaffeROIAlign
-    CaffeROIPooling""".split()  # noqa: SIM905
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAxpy CaffeInterp
     CaffePSPNetBN CaffeSegNetBN CaffeShuffleChannel CaffeUnpool CaffeHardSigmoid
     CaffeNegReLU CaffeSELU CaffePermute CaffeNormalize
