@@ -103,7 +103,6 @@ __all__ = [
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
     "CaffeMultiBox",
-    "CaffeNormalize",
     "CaffePSROIPooling",
     "CaffeNegReLU",
     "CaffePSPNetBN",

@@ -443,3 +443,28 @@ def test_an_ssd_in_training_is_written_as_the_net_that_ends_with_its_three_blobs
 def test_blobs_that_do_not_fit_the_loss_are_refused(tmp_path):
     with pytest.raises(CaffeFormatError, match="'mbox_loss'.*Expected offsets"):
         from_solver(write(tmp_path, NET % 5, SGD))
+
+
+TESTED = """
+layer { name: "data" type: "AnnotatedData" top: "data" top: "label"
+  include { phase: TEST } data_param { batch_size: 1 }
+  transform_param { resize_param { height: 12 width: 16 } } }
+layer { name: "out" type: "DetectionOutput" bottom: "loc_flat" bottom: "conf_flat"
+  bottom: "prior" top: "out" include { phase: TEST }
+  detection_output_param { num_classes: 3 keep_top_k: 9 nms_param { top_k: 9 } } }
+layer { name: "eval" type: "DetectionEvaluate" bottom: "out" bottom: "label"
+  top: "eval" include { phase: TEST } detection_evaluate_param { num_classes: 3 } }
+"""
+
+
+def test_what_ssd_measures_in_its_tests_is_left_out_and_said(tmp_path):
+    solver = (
+        SGD
+        + """ test_iter: 5 test_interval: 10 test_initialization: false
+        eval_type: "detection" ap_version: "11point" show_per_class_result: true"""
+    )
+    with pytest.warns(UserWarning, match="left out the metric 'eval'"):
+        training = from_solver(write(tmp_path, NET % 3 + TESTED, solver))
+    assert isinstance(training.model.loss, MultiBoxLoss)
+    with pytest.raises(CaffeFormatError, match="plateau_winsize"):
+        from_solver(write(tmp_path, NET % 3, SGD + " plateau_winsize: 3"))
