@@ -103,7 +103,7 @@ class CaffeProposal(keras.layers.Layer):
         boxes, large = self._boxes(moves, info)
         flat = (items, -1) if None in known[1:3] else (items, count)
         scores = ops.reshape(scores[..., self._anchors_at_a_place :], flat)
-        lowest = -np.inf if self.drop_small else 0.0
+        lowest = LOWEST if self.drop_small else 0.0
         scores = ops.where(large, scores, lowest)
         scores, index = best(scores, self.pre_nms_topn or count)
         boxes = rows_at(boxes, index)
@@ -139,7 +139,7 @@ class CaffeProposal(keras.layers.Layer):
         return ops.reshape(shift[:, :, None] + kinds, (-1, 4))
 
     def _returned(self, boxes, scores, items, most):
-        stay = kept(boxes, scores > -np.inf, self.nms_thresh, most, pixel=1.0)
+        stay = kept(boxes, scores > LOWEST, self.nms_thresh, most, pixel=1.0)
         index, there = self._first(stay, most)
         item = ops.cast(ops.arange(items, dtype="int32"), "float32")[:, None]
         item = ops.where(there, item, -1.0)

@@ -12,33 +12,11 @@ from support import GOLDENS, nhwc, pattern, relative_error
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo import convert, from_caffe
-from keras_caffe_zoo.caffe import read_prototxt
 from keras_caffe_zoo.conversion.formats import check_target
-from keras_caffe_zoo.conversion.unknown import is_harmless
-from keras_caffe_zoo.rules import rule_of
-from keras_caffe_zoo.rules.python import name_python_layers
 
 FORKS = GOLDENS / "forks"
 FORMATS = (".keras", "/", ".onnx", ".tflite", ".xml")
 FEW = ("format_v2",)  # the others are slow
-# Nets of the forks whose layers are still to come; they join by themselves.
-WAITING = {
-    "net_densenet_mini",
-    "net_enet_mini",
-    "net_faster_rcnn_mini",
-    "net_flownetc_mini",
-    "net_mobilenet_ssd_dw_mini",
-    "net_mobilenet_ssd_mini",
-    "net_pspnet_mini",
-    "net_rfcn_mini",
-    "net_segnet_mini",
-    "net_segnet_odd_mini",
-    "net_senet_mini",
-    "net_shufflenet_g4_mini",
-    "net_shufflenet_mini",
-    "net_ssd_mini",
-    "net_yolov2_mini",
-}
 # What a format cannot hold, and what its error names.
 REFUSED: dict[tuple[str, str], str] = {}
 pytestmark = pytest.mark.skipif(
@@ -56,27 +34,10 @@ def nets():
 NETS = nets()
 
 
-def waits(path):
-    """Tell whether a net has layers, or fields of them, that no rule reads."""
-    net = name_python_layers(read_prototxt(path))
-    rules = [rule_of(layer.type) for layer in net.layers]
-    fields = [x.path for layer in net.layers for x in layer.unknown_fields()]
-    return any(rule is None or rule.refused for rule in rules) or not all(
-        map(is_harmless, fields)
-    )
-
-
-NOW_WAITING = {name for name, path in NETS.items() if waits(path)}
-
-
 def cases():
-    for name in sorted(NETS.keys() - NOW_WAITING):
+    for name in NETS:
         marks = () if name in FEW else pytest.mark.slow
         yield from (pytest.param(name, x, marks=marks) for x in FORMATS)
-
-
-def test_no_net_waits_but_those_whose_layers_are_to_come():
-    assert NOW_WAITING <= WAITING <= NETS.keys()
 
 
 def imported(name):
@@ -144,12 +105,12 @@ def run_openvino(path, data):
     return {x.any_name: np.array(y) for x, y in compiled(data).items()}
 
 
-RUN = {
-    ".keras": run_keras,
-    "/": run_saved_model,
-    ".onnx": run_onnx,
-    ".tflite": run_litert,
-    ".xml": run_openvino,
+ENGINES = {
+    ".keras": [run_keras],
+    "/": [run_saved_model],
+    ".onnx": [run_onnx, run_openvino],
+    ".tflite": [run_litert],
+    ".xml": [run_openvino],
 }
 
 
@@ -169,14 +130,16 @@ def test_each_engine_computes_what_keras_does(name, form, tmp_path, capfd):
     capfd.readouterr()
     convert(model, path)
     assert capfd.readouterr() == ("", "")
-    expected, found = answers(model, data), RUN[form](path, data)
-    if form in (".onnx", ".tflite", ".xml") and "" in expected:
-        (blob,) = found
-        assert blob in model.caffe_blobs
-        expected = {blob: expected[""]}
-    assert found.keys() == expected.keys()
-    for key, value in expected.items():
-        assert relative_error(found[key], value) <= 1e-5, key
+    expected = answers(model, data)
+    for run in ENGINES[form]:
+        found = run(path, data)
+        if form in (".onnx", ".tflite", ".xml") and "" in expected:
+            (blob,) = found
+            assert blob in model.caffe_blobs
+            expected = {blob: expected[""]}
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
+            assert relative_error(found[key], value) <= 1e-5, (run, key)
 
 
 SEVERAL = """
@@ -205,7 +168,7 @@ def test_several_inputs_and_outputs_keep_the_names_of_caffes_blobs(
         "right": rng.standard_normal((4, 5), "float32"),
     }
     convert(several, tmp_path / f"net{form}")
-    found = RUN[form](tmp_path / f"net{form}", data)
+    found = ENGINES[form](tmp_path / f"net{form}", data)
     expected = several(list(data.values()))
     assert found.keys() == expected.keys() == {"p/1", "s/max", "relu-2"}
     for key, value in expected.items():

@@ -118,13 +118,9 @@ def test_fields_that_change_nothing_need_no_fork(written):
 
 
 def test_a_python_layer_is_named_by_its_code(written):
-    code = (
-        "python_param { module: 'rpn.anchor_target_layer' layer: 'AnchorTargetLayer' }"
-    )
+    code = "python_param { module: 'rpn.generate' layer: 'GenerateLayer' }"
     summary = inspect_file(written(relu("Python", code)))
-    assert summary.forks == {
-        "Faster R-CNN": ("rpn.anchor_target_layer.AnchorTargetLayer",)
-    }
+    assert summary.forks == {"Faster R-CNN": ("rpn.generate.GenerateLayer",)}
     assert "of Faster R-CNN" in summary.refused
 
 

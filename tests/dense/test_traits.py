@@ -76,6 +76,18 @@ REFUSED = {
     "CaffePermute": lambda x: layers.CaffePermute((0, 2, 3, 1))(x),
     "CaffePriorBox": lambda x: layers.CaffePriorBox([3])([x, x]),
     "CaffePriorBoxClustered": lambda x: layers.CaffePriorBoxClustered([3], [4])([x, x]),
+    "CaffePSROIPooling": lambda x: layers.CaffePSROIPooling(1, 2, 1)(
+        [x, layers.CaffeConstant((3, 5))(x)]
+    ),
+    "CaffeProposal": lambda x: layers.CaffeProposal(scales=[1], ratios=[1, 2])(
+        [x, Conv2D(8, 1)(x), layers.CaffeConstant((1, 3))(x)]
+    ),
+    "CaffeROIAlign": lambda x: layers.CaffeROIAlign(2, 2)(
+        [x, layers.CaffeConstant((3, 5))(x)]
+    ),
+    "CaffeROIPooling": lambda x: layers.CaffeROIPooling(2, 2)(
+        [x, layers.CaffeConstant((3, 5))(x)]
+    ),
     "CaffeAccum": lambda x: layers.CaffeAccum()([x, Conv2D(C, 5)(x)]),
     "CaffeArgMax": lambda x: layers.CaffeArgMax()(x),
     "CaffeArgMax of rows": lambda x: layers.CaffeArgMax(False, 1, 2)(x),

@@ -92,5 +92,9 @@ def test_the_first_true_ones(most):
 def test_rows_are_taken_from_their_own_row():
     values = np.arange(2 * 4 * 3, dtype="float32").reshape(2, 4, 3)
     index = np.array([[3, 0], [1, 1]], "int32")
-    found = keras.ops.convert_to_numpy(_nms.rows_at(values, index))
+    found = keras.ops.convert_to_numpy(
+        _nms.rows_at(
+            keras.ops.convert_to_tensor(values), keras.ops.convert_to_tensor(index)
+        )
+    )
     np.testing.assert_array_equal(found, values[[[0, 0], [1, 1]], index])
