@@ -457,6 +457,8 @@ layer { name: "eval" type: "DetectionEvaluate" bottom: "out" bottom: "label"
 """
 
 
+# Keras' own in PyTorch, which `pytest.warns` gives back as if it were ours.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_what_ssd_measures_in_its_tests_is_left_out_and_said(tmp_path):
     solver = (
         SGD
