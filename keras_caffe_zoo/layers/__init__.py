@@ -39,6 +39,7 @@ from keras_caffe_zoo.layers.inner_product import CaffeInnerProduct
 from keras_caffe_zoo.layers.interp import CaffeInterp
 from keras_caffe_zoo.layers.lrn import CaffeLRN
 from keras_caffe_zoo.layers.mean import CaffeMean, CaffeSubtractMean
+from keras_caffe_zoo.layers.multibox import CaffeMultiBox
 from keras_caffe_zoo.layers.mvn import CaffeMVN
 from keras_caffe_zoo.layers.normalize import CaffeNormalize
 from keras_caffe_zoo.layers.permute import CaffePermute
@@ -101,6 +102,7 @@ __all__ = [
     "CaffeLog",
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
+    "CaffeMultiBox",
     "CaffePSROIPooling",
     "CaffeNegReLU",
     "CaffePSPNetBN",

@@ -62,6 +62,7 @@ CASES = {
     "CaffeNegReLU": (layers.CaffeNegReLU(0.5), [IMAGE]),
     "CaffePSPNetBN": (layers.CaffePSPNetBN(0.8, 0.1, True), [IMAGE]),
     "CaffeMean": (layers.CaffeMean((0.5, -1), 2, 3), [IMAGE]),
+    "CaffeMultiBox": (layers.CaffeMultiBox(3), [(2, 24), (2, 18), (1, 2, 24)]),
     "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
     "CaffeParameter": (layers.CaffeParameter((1, 2, 3, 4)), [IMAGE]),
     "CaffePermute": (layers.CaffePermute((0, 2, 3, 1)), [IMAGE]),
