@@ -1,6 +1,7 @@
 """What the package says while it works."""
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable
 
@@ -27,3 +28,10 @@ def there_are(known: Iterable[str], wanted: str = "") -> str:
     shown = ", ".join(map(repr, names[:_SHOWN])) or "none"
     more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
     return f"{hint}There are: {shown}{more}"
+
+
+def said(error: Exception) -> str:
+    """Return what an error says, without what Keras puts around it."""
+    text = str(error) or type(error).__name__
+    bold = re.search("\x1b\\[1m(.*?)\x1b\\[0m", text, re.S)
+    return " ".join((bold[1] if bold else text).split()).removesuffix(".")

@@ -1,6 +1,5 @@
 """One walk through a Caffe net that makes a Keras graph."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -9,6 +8,7 @@ import keras
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
 from keras_caffe_zoo.conversion.model import CaffeModel
+from keras_caffe_zoo.messages import said
 from keras_caffe_zoo.rules.names import keras_name
 from keras_caffe_zoo.rules.node import Budget, NeedsBatch, Node, unused
 from keras_caffe_zoo.rules.registry import is_input, rule_of
@@ -225,7 +225,7 @@ class GraphBuilder:
             # Whatever Keras says of a layer's arguments and inputs is said of the file.
             if node.layer.type in self.custom:
                 raise
-            raise node.error(_said(error)) from error
+            raise node.error(said(error)) from error
         return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
 
     def _learn(self, node: Node, tensor) -> None:
@@ -290,10 +290,3 @@ class GraphBuilder:
         self.places[blob] = [history.operation.name, history.tensor_index]
         self.unread.pop(blob, None)
         self.unread[blob] = True
-
-
-def _said(error: Exception) -> str:
-    """Return what an error says, without what Keras puts around it."""
-    text = str(error) or type(error).__name__
-    bold = re.search("\x1b\\[1m(.*?)\x1b\\[0m", text, re.S)
-    return " ".join((bold[1] if bold else text).split()).removesuffix(".")

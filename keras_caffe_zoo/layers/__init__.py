@@ -39,6 +39,7 @@ from keras_caffe_zoo.layers.inner_product import CaffeInnerProduct
 from keras_caffe_zoo.layers.interp import CaffeInterp
 from keras_caffe_zoo.layers.lrn import CaffeLRN
 from keras_caffe_zoo.layers.mean import CaffeMean, CaffeSubtractMean
+from keras_caffe_zoo.layers.multibox import CaffeMultiBox
 from keras_caffe_zoo.layers.mvn import CaffeMVN
 from keras_caffe_zoo.layers.normalize import CaffeNormalize
 from keras_caffe_zoo.layers.permute import CaffePermute
@@ -84,14 +85,14 @@ __all__ = [
     "CaffeCorrelation",
     "CaffeCrop",
     "CaffeDeconv2D",
-    "CaffeDownsample",
     "CaffeDetectionOutput",
+    "CaffeDownsample",
     "CaffeDropout",
     "CaffeEmbed",
     "CaffeExp",
     "CaffeFlatten",
-    "CaffeHardSigmoid",
     "CaffeFlowWarp",
+    "CaffeHardSigmoid",
     "CaffeIm2col",
     "CaffeInnerProduct",
     "CaffeInterp",
@@ -101,18 +102,19 @@ __all__ = [
     "CaffeLog",
     "CaffeMVN",
     "CaffeMaxPool2DWithMask",
-    "CaffePSROIPooling",
-    "CaffeNegReLU",
-    "CaffePSPNetBN",
     "CaffeMean",
+    "CaffeMultiBox",
+    "CaffeNegReLU",
     "CaffeNormalize",
+    "CaffePSPNetBN",
+    "CaffePSROIPooling",
     "CaffeParameter",
     "CaffePermute",
     "CaffePool2D",
     "CaffePower",
-    "CaffeProposal",
     "CaffePriorBox",
     "CaffePriorBoxClustered",
+    "CaffeProposal",
     "CaffeRNN",
     "CaffeROIAlign",
     "CaffeROIPooling",
@@ -120,8 +122,8 @@ __all__ = [
     "CaffeReorg",
     "CaffeResample",
     "CaffeReshape",
-    "CaffeSELU",
     "CaffeReverse",
+    "CaffeSELU",
     "CaffeSPP",
     "CaffeScale",
     "CaffeSegNetBN",

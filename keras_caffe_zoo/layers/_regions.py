@@ -128,7 +128,7 @@ def of_items(weights, item, items):
         (R, bins, items * size), 0 for all other items.
     """
     own = ops.equal(item[:, None], ops.arange(items, dtype="int32"))
-    weights = ops.where(own[:, None, :, None], weights[:, :, None], 0.0)
+    weights = ops.where(ops.expand_dims(own, (1, 3)), weights[:, :, None], 0.0)
     rows, bins, size = weights.shape[0], weights.shape[1], ops.shape(weights)[3]
     rows = ops.shape(weights)[0] if rows is None else rows
     return ops.reshape(weights, (rows, bins, items * size))

@@ -5,8 +5,8 @@ import numpy as np
 from keras import ops
 
 from keras_caffe_zoo.layers import _nms, _windows
+from keras_caffe_zoo.layers._box_codes import CODE_TYPES, decode
 
-CODE_TYPES = ("corner", "center_size", "corner_size")
 MAX_CANDIDATES = 1 << 22  # of one item; SSD512 on COCO has two million
 _NOBODY = np.iinfo("int32").max
 
@@ -142,15 +142,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
             offsets = ops.take(offsets, np.array(self.labels, "int32"), axis=1)
         if not self.variance_encoded_in_target:
             offsets = offsets * variances
-        size = corners[:, 2:] - corners[:, :2]
-        if self.code_type == "corner":
-            return corners + offsets
-        if self.code_type == "corner_size":
-            return corners + offsets * ops.concatenate([size, size], axis=1)
-        centre = (corners[:, :2] + corners[:, 2:]) / 2
-        centre = centre + offsets[..., :2] * size
-        half = ops.exp(offsets[..., 2:]) * size / 2
-        return ops.concatenate([centre - half, centre + half], axis=-1)
+        return decode(offsets, corners, self.code_type)
 
     def _candidates(self, scores, count):
         """Return the best scores of each class, and whose: (N, classes, candidates).

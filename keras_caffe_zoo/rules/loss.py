@@ -24,6 +24,8 @@ class Loss(Rule):
     Attributes:
         labels_from: From which bottom on its bottoms are labels.
         either: Whether the first two bottoms may change places.
+        weighed: Whether there may be two bottoms more, which weigh the labels and come
+            with them.
         prediction: Type of the layer that makes of its first bottom what the loss
             compares with the labels; none where that is the bottom itself.
     """
@@ -33,6 +35,7 @@ class Loss(Rule):
     also = (LOSS,)
     labels_from = 1
     either = False
+    weighed = False
     prediction = ""
 
     def predict(self, layer: Layer, tops: list[str]) -> list[Layer]:

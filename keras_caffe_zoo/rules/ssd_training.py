@@ -1,9 +1,11 @@
 """What trains SSD: its data, its loss, and what is measured meanwhile."""
 
 from keras_caffe_zoo.caffe import DATA, Param
+from keras_caffe_zoo.layers import CaffeMultiBox
 from keras_caffe_zoo.rules.data import DataLayer
 from keras_caffe_zoo.rules.loss import Loss
 from keras_caffe_zoo.rules.registry import register
+from keras_caffe_zoo.rules.rule import MIXED, Rule
 
 SSD = "SSD"
 
@@ -45,6 +47,17 @@ class MultiBoxLoss(Loss):
         """,
         201,
     )
+
+
+@register
+class MultiBox(Rule):
+    """What that loss reads is one tensor in Keras, and three blobs in Caffe."""
+
+    layers = (CaffeMultiBox,)
+    traits = MIXED._replace(order="new")
+
+    def encode(self, call):
+        """Add nothing: the net that is written ends with the three blobs."""
 
 
 @register

@@ -168,7 +168,8 @@ def test_several_inputs_and_outputs_keep_the_names_of_caffes_blobs(
         "right": rng.standard_normal((4, 5), "float32"),
     }
     convert(several, tmp_path / f"net{form}")
-    found = ENGINES[form](tmp_path / f"net{form}", data)
+    (run,) = ENGINES[form][-1:]
+    found = run(tmp_path / f"net{form}", data)
     expected = several(list(data.values()))
     assert found.keys() == expected.keys() == {"p/1", "s/max", "relu-2"}
     for key, value in expected.items():

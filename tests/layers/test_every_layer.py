@@ -32,17 +32,17 @@ CASES = {
     ),
     "CaffeCrop": (layers.CaffeCrop(2, (1, 2)), [IMAGE, (2, 3, 4, 4)]),
     "CaffeDeconv2D": (layers.CaffeDeconv2D(6, 3, 2, 1, 2, 2, **LAST), [IMAGE]),
-    "CaffeDownsample": (layers.CaffeDownsample(3, 4), [IMAGE]),
     "CaffeDetectionOutput": (
         layers.CaffeDetectionOutput(3, top_k=4, keep_top_k=5, code_type="center_size"),
         [(2, 24), (2, 18), (1, 2, 24)],
     ),
+    "CaffeDownsample": (layers.CaffeDownsample(3, 4), [IMAGE]),
     "CaffeDropout": (layers.CaffeDropout(0.3), [IMAGE]),
     "CaffeEmbed": (layers.CaffeEmbed(5, 3), [(2, 3)]),
     "CaffeExp": (layers.CaffeExp(2, 0.5, 1), [IMAGE]),
     "CaffeFlatten": (layers.CaffeFlatten(1, 2), [IMAGE]),
-    "CaffeHardSigmoid": (layers.CaffeHardSigmoid(), [IMAGE]),
     "CaffeFlowWarp": (layers.CaffeFlowWarp(0.5), [IMAGE, (2, 7, 6, 2)]),
+    "CaffeHardSigmoid": (layers.CaffeHardSigmoid(), [IMAGE]),
     "CaffeIm2col": (layers.CaffeIm2col((3, 2), 2, 1, 1), [IMAGE]),
     "CaffeInnerProduct": (layers.CaffeInnerProduct(3, 2, True, True), [IMAGE]),
     "CaffeInterp": (layers.CaffeInterp(None, None, 3, 2, -1, -2), [IMAGE]),
@@ -55,14 +55,15 @@ CASES = {
         layers.CaffeMaxPool2DWithMask(3, strides=2, pad=1, **LAST),
         [IMAGE],
     ),
+    "CaffeMean": (layers.CaffeMean((0.5, -1), 2, 3), [IMAGE]),
+    "CaffeMultiBox": (layers.CaffeMultiBox(3), [(2, 24), (2, 18), (1, 2, 24)]),
+    "CaffeNegReLU": (layers.CaffeNegReLU(0.5), [IMAGE]),
+    "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
+    "CaffePSPNetBN": (layers.CaffePSPNetBN(0.8, 0.1, True), [IMAGE]),
     "CaffePSROIPooling": (
         layers.CaffePSROIPooling(4, 1, 0.5),
         [IMAGE, (3, 5)],
     ),
-    "CaffeNegReLU": (layers.CaffeNegReLU(0.5), [IMAGE]),
-    "CaffePSPNetBN": (layers.CaffePSPNetBN(0.8, 0.1, True), [IMAGE]),
-    "CaffeMean": (layers.CaffeMean((0.5, -1), 2, 3), [IMAGE]),
-    "CaffeNormalize": (layers.CaffeNormalize(False, False, 0.1), [IMAGE]),
     "CaffeParameter": (layers.CaffeParameter((1, 2, 3, 4)), [IMAGE]),
     "CaffePermute": (layers.CaffePermute((0, 2, 3, 1)), [IMAGE]),
     "CaffePool2D": (
@@ -70,12 +71,6 @@ CASES = {
         [IMAGE],
     ),
     "CaffePower": (layers.CaffePower(2, 0.5, 1), [IMAGE]),
-    "CaffeProposal": (
-        layers.CaffeProposal(
-            ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
-        ),
-        [IMAGE, (2, 7, 6, 8), (2, 3)],
-    ),
     "CaffePriorBox": (
         layers.CaffePriorBox([3, 5.5], [4, 9], [2], variance=(0.1, 0.1, 0.2, 0.2)),
         [IMAGE, (2, 20, 30, 3)],
@@ -84,12 +79,15 @@ CASES = {
         layers.CaffePriorBoxClustered([3, 5.5], [4, 9], True, step=(3, 4)),
         [IMAGE, (2, 20, 30, 3)],
     ),
+    "CaffeProposal": (
+        layers.CaffeProposal(
+            ratios=[1], scales=[1, 2], post_nms_topn=5, min_size=0, with_scores=True
+        ),
+        [IMAGE, (2, 7, 6, 8), (2, 3)],
+    ),
     "CaffeRNN": (layers.CaffeRNN(3), [(5, 2, 4), (5, 2)]),
     "CaffeROIAlign": (layers.CaffeROIAlign(2, 3, 0.5), [IMAGE, (3, 5)]),
     "CaffeROIPooling": (layers.CaffeROIPooling(2, 3, 0.5), [IMAGE, (3, 5)]),
-    "CaffeSELU": (layers.CaffeSELU(1.1, 1.5), [IMAGE]),
-    "CaffeSegNetBN": (layers.CaffeSegNetBN("learn"), [IMAGE]),
-    "CaffeShuffleChannel": (layers.CaffeShuffleChannel(2), [IMAGE]),
     "CaffeReduction": (layers.CaffeReduction("mean", 2, 0.5), [IMAGE]),
     "CaffeReorg": (layers.CaffeReorg(2), [(2, 4, 6, 8)]),
     "CaffeResample": (
@@ -98,8 +96,11 @@ CASES = {
     ),
     "CaffeReshape": (layers.CaffeReshape((0, 2, -1, 0), 0), [(2, 6, 4, 6)]),
     "CaffeReverse": (layers.CaffeReverse(2), [IMAGE]),
+    "CaffeSELU": (layers.CaffeSELU(1.1, 1.5), [IMAGE]),
     "CaffeSPP": (layers.CaffeSPP(2, "ave"), [IMAGE]),
     "CaffeScale": (layers.CaffeScale(1, 1, True), [IMAGE]),
+    "CaffeSegNetBN": (layers.CaffeSegNetBN("learn"), [IMAGE]),
+    "CaffeShuffleChannel": (layers.CaffeShuffleChannel(2), [IMAGE]),
     "CaffeSilence": (layers.CaffeSilence(), [IMAGE, (2, 3)]),
     "CaffeSlice": (layers.CaffeSlice((1, 3), -1), [IMAGE]),
     "CaffeStochasticPool2D": (

@@ -465,8 +465,9 @@ def test_a_layers_normalization_is_read_as_caffe_reads_it(param, expected):
 
 
 def test_every_loss_layer_becomes_its_loss():
+    needed = {"MultiBoxLoss": "multibox_loss_param { num_classes: 2 }"}
     for kind in LOSS_LAYERS:
-        loss = loss_of(layer_of(kind), np.eye(2))
+        loss = loss_of(layer_of(kind, needed.get(kind, "")), np.eye(2))
         assert type(loss).__name__ == kind
     hinge = layer_of("HingeLoss", "hinge_loss_param { norm: L2 }")
     assert loss_of(hinge).norm == "L2"

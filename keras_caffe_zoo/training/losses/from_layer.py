@@ -2,12 +2,16 @@
 
 import os
 
+import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, read_mean
+from keras_caffe_zoo.layers import CaffeMultiBox
+from keras_caffe_zoo.messages import said
 from keras_caffe_zoo.rules.names import keras_name
 from keras_caffe_zoo.training.losses._base import NORMALIZATIONS, CaffeLoss
 from keras_caffe_zoo.training.losses.margins import ContrastiveLoss, HingeLoss
+from keras_caffe_zoo.training.losses.multibox import MultiBoxLoss
 from keras_caffe_zoo.training.losses.softmax import (
     InfogainLoss,
     MultinomialLogisticLoss,
@@ -16,6 +20,7 @@ from keras_caffe_zoo.training.losses.softmax import (
 from keras_caffe_zoo.training.losses.targets import (
     EuclideanLoss,
     SigmoidCrossEntropyLoss,
+    SmoothL1Loss,
 )
 
 LOSS_LAYERS = (
@@ -23,9 +28,16 @@ LOSS_LAYERS = (
     "EuclideanLoss",
     "HingeLoss",
     "InfogainLoss",
+    "MultiBoxLoss",
     "MultinomialLogisticLoss",
     "SigmoidCrossEntropyLoss",
+    "SmoothL1Loss",
     "SoftmaxWithLoss",
+)
+_WHY = (
+    ". R-FCN's losses of hard examples need those of all regions, of another pass, "
+    "before they are taken of some: `box_annotator_ohem` chooses these in a training "
+    "step of your own"
 )
 
 
@@ -68,7 +80,32 @@ def loss_of(layer: Layer, infogain=None, *, from_logits: bool = True) -> CaffeLo
         return EuclideanLoss(name=name)
     if layer.type == "MultinomialLogisticLoss":
         return MultinomialLogisticLoss(name=name)
-    raise layer_error(layer, f"Expected a layer of the types {LOSS_LAYERS}")
+    if layer.type == "MultiBoxLoss":
+        return _multibox_loss(layer, name)
+    if layer.type == "SmoothL1Loss":
+        return _checked(layer, SmoothL1Loss, layer.param.sigma, name=name)
+    raise layer_error(layer, f"Expected a layer of the types {LOSS_LAYERS}{_WHY}")
+
+
+def prediction_of(layer: Layer, tensors: list):
+    """Return the one tensor that a loss is taken of, made of the blobs that it reads.
+
+    Args:
+        layer: The loss.
+        tensors: Its bottoms but the labels.
+
+    Raises:
+        CaffeFormatError: If they do not fit the layer.
+    """
+    if layer.type == "MultiBoxLoss":
+        param = layer.param
+        return _checked(
+            layer,
+            lambda: CaffeMultiBox(
+                param.num_classes, param.share_location, name=keras_name(layer.name)
+            )(tensors),
+        )
+    return tensors[0] if len(tensors) == 1 else keras.layers.Subtract()(tensors)
 
 
 def check_axis(layer: Layer, name: str) -> None:
@@ -111,10 +148,62 @@ def _infogain_loss(layer: Layer, infogain, options: dict) -> InfogainLoss:
         )
     if isinstance(infogain, str | os.PathLike):
         infogain = read_mean(infogain)
+    return _checked(layer, InfogainLoss, np.asarray(infogain), field=field, **options)
+
+
+def _multibox_loss(layer: Layer, name: str) -> MultiBoxLoss:
+    param = layer.param
+    mining = param.mining_type
+    if param.HasField("do_neg_mining") and param.do_neg_mining != (mining > 0):
+        raise layer_error(
+            layer,
+            "Expected do_neg_mining to agree with mining_type, as in the fork; "
+            f"received: {param.do_neg_mining}",
+            "multibox_loss_param.do_neg_mining",
+        )
+    nms = param.nms_param
+    suppresses = param.HasField("nms_param") and nms.nms_threshold > 0
+    learns = [*layer.message.propagate_down, True, True][:2]
+    if not learns[1]:
+        raise layer_error(
+            layer,
+            "Expected a loss that is of scores, too; received one of offsets only",
+            "propagate_down",
+        )
+    names = """share_location overlap_threshold use_prior_for_matching
+        background_label_id use_difficult_gt neg_pos_ratio neg_overlap sample_size
+        use_prior_for_nms encode_variance_in_target ignore_cross_boundary_bbox
+        bp_inside map_object_to_agnostic"""
+    return _checked(
+        layer,
+        MultiBoxLoss,
+        param.num_classes,
+        **{option: getattr(param, option) for option in names.split()},
+        match_type=_word(param, "match_type"),
+        mining_type=_word(param, "mining_type"),
+        code_type=_word(param, "code_type"),
+        loc_loss_type=_word(param, "loc_loss_type"),
+        conf_loss_type=_word(param, "conf_loss_type"),
+        nms_threshold=nms.nms_threshold if suppresses else None,
+        nms_top_k=nms.top_k if suppresses and nms.top_k >= 0 else None,
+        loc_weight=param.loc_weight if learns[0] else 0,
+        normalization=_ignoring(layer, "valid")["normalization"],
+        name=name,
+    )
+
+
+def _word(param, field: str) -> str:
+    """Return the name of an enum's value, in small letters."""
+    enum = param.DESCRIPTOR.fields_by_name[field].enum_type
+    return enum.values_by_number[getattr(param, field)].name.lower()
+
+
+def _checked(layer: Layer, make, *values, field: str | None = None, **options):
+    """Return what `make` makes of values; what it says of them is said of the layer."""
     try:
-        return InfogainLoss(np.asarray(infogain), **options)
+        return make(*values, **options)
     except ValueError as error:
-        raise layer_error(layer, str(error).removesuffix("."), field) from error
+        raise layer_error(layer, said(error), field) from error
 
 
 def layer_error(

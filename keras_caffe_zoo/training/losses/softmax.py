@@ -13,8 +13,15 @@ from keras_caffe_zoo.training.losses._base import (
     with_gradient_of,
 )
 
-_FLT_MIN = float(np.finfo("float32").tiny)
+FLT_MIN = float(np.finfo("float32").tiny)
 _LOG_THRESHOLD = 1e-20  # Caffe's kLOG_THRESHOLD
+
+
+def log_softmax(scores, least=FLT_MIN):
+    """Return logarithms that stop at that of `least`, and whose gradients do not."""
+    logarithms = ops.log_softmax(scores, axis=-1)
+    floor = float(np.log(least))
+    return with_gradient_of(logarithms, ops.maximum(logarithms, floor))
 
 
 class _OfClasses(CaffeLoss):
@@ -42,9 +49,7 @@ class _OfClasses(CaffeLoss):
     def _logarithms(self, y_pred):
         """Return logarithms that stop at the least; Caffe's gradients do not."""
         if self.from_logits:
-            logarithms = ops.log_softmax(y_pred, axis=-1)
-            floor = float(np.log(self.least))
-            return with_gradient_of(logarithms, ops.maximum(logarithms, floor))
+            return log_softmax(y_pred, self.least)
         kept = ops.stop_gradient(ops.maximum(y_pred, self.least))
         return with_gradient_of(y_pred / kept, ops.log(kept))
 
@@ -88,7 +93,7 @@ class SoftmaxWithLoss(_OfClasses):
         Caffe 1.0's `SoftmaxWithLoss` layer.
     """
 
-    least = _FLT_MIN
+    least = FLT_MIN
 
     def __init__(
         self, normalization="valid", ignore_label=None, from_logits=True, name=None

@@ -12,6 +12,28 @@ from keras_caffe_zoo.training.losses._base import (
 )
 
 
+def sigmoid_cross_entropy(targets, scores):
+    """Return the cross entropy of each score's sigmoid, which does not overflow."""
+    positive = ops.cast(scores >= 0, scores.dtype)
+    magnitude = scores * (2 * positive - 1)
+    return ops.log1p(ops.exp(-magnitude)) - scores * (targets - positive)
+
+
+def smooth_l1(difference, sigma=1.0):
+    """Return half the square of small differences, and a line for others.
+
+    Args:
+        difference: Any tensor.
+        sigma: Differences below `1 / sigma**2` are small.
+    """
+    squared = sigma * sigma
+    magnitude = ops.abs(difference)
+    small = magnitude < 1 / squared
+    # Its gradient does not pass a square that is not taken and overflows.
+    quadratic = 0.5 * squared * ops.square(ops.where(small, difference, 0.0))
+    return ops.where(small, quadratic, magnitude - 0.5 / squared)
+
+
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class SigmoidCrossEntropyLoss(CaffeLoss):
     """The cross entropy of the sigmoid of scores, each a question of its own.
@@ -43,9 +65,7 @@ class SigmoidCrossEntropyLoss(CaffeLoss):
 
     def call(self, y_true, y_pred):
         targets = like_predictions(y_true, y_pred)
-        positive = ops.cast(y_pred >= 0, y_pred.dtype)
-        magnitude = y_pred * (2 * positive - 1)
-        values = ops.log1p(ops.exp(-magnitude)) - y_pred * (targets - positive)
+        values = sigmoid_cross_entropy(targets, y_pred)
         counted = ops.ones_like(targets, dtype="bool")
         if self.ignore_label is not None:
             counted = ops.not_equal(ops.trunc(targets), float(self.ignore_label))
@@ -79,3 +99,44 @@ class EuclideanLoss(CaffeLoss):
     def call(self, y_true, y_pred):
         difference = y_pred - like_predictions(y_true, y_pred)
         return ops.square(difference) / (2 * items(y_pred))
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class SmoothL1Loss(CaffeLoss):
+    """Half the squared difference where it is small, and its size where it is not.
+
+    With `d = inside * (prediction - target)`, of each value
+    `outside * (0.5 * sigma**2 * d**2)` if `|d| < 1 / sigma**2`, and
+    `outside * (|d| - 0.5 / sigma**2)` if not; summed and divided by the number of
+    items, the length of the first axis.
+
+    Args:
+        sigma: Differences below `1 / sigma**2` are small.
+        name: Its name.
+
+    Inputs:
+        Targets of the predictions' shape; or with a last axis of 3 more: targets,
+        inside and outside weights, `keras.ops.stack([targets, inside, outside], -1)`.
+
+    Reference:
+        Girshick, 2015; `SmoothL1Loss` of Fast R-CNN's fork of Caffe with two or four
+        bottoms, and of SSD's, which has no sigma.
+    """
+
+    per_channel = True
+
+    def __init__(self, sigma=1.0, name=None):
+        super().__init__(name=name)
+        self.sigma = float(sigma)
+        if not 0 < self.sigma < float("inf"):
+            raise ValueError(f"Expected a positive `sigma`; received: {sigma}.")
+
+    def call(self, y_true, y_pred):
+        inside = outside = 1.0
+        if len(y_true.shape) == len(y_pred.shape) + 1 and y_true.shape[-1] == 3:
+            y_true, inside, outside = (y_true[..., i] for i in range(3))
+        difference = inside * (y_pred - like_predictions(y_true, y_pred))
+        return outside * smooth_l1(difference, self.sigma) / items(y_pred)
+
+    def get_config(self):
+        return {**super().get_config(), "sigma": self.sigma}

@@ -15,7 +15,7 @@ from keras_caffe_zoo.conversion.model import CaffeModel
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.training.heads import ends_with_softmax
-from keras_caffe_zoo.training.losses import loss_of
+from keras_caffe_zoo.training.losses import loss_of, prediction_of
 from keras_caffe_zoo.training.metrics import accuracy_of
 from keras_caffe_zoo.training.solver.objectives import Objective, accuracies, losses
 
@@ -28,7 +28,8 @@ class CaffeTrainingModel(CaffeModel):
     array of labels for all losses, or a dict by Caffe's label blobs where there are
     several. A dict by output, as Keras has it, will do too.
 
-    `labels` maps each output to the label blob that its loss reads.
+    `labels` maps each output to the label blobs that its loss reads: one, or labels and
+    their two weights.
     """
 
     labels: dict = {}
@@ -48,7 +49,7 @@ class CaffeTrainingModel(CaffeModel):
         given = set(y) if isinstance(y, Mapping) else None
         if given is not None and given == set(self.labels):
             return y
-        blobs = set(self.labels.values())
+        blobs = {blob for blobs in self.labels.values() for blob in blobs}
         if given is None and len(blobs) == 1:
             y = {blob: y for blob in blobs}
         elif given != blobs:
@@ -57,20 +58,29 @@ class CaffeTrainingModel(CaffeModel):
                 f"output, {list(self.labels)}; received: "
                 f"{sorted(given) if given is not None else type(y).__name__}"
             )
-        by_output = {output: y[blob] for output, blob in self.labels.items()}
+        by_output = {
+            output: y[blobs[0]]
+            if len(blobs) == 1
+            else keras.ops.stack([y[blob] for blob in blobs], axis=-1)
+            for output, blobs in self.labels.items()
+        }
         if len(self.outputs) == 1 and not isinstance(self._outputs_struct, dict):
             (by_output,) = by_output.values()
         return by_output
 
     def get_config(self):
-        return {**super().get_config(), "labels": dict(self.labels)}
+        labels = {output: list(blobs) for output, blobs in self.labels.items()}
+        return {**super().get_config(), "labels": labels}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         labels = config.pop("labels", {})
         model = super().from_config(config, custom_objects=custom_objects)
-        model.labels = labels
+        model.labels = {
+            output: (blobs,) if isinstance(blobs, str) else tuple(blobs)
+            for output, blobs in labels.items()
+        }
         return model
 
 
@@ -101,8 +111,11 @@ def training_model(
     ends = dict.fromkeys(blob for o in objectives for blob in o.blobs)
     builder, model = build_net(part, input_shape, blobs=blobs, outputs=list(ends))
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
-    outputs = {o.name: _prediction(o, builder.blobs) for o in objectives}
-    labels = {o.name: o.label for o in objectives}
+    outputs = {
+        o.name: prediction_of(o.layer, [builder.blobs[blob] for blob in o.blobs])
+        for o in objectives
+    }
+    labels = {o.name: o.labels for o in objectives}
     if len(outputs) == 1:
         (outputs,) = outputs.values()
     whole = CaffeTrainingModel(inputs, outputs, name=model.name)
@@ -112,12 +125,6 @@ def training_model(
         load(builder.nodes, trained.source, partial=True)
     fill(builder.nodes, seed=None if seed < 0 else seed)
     return whole, [node.layer.name for node, _ in builder.nodes if node.blobs]
-
-
-def _prediction(objective: Objective, blobs: Mapping):
-    """Return what a loss is taken of: a blob, or the difference of two."""
-    tensors = [blobs[blob] for blob in objective.blobs]
-    return tensors[0] if len(tensors) == 1 else keras.layers.Subtract()(tensors)
 
 
 def compile_for(

@@ -15,15 +15,17 @@ class Objective(NamedTuple):
     Attributes:
         name: The blob that Caffe writes it to.
         layer: Caffe's layer.
-        blobs: What it reads of the net: one blob, or the two of a ContrastiveLoss.
-        label: The blob of a data layer that has its labels.
+        blobs: What it reads of the net: one blob, or several, such as the two of a
+            ContrastiveLoss.
+        labels: The blob of a data layer that has its labels; behind it those that weigh
+            them, if there are any.
         weight: What a loss is multiplied with.
     """
 
     name: str
     layer: Layer
     blobs: tuple[str, ...]
-    label: str
+    labels: tuple[str, ...]
     weight: float = 1.0
 
 
@@ -71,20 +73,11 @@ def accuracies(net: Net) -> list[Objective]:
 
 
 def _objective(net: Net, at: int, weight: float = 1.0) -> Objective:
-    layer = net.layers[at]
-    predicted = rule_of(layer.type).labels_from
-    if len(layer.bottoms) != predicted + 1:
-        raise _error(
-            net,
-            layer,
-            f"Expected {predicted + 1} bottoms, the labels last; received: "
-            f"{layer.bottoms}",
-        )
-    at_label = min(label_bottoms(net, at), default=predicted)
-    label, maker = layer.bottoms[at_label], makers(net.layers)[at][at_label]
-    blobs = [blob for i, blob in enumerate(layer.bottoms) if i != at_label]
-    sources = [x for i, x in enumerate(makers(net.layers)[at]) if i != at_label]
-    for blob, source in zip(blobs, sources, strict=True):
+    layer, sources = net.layers[at], makers(net.layers)[at]
+    at_labels = _at_labels(net, at)
+    ends = list(zip(layer.bottoms, sources, strict=True))
+    blobs = [end for i, end in enumerate(ends) if i not in at_labels]
+    for blob, source in blobs:
         if source != _last_maker(net, blob):
             raise _error(
                 net,
@@ -92,15 +85,38 @@ def _objective(net: Net, at: int, weight: float = 1.0) -> Objective:
                 f"Expected a blob that stays as it is; received {blob!r}, which a "
                 "layer after this one overwrites. Give that layer a top of its own",
             )
-    if maker is None or not _is_label(net, *maker):
+    labels = [ends[i] for i in at_labels]
+    for blob, source in labels:
+        if source is None or not _is_label(net, *source):
+            raise _error(
+                net,
+                layer,
+                "Expected labels that come from a data layer and nowhere else; "
+                f"received the blob {blob!r}, which the net computes or reads itself. "
+                "Import the net with from_caffe and compile it with a loss of your own",
+            )
+    names = (tuple(blob for blob, _ in found) for found in (blobs, labels))
+    return Objective(loss_tops(layer)[0], layer, *names, weight)
+
+
+def _at_labels(net: Net, at: int) -> list[int]:
+    """Return which bottoms of a loss are labels, and weights of these.
+
+    Raises:
+        CaffeFormatError: If it has too many, or too few, of them.
+    """
+    layer = net.layers[at]
+    rule = rule_of(layer.type)
+    given = len(layer.bottoms) - rule.labels_from
+    if given != 1 and not (rule.weighed and given == 3):
+        weights = ", or their two weights behind them" if rule.weighed else ""
         raise _error(
             net,
             layer,
-            "Expected labels that come from a data layer and nowhere else; received "
-            f"the blob {label!r}, which the net computes or reads itself. Import the "
-            "net with from_caffe and compile it with a loss of your own",
+            f"Expected {rule.labels_from + 1} bottoms, the labels last{weights}; "
+            f"received: {layer.bottoms}",
         )
-    return Objective(loss_tops(layer)[0], layer, tuple(blobs), label, weight)
+    return sorted(label_bottoms(net, at)) or [rule.labels_from]
 
 
 def _last_maker(net: Net, blob: str) -> tuple[int, int] | None:
