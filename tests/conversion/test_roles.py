@@ -73,7 +73,7 @@ def test_a_loss_of_a_type_of_ones_own_stays(tmp_path):
         prototxt(FC, "y MyLoss fc fc -> y", data=DATA)
     )
     model = from_caffe(tmp_path / "net.prototxt", custom_layers=rule)
-    assert np.all(model(np.ones((1, 2, 2, 3), "float32")) == 0)
+    assert np.all(model.predict(np.ones((1, 2, 2, 3)), verbose=0) == 0)
 
 
 def test_nobody_trains_on_a_loss_that_is_not_known(tmp_path):
