@@ -22,6 +22,7 @@ _CONFIG = {
     "RPN_NMS_THRESH": 0.7,
     "RPN_MIN_SIZE": 16,
 }
+_RATIOS = (0.5, 1.0, 2.0)
 _SETTINGS = ("pre_nms_topn", "post_nms_topn", "nms_thresh", "min_size")
 
 
@@ -130,10 +131,10 @@ class Proposal(Rule):
 
     def _encode_python(self, call):
         layer = call.layer
-        if layer.base_size != 16 or layer.ratios != (0.5, 1, 2):
+        if layer.base_size != 16:
             raise call.error(
-                "the Python layer has base_size=16 and ratios=(0.5, 1, 2). With "
-                "drop_small=False it is one of C++, which has any"
+                "the Python layer has base_size=16. With drop_small=False it is one of "
+                "C++, which has any"
             )
         settings = dict(
             zip(_CONFIG, (getattr(layer, n) for n in _SETTINGS), strict=True)
@@ -147,7 +148,10 @@ class Proposal(Rule):
             )
         scales = [int(s) if s.is_integer() else s for s in layer.scales]
         module, _, kind = _PYTHON_LAYER.rpartition(".")
-        words = f"{{'feat_stride': {layer.feat_stride}, 'scales': {scales}}}"
+        words = f"'feat_stride': {layer.feat_stride}, 'scales': {scales}"
+        if layer.ratios != _RATIOS:
+            words += f", 'ratios': {list(layer.ratios)}"
+        words = f"{{{words}}}"
         param = {"module": module, "layer": kind, "param_str": words}
         call.add("Python", python_param=param)
 
@@ -159,7 +163,7 @@ class Proposal(Rule):
 
 @register
 class ProposalLayer(Proposal):
-    """The layer of Python; of the same Keras class."""
+    """The layer of Python; of the same Keras class. PVANet's has ratios of its own."""
 
     types = (_PYTHON_LAYER,)
     fork = "Faster R-CNN"
@@ -168,14 +172,15 @@ class ProposalLayer(Proposal):
 
     def arguments(self, node) -> dict:
         given = param_dict(node)
-        _known(node, given, ("feat_stride", "scales"), "python_param.param_str")
+        names = ("feat_stride", "scales", "ratios")
+        _known(node, given, names, "python_param.param_str")
         if "feat_stride" not in given:
             raise node.error(
                 f"Expected feat_stride; received: {given}", "python_param.param_str"
             )
         values = {
             "feat_stride": _whole(node, given["feat_stride"], "feat_stride"),
-            "ratios": (0.5, 1, 2),
+            "ratios": _positive(node, given.get("ratios", _RATIOS), "ratios"),
             "scales": _positive(node, given.get("scales", (8, 16, 32)), "scales"),
         }
         config = dict(node.python_config)

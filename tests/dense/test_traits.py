@@ -72,6 +72,13 @@ REFUSED = {
             layers.CaffePriorBox([3])([x, x]),
         ]
     ),
+    "CaffeMultiBox": lambda x: layers.CaffeMultiBox(2)(
+        [
+            layers.CaffeFlatten()(x),
+            layers.CaffeFlatten()(x[..., :2]),
+            layers.CaffePriorBox([3])([x, x]),
+        ]
+    ),
     "CaffeNormalize of all": lambda x: layers.CaffeNormalize()(x),
     "CaffePermute": lambda x: layers.CaffePermute((0, 2, 3, 1))(x),
     "CaffePriorBox": lambda x: layers.CaffePriorBox([3])([x, x]),

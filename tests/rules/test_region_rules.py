@@ -112,13 +112,18 @@ def test_settings_of_python_layers(tmp_path, words, scales):
     assert (layer.nms_thresh, layer.min_size) == (0.7, 16)
 
 
+def test_pvanets_ratios_of_python_layers(tmp_path):
+    words = "'feat_stride': 16\\n'scales': [3, 6, 9]\\n'ratios': [0.5, 1.0, 1.5]"
+    assert proposal_of(tmp_path, words).ratios == (0.5, 1, 1.5)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ("", "names with values"),
         ("16", "names with values"),
         ("'scales': [1, 2, 4]", "feat_stride"),
-        ("'feat_stride': 16\\n'ratios': [1]", "feat_stride, scales; received: ratios"),
+        ("'feat_stride': 16\\n'sizes': [1]", "scales, ratios; received: sizes"),
         ("'feat_stride': many", "feat_stride.*'many'"),
         ("'feat_stride': 16.5", "feat_stride"),
         ("'feat_stride': true", "feat_stride"),
