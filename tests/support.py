@@ -22,6 +22,14 @@ def seeds(few, many):
     return [*range(few), *slow]
 
 
+def every(step, cases):
+    """Return cases, all but each `step`-th marked as slow."""
+    slow = pytest.mark.slow
+    return [
+        x if i % step == 0 else pytest.param(x, marks=slow) for i, x in enumerate(cases)
+    ]
+
+
 def golden(name):
     """Return the arrays that real Caffe computed for a case."""
     with np.load(GOLDENS / f"{name}.npz") as arrays:

@@ -127,6 +127,8 @@ def _sides(node, stem: str, both: str):
             f"prior_box_param.{given[0]}",
         )
     values = [getattr(param, name) for name in given] * (2 if len(given) == 1 else 1)
+    if len(param.width) and not any(values):
+        return None  # as OpenVINO's operation has it
     if any(value <= 0 for value in values):
         raise node.error(
             f"Expected positive numbers; received: {values}",
@@ -143,10 +145,7 @@ class PriorBox(_Priors):
     def build(self, node, features, image):
         param = node.param
         if param.width or param.height:
-            raise node.error(
-                "Expected min_size and max_size; received: width or height",
-                "prior_box_param.width",
-            )
+            return _clustered(node, features, image, self._options(node))
         sizes = (list(param.min_size), list(param.max_size), list(param.aspect_ratio))
         options = self._options(node)
         return CaffePriorBox(*sizes, flip=param.flip, **options)([features, image])
@@ -169,14 +168,25 @@ class PriorBoxClustered(_Priors):
     layers = (CaffePriorBoxClustered,)
 
     def build(self, node, features, image):
-        sizes = (list(node.param.width), list(node.param.height))
-        options = self._options(node)
-        return CaffePriorBoxClustered(*sizes, **options)([features, image])
+        return _clustered(node, features, image, self._options(node))
 
     def encode(self, call):
         sizes = {"width": call.layer.widths, "height": call.layer.heights}
         values = {**sizes, **self._values(call.layer)}
         call.add("PriorBoxClustered", prior_box_param=values)
+
+
+def _clustered(node, features, image, options):
+    param = node.param
+    others = ("min_size", "max_size", "aspect_ratio")
+    given = [name for name in others if len(getattr(param, name))]
+    if given:
+        raise node.error(
+            f"Expected boxes by width and height, or by min_size; received: {given}",
+            f"prior_box_param.{given[0]}",
+        )
+    sizes = (list(param.width), list(param.height))
+    return CaffePriorBoxClustered(*sizes, **options)([features, image])
 
 
 _CODES = ("corner", "center_size", "corner_size")

@@ -295,14 +295,26 @@ def test_upgrade_errors_name_the_file(refuse):
             "200,000",
             marks=pytest.mark.slow,
         ),
-        (layer("a", "Convolution", extra=sub(106, sub(4, b"\1" * 300_000))), "200,000"),
+        pytest.param(
+            layer("a", "Convolution", extra=sub(106, sub(4, b"\1" * 300_000))),
+            "200,000",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             layer("a", "Input", extra=sub(143, sub(1, b"") * 300_000)),
             "200,000 fields",
             marks=pytest.mark.slow,
         ),
-        (layer("a", "X", sub(7, sub(1, bytes(300_000)))), "at most 200,000 fields"),
-        (layer("a", "X", sub(5, floats(1)) * 70_000), "at most 65,536 pieces"),
+        pytest.param(
+            layer("a", "X", sub(7, sub(1, bytes(300_000)))),
+            "at most 200,000 fields",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            layer("a", "X", sub(5, floats(1)) * 70_000),
+            "at most 65,536 pieces",
+            marks=pytest.mark.slow,
+        ),
         (layer("a", "X" * (9 << 20)), "received more"),
         (layer("a" * (5 << 20), "X" * (5 << 20)), "at most 8 MiB"),
     ],
@@ -390,7 +402,11 @@ def test_many_words_of_a_layer_cost_little():
 @pytest.mark.parametrize(
     "fields, match",
     [
-        ("input_param { " + "shape{}" * 260_000 + "}", "at most 250,000 blocks"),
+        pytest.param(
+            "input_param { " + "shape{}" * 260_000 + "}",
+            "at most 250,000 blocks",
+            marks=pytest.mark.slow,
+        ),
         ("input_param { shape { dim: [" + "1, " * 30_000 + "] } odd: }", "a value"),
         ("input_param { " + "a" * 5_000_000 + " }", "':' or '{'"),
     ],

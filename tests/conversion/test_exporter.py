@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 from short_nets import model_of, prototxt
-from support import GOLDENS, golden, golden_names, nhwc, relative_error
+from support import GOLDENS, every, golden, golden_names, nhwc, relative_error
 
 from keras_caffe_zoo.caffe import read_caffemodel, read_prototxt
 from keras_caffe_zoo.conversion import caffe_params, from_caffe, to_caffe
@@ -76,14 +76,14 @@ TIMED = {"data": (5, 2, 3), "cont": (5, 2)}
 OPTIONS = {name: {"input_shape": TIMED} for name in ("lstm", "rnn")}
 
 
-@pytest.mark.parametrize("name", WITH_NET)
+@pytest.mark.parametrize("name", every(3, WITH_NET))
 def test_golden_nets_survive_the_way_to_caffe_and_back(name, tmp_path):
     model = load(name)
     again = there_and_back(model, tmp_path, **OPTIONS.get(name, {}))
     assert_same(model, again, inputs_of(model, name))
 
 
-@pytest.mark.parametrize("name", WITH_NET)
+@pytest.mark.parametrize("name", every(3, WITH_NET))
 def test_written_definition_says_what_the_golden_says(name, tmp_path):
     """Layer by layer, type and wiring are those of the net that Caffe ran."""
     paths = tmp_path / "x.prototxt", tmp_path / "x.caffemodel"
@@ -518,7 +518,7 @@ def nets(draw):
     return [*lines, f"last Power {last} -> last; {ALONE['Power']}"]
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(lines=nets(), data=st.data())
 def test_whatever_is_written_caffe_takes_and_computes_the_same(
     lines, data, tmp_path_factory

@@ -12,7 +12,6 @@ from families import (
     POOLED,
     answer,
     assert_same_weights,
-    each_family,
     each_net,
     few,
     image,
@@ -151,7 +150,7 @@ def test_the_data_format_setting_makes_no_difference(build):
         keras.config.set_image_data_format("channels_last")
 
 
-@each_family
+@few("caffenet", "vgg_cnn_s", "nin", "squeezenet_v1_1", "fcn_alexnet")
 def test_without_top_it_takes_any_image_and_pools(name):
     _, least, features, channels, *_ = CONTRACT[name]
     build = getattr(models, name)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from families import answer
-from support import GOLDENS
+from support import GOLDENS, every
 
 from keras_caffe_zoo.caffe import parse_prototxt, write_caffemodel
 from keras_caffe_zoo.models import caffenet, vgg_cnn_s
@@ -15,6 +15,9 @@ from keras_caffe_zoo.weights import assign, dump_caffe_weights
 
 SIZES = {caffenet: 227, vgg_cnn_s: 224}
 each_builder = pytest.mark.parametrize("build", SIZES, ids=lambda b: b.__name__)
+mostly_slow = pytest.mark.parametrize(
+    "build", every(len(SIZES), SIZES), ids=lambda b: b.__name__
+)
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +78,7 @@ def assert_same_weights(model, source, names):
 CONVS = [f"conv{i}" for i in range(1, 6)]
 
 
-@each_builder
+@mostly_slow
 @pytest.mark.parametrize("kind", ["caffemodel", "dumped", "keras"])
 def test_every_kind_of_file_loads(build, kind, tmp_path):
     source = random_net(build)
@@ -117,7 +120,7 @@ def test_a_fully_convolutional_file_loads_into_both_forms(build, tmp_path):
     np.testing.assert_array_equal(kernel, expected)
 
 
-@each_builder
+@mostly_slow
 @pytest.mark.parametrize("fully_convolutional", [False, True])
 @pytest.mark.parametrize("dumped", [False, True])
 def test_other_classes_get_a_new_head_and_a_message(

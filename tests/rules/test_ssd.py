@@ -112,7 +112,8 @@ def test_the_caller_bounds_what_the_net_does_not(load):
         ({"prior": "min_size: 4 img_size: 3 img_h: 3"}, "'prior'.*img_size"),
         ({"prior": "min_size: 4 variance: 1 variance: 2"}, "'prior'.*variance"),
         ({"prior": "min_size: 4 " * 60_000}, "'prior'.*at most 2,097,152 boxes"),
-        ({"prior": "width: 4 height: 4"}, "'prior'.*prior_box_param.width"),
+        ({"prior": "width: 4 height: 4 min_size: 4"}, "'prior'.*prior_box_param.min"),
+        ({"prior": "width: 4"}, "'prior'.*as many `heights`"),
         ({"out": ""}, "'out'.*num_classes"),
         ({"out": "num_classes: 3"}, "'out'.*Expected offsets"),
         ({"out": "num_classes: 2 keep_top_k: 0"}, "'out'.*positive `keep_top_k`"),
@@ -130,16 +131,13 @@ def test_any_number_of_detections_to_keep_takes_no_memory(load):
     assert model.output_shape == (None, 120, 7)  # as many as there are priors
 
 
-def test_clustered_boxes_come_back(load, tmp_path):
-    text = NET.format(
-        **{
-            **GOOD,
-            "prior": "width: 4.5 height: 3 width: 9 height: 8 "
-            "width: 3 height: 3 step_h: 4 step_w: 5 img_h: 20 img_w: 30",
-        }
-    )
+@pytest.mark.parametrize("kind", ["PriorBox", "PriorBoxClustered"])
+def test_clustered_boxes_come_back(load, tmp_path, kind):
+    sizes = "width: 4.5 height: 3 width: 9 height: 8 width: 3 height: 3"
+    prior = f"{sizes} step_h: 4 step_w: 5 img_h: 0 img_w: 0"
+    text = NET.format(**{**GOOD, "prior": prior})
     path = tmp_path / "clustered.prototxt"
-    path.write_text(text.replace('"PriorBox"', '"PriorBoxClustered"'))
+    path.write_text(text.replace('"PriorBox"', f'"{kind}"'))
     model = kcz.from_caffe(path)
     kcz.to_caffe(model, tmp_path / "b.prototxt", tmp_path / "b.caffemodel")
     again = kcz.from_caffe(tmp_path / "b.prototxt", tmp_path / "b.caffemodel")

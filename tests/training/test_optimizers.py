@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from support import every
 
 from keras_caffe_zoo.training import (
     CaffeAdaDelta,
@@ -153,7 +154,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("kind", OPTIMIZERS)
+@pytest.mark.parametrize("kind", every(2, OPTIMIZERS))
 def test_a_saved_model_goes_on_where_it_was(kind, tmp_path):
     rules = {"multipliers": {"fc/bias": (2, 0)}, "weight_decay": 0.01}
     model = train(OPTIMIZERS[kind](**rules), 1, 3)

@@ -96,7 +96,7 @@ def test_a_run_that_is_saved_each_epoch_ends_with_the_same_weights(
     "save_freq, stop, endless",
     [
         (1, 6, None),
-        (3, 8, {}),
+        pytest.param(3, 8, {}, marks=pytest.mark.slow),
         pytest.param(1, 6, {}, marks=pytest.mark.slow),
         pytest.param(3, 8, None, marks=pytest.mark.slow),
         pytest.param(1, 6, {"repeat": True}, marks=pytest.mark.slow),
