@@ -266,7 +266,7 @@ def outputs_are(model, saved):
     return all(relative_error(nchw(values[name]), saved[name]) <= 1e-4 for name in ends)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(run=runs())
 def test_whatever_caffe_has_in_memory_in_the_end_is_known(run, tmp_path_factory):
     lines, saved = run
