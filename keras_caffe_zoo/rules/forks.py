@@ -32,9 +32,13 @@ _TYPES = {
     "speech recognition": "CTCLoss CtcLoss WarpCTC",
 }
 _MODULES = {  # of Python layers, up to their first dot
-    "roi_data_layer": "Faster R-CNN",
+    "nyud_layers": "FCN",
+    "pascalcontext_layers": "FCN",
+    "roi_data_layer": "Fast R-CNN",
     "rpn": "Faster R-CNN",
+    "siftflow_layers": "FCN",
     "spatial_dropout": "ENet",
+    "voc_layers": "FCN",
 }
 _FIELDS = {
     "BVLC after 1.0": "pooling_param.round_mode",
