@@ -1,15 +1,13 @@
 """Layers that propose regions of an image: Faster R-CNN's and its successors'."""
 
-import ast
 import math
 import warnings
 
 import numpy as np
-import yaml
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.layers import CaffeProposal
-from keras_caffe_zoo.rules.python import PYTHON
+from keras_caffe_zoo.rules.python import PYTHON, param_dict
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
 
@@ -24,42 +22,6 @@ _CONFIG = {
 }
 _RATIOS = (0.5, 1.0, 2.0)
 _SETTINGS = ("pre_nms_topn", "post_nms_topn", "nms_thresh", "min_size")
-
-
-class _Reader(yaml.SafeLoader):
-    """YAML of plain values, and the tuples that PyYAML itself writes."""
-
-
-_Reader.add_constructor(
-    "tag:yaml.org,2002:python/tuple",
-    lambda reader, node: tuple(reader.construct_sequence(node)),
-)
-
-
-def param_dict(node) -> dict:
-    """Return a Python layer's `param_str` as a dict: YAML, or Python's own notation.
-
-    Raises:
-        CaffeFormatError: If it is neither.
-    """
-    text = node.param.param_str
-    try:
-        found = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        try:
-            found = yaml.load(text, _Reader)  # noqa: S506  a SafeLoader
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            said = " ".join(str(error).split())
-            raise node.error(
-                f"Expected YAML; received {text[:200]!r}: {said[:200]}",
-                "python_param.param_str",
-            ) from None
-    if not isinstance(found, dict):
-        raise node.error(
-            f"Expected names with values; received: {text[:200]!r}",
-            "python_param.param_str",
-        )
-    return found
 
 
 @register
@@ -203,7 +165,8 @@ def _known(node, given, names, field) -> None:
 
 def _is_number(value) -> bool:
     number = isinstance(value, (int, float, np.integer, np.floating))
-    return number and not isinstance(value, bool) and math.isfinite(value)
+    # A comparison, since an integer of many digits overflows `math.isfinite`.
+    return number and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _whole(node, value, name) -> int:

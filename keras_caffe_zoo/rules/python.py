@@ -1,6 +1,9 @@
 """Python layers: those whose code is known by its module and class."""
 
+import ast
 from dataclasses import replace
+
+import yaml
 
 from keras_caffe_zoo.caffe import Layer, Net, Param
 from keras_caffe_zoo.rules.registry import register, rule_of
@@ -13,6 +16,8 @@ PYTHON = Param(
     """,
     130,
 )
+
+_MOST_CHARACTERS = 2000  # of a `param_str`; published ones have a hundred
 
 
 @register
@@ -42,3 +47,53 @@ def _named(layer: Layer) -> Layer:
     param = layer.decode(PYTHON).message
     type_ = f"{param.module}.{param.layer}"
     return layer if rule_of(type_) is None else replace(layer, type=type_)
+
+
+class _Reader(yaml.SafeLoader):
+    """YAML of plain values, and the tuples that PyYAML itself writes.
+
+    Without aliases, by which a few words can stand for more than memory holds.
+    """
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has an alias")
+        return super().compose_node(parent, index)
+
+
+_Reader.add_constructor(
+    "tag:yaml.org,2002:python/tuple",
+    lambda reader, node: tuple(reader.construct_sequence(node)),
+)
+
+
+def param_dict(node) -> dict:
+    """Return a Python layer's `param_str` as a dict: YAML, or Python's own notation.
+
+    Raises:
+        CaffeFormatError: If it is neither, or longer than anybody writes.
+    """
+    text = node.param.param_str
+    if len(text) > _MOST_CHARACTERS:
+        raise node.error(
+            f"Expected at most {_MOST_CHARACTERS:,} characters; received: "
+            f"{len(text):,}",
+            "python_param.param_str",
+        )
+    try:
+        found = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        try:
+            found = yaml.load(text, _Reader)  # noqa: S506  a SafeLoader
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            said = " ".join(str(error).split())
+            raise node.error(
+                f"Expected YAML; received {text[:200]!r}: {said[:200]}",
+                "python_param.param_str",
+            ) from None
+    if not isinstance(found, dict):
+        raise node.error(
+            f"Expected names with values; received: {text[:200]!r}",
+            "python_param.param_str",
+        )
+    return found

@@ -314,7 +314,16 @@ def test_spatial_dropout_drops_channels_in_training(run, said):
 
 
 @pytest.mark.parametrize(
-    "said", ["", "{'p': 2.0}", "f()", "[" * 500, "{'p': None}", "3"]
+    "said",
+    [
+        "",
+        "{'p': 2.0}",
+        "f()",
+        "[" * 500,
+        "{'p': None}",
+        "{'p': 1" + "0" * 400 + "}",
+        "3",
+    ],
 )
 def test_a_spatial_dropout_that_says_nothing(refused, said):
     code = "python_param { module: 'spatial_dropout' layer: 'SpatialDropoutLayer' "

@@ -130,7 +130,12 @@ def test_pvanets_ratios_of_python_layers(tmp_path):
         ("'feat_stride': 16, 'scales': [", "YAML"),
         ("!!python/object/apply:os.system ['true']", "YAML"),
         ("'feat_stride': 16\\n'scales': .inf", "scales"),
-        ("[" * 3000, "YAML"),
+        ("[" * 1500, "YAML"),
+        ("{[]: 1}", "YAML"),
+        ("&a [1], *a", "YAML"),
+        ("'feat_stride': &a 16\\n'scales': [*a]", "YAML.*alias"),
+        ("'feat_stride': 1" + "0" * 400, "feat_stride"),
+        ("'feat_stride': 16 #" + "x" * 2000, "2,000 characters; received: 2,019"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path, words, message):
