@@ -17,9 +17,8 @@ from keras_caffe_zoo.conversion.params import layers_with_weights
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
 from keras_caffe_zoo.conversion.unknown_types import check_types, warn_of_guesses
 from keras_caffe_zoo.messages import there_are
-from keras_caffe_zoo.rules.forks import needed_type
 from keras_caffe_zoo.rules.node import NeedsBatch
-from keras_caffe_zoo.rules.python import name_python_layers
+from keras_caffe_zoo.rules.python import code_name, name_python_layers
 from keras_caffe_zoo.rules.registry import as_rule, know_layers
 from keras_caffe_zoo.rules.rule import Rule
 
@@ -65,7 +64,8 @@ def from_caffe(
             window that they have at the prototxt's own size.
         custom_layers: For layer types of your own, also for such as the net would have
             anyway, a `Rule`, or a function of a `Node` and one Keras tensor for each
-            bottom, which returns one for each top. 4-D blobs are channels last.
+            bottom, which returns one for each top. 4-D blobs are channels last. The
+            type of a Python layer is its `"module.Class"`.
         python_config: What the code of Python layers takes from elsewhere than the
             net, such as py-faster-rcnn's `{"RPN_PRE_NMS_TOP_N": 6000,
             "RPN_POST_NMS_TOP_N": 300, "RPN_NMS_THRESH": 0.7, "RPN_MIN_SIZE": 16}`,
@@ -92,7 +92,8 @@ def from_caffe(
     """
     custom = _checked_custom(custom_layers or {})
     settings = _settings(python_config, max_detections)
-    net = _in_phase(read_prototxt(prototxt).fold_splits(), phase, level, stages)
+    net = read_prototxt(prototxt).fold_splits()
+    net = name_python_layers(_in_phase(net, phase, level, stages), custom)
     trained = None if caffemodel is None else read_net(caffemodel)
     part = deploy_net(net, trained, custom, by_place=True)
     check_types(part.net, custom)
@@ -162,7 +163,7 @@ def _in_phase(net: Net, phase: str, level: int, stages) -> Net:
     """Return what a net is in a phase, with data even if only the other has any."""
     found = net.filter(phase, level, stages)
     other = net.filter("TEST" if phase == "TRAIN" else "TRAIN", level, stages)
-    return name_python_layers(with_data(found, net, other))
+    return with_data(found, net, other)
 
 
 def build_net(
@@ -250,7 +251,7 @@ def _with_given(part: DeployNet, given) -> dict[str, tuple | None]:
     unknown = [blob for blob, shape in shapes.items() if not shape]
     if unknown:
         made = [x for x in part.guessed if not set(unknown).isdisjoint(x.tops)]
-        types = [f"'{layer.name}' ({needed_type(layer)})" for layer in made]
+        types = [f"'{layer.name}' ({code_name(layer)})" for layer in made]
         why = f": no rule is for what reads them, {', '.join(types)}" if made else ""
         raise CaffeFormatError(
             f"Expected shapes of all data blobs; received none for {unknown}{why}. "

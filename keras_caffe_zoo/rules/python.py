@@ -1,6 +1,7 @@
 """Python layers: those whose code is known by its module and class."""
 
 import ast
+from collections.abc import Container
 from dataclasses import replace
 
 import yaml
@@ -32,21 +33,32 @@ class Python(Rule):
         return None
 
 
-def name_python_layers(net: Net) -> Net:
+def name_python_layers(net: Net, custom: Container[str] = ()) -> Net:
     """Return a net whose Python layers have the types of their code, where known.
 
     A rule for layers of Python has types such as `"rpn.proposal_layer.ProposalLayer"`:
     the module, and the class in it.
+
+    Args:
+        net: The net.
+        custom: Types that the caller imports. With `"Python"` among them those are the
+            caller's, too, that there are rules for.
     """
-    return replace(net, layers=[_named(layer) for layer in net.layers])
+    return replace(net, layers=[_named(layer, custom) for layer in net.layers])
 
 
-def _named(layer: Layer) -> Layer:
+def _named(layer: Layer, custom: Container[str]) -> Layer:
+    type_ = code_name(layer)
+    known = layer.type not in custom and rule_of(type_) is not None
+    return replace(layer, type=type_) if known or type_ in custom else layer
+
+
+def code_name(layer: Layer) -> str:
+    """Return the module and class of a Python layer; the type of any other."""
     if layer.type not in Python.types:
-        return layer
+        return layer.type
     param = layer.decode(PYTHON).message
-    type_ = f"{param.module}.{param.layer}"
-    return layer if rule_of(type_) is None else replace(layer, type=type_)
+    return f"{param.module}.{param.layer}".strip(".") or layer.type
 
 
 class _Reader(yaml.SafeLoader):

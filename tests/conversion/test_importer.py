@@ -399,6 +399,30 @@ def test_a_hook_imports_a_type_of_ones_own(load):
     np.testing.assert_allclose(model.predict(x, verbose=0), 2.5 * x, rtol=1e-6)
 
 
+PROPOSAL = ("rpn.proposal_layer", "ProposalLayer")
+
+
+@pytest.mark.parametrize("code", [("m.n", "Double"), PROPOSAL])
+@pytest.mark.parametrize("by_code", [False, True])
+def test_a_hook_imports_a_python_layer_by_the_name_of_its_code(load, code, by_code):
+    def double(node, x):
+        return keras.layers.Rescaling(len(node.param.param_str), name=node.name)(x)
+
+    module, class_ = code
+    param = f'module: "{module}" layer: "{class_}" param_str: "ab"'
+    type_ = ".".join(code) if by_code else "Python"
+    text = DATA + layer("Python", "data", "y", f"python_param {{ {param} }}")
+    model = load(text, custom_layers={type_: double})
+    x = image(2, 8, 8, 3)
+    np.testing.assert_allclose(model.predict(x, verbose=0), 2 * x, rtol=1e-6)
+
+
+def test_the_error_says_what_a_python_layer_is_called(refused):
+    param = 'python_param { module: "m.n" layer: "Double" }'
+    text = DATA + layer("Python", "data", "y", param)
+    refused(text, "'y' = m.n.Double: its code", "custom_layers={'m.n.Double': rule")
+
+
 @pytest.mark.parametrize(
     "field", ["blobs_lr: 1", "param { lr_policy: 1 }", "debug: true", "engine: CUDNN"]
 )
