@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +20,7 @@ from keras_caffe_zoo.conversion.unknown_types import check_types, warn_of_guesse
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.node import NeedsBatch
 from keras_caffe_zoo.rules.python import code_name, name_python_layers
-from keras_caffe_zoo.rules.registry import as_rule, know_layers
+from keras_caffe_zoo.rules.registry import as_rule, know_layers, rule_of
 from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
@@ -86,8 +87,8 @@ def from_caffe(
             malformed or does not fit its bottoms; if the file has fields of a fork of
             Caffe that may change what is computed; or if the weights do not fit or
             are not all there, or a filler is none of Caffe's. Names the layer.
-        ValueError: If `phase`, `input_shape` or `custom_layers` is not as above, or if
-            `ignore_fields` names what is no unknown field of the net.
+        ValueError: If an argument is not as above; if `ignore_fields` names what is no
+            unknown field of the net, or `python_config` what no layer takes.
         OSError: If a file cannot be read.
     """
     custom = _checked_custom(custom_layers or {})
@@ -97,6 +98,7 @@ def from_caffe(
     trained = None if caffemodel is None else read_net(caffemodel)
     part = deploy_net(net, trained, custom, by_place=True)
     check_types(part.net, custom)
+    _check_config(settings["python_config"], part.net, custom)
     warn_of_guesses(part, net.source)
     check_unknown_fields(net, part.changed, custom, ignored=ignore_fields)
     blobs = None if trained is None else blobs_by_position(part.net, trained)
@@ -150,13 +152,33 @@ def _checked_custom(custom_layers: Mapping) -> dict[str, Rule | Callable]:
 
 
 def _settings(python_config, max_detections) -> dict:
-    if max_detections is not None and not 0 < max_detections < 2**31:
+    whole = isinstance(max_detections, Integral) and max_detections is not True
+    if max_detections is not None and not (whole and 0 < max_detections < 2**31):
         raise ValueError(
-            "Expected `max_detections` to be positive; received: "
+            "Expected `max_detections` to be a positive integer; received: "
             f"max_detections={max_detections!r}."
+        )
+    if not isinstance(python_config, Mapping | None):
+        raise ValueError(
+            "Expected `python_config` of values by their names; received: "
+            f"{python_config!r}."
         )
     config = dict(python_config or {})
     return {"python_config": config, "max_detections": max_detections}
+
+
+def _check_config(config: Mapping[str, Any], net: Net, custom: Custom) -> None:
+    """Refuse what no layer takes, unless a function of the caller's may."""
+    rules = [custom.get(layer.type, rule_of(layer.type)) for layer in net.layers]
+    if not all(isinstance(rule, Rule) for rule in rules):
+        return
+    known = dict.fromkeys(name for rule in rules for name in rule.config)
+    for name in config:
+        if name not in known:
+            raise ValueError(
+                f"`python_config` names {name!r}, which no layer of the net takes. "
+                f"{there_are(known, str(name))}."
+            )
 
 
 def _in_phase(net: Net, phase: str, level: int, stages) -> Net:

@@ -130,12 +130,19 @@ class ProposalLayer(Proposal):
     types = (_PYTHON_LAYER,)
     fork = "Faster R-CNN"
     param = PYTHON
+    config = tuple(_CONFIG)
     drop_small = True
 
     def arguments(self, node) -> dict:
         given = param_dict(node)
         names = ("feat_stride", "scales", "ratios")
-        _known(node, given, names, "python_param.param_str")
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise node.error(
+                f"Expected nothing but {', '.join(names)}; received: "
+                f"{', '.join(map(str, unknown))}",
+                "python_param.param_str",
+            )
         if "feat_stride" not in given:
             raise node.error(
                 f"Expected feat_stride; received: {given}", "python_param.param_str"
@@ -145,22 +152,10 @@ class ProposalLayer(Proposal):
             "ratios": _positive(node, given.get("ratios", _RATIOS), "ratios"),
             "scales": _positive(node, given.get("scales", (8, 16, 32)), "scales"),
         }
-        config = dict(node.python_config)
-        _known(node, config, tuple(_CONFIG), "python_config")
-        for name, default in zip(_SETTINGS, _CONFIG, strict=True):
-            value = config.get(default, _CONFIG[default])
-            values[name] = _setting(node, value, default)
+        for name, (key, default) in zip(_SETTINGS, _CONFIG.items(), strict=True):
+            value = node.python_config.get(key, default)
+            values[name] = _setting(node, value, key)
         return values
-
-
-def _known(node, given, names, field) -> None:
-    unknown = [name for name in given if name not in names]
-    if unknown:
-        raise node.error(
-            f"Expected nothing but {', '.join(names)}; received: "
-            f"{', '.join(map(str, unknown))}",
-            field,
-        )
 
 
 def _is_number(value) -> bool:
