@@ -66,9 +66,10 @@ class FileSummary:
 
     def _net_lines(self) -> list[str]:
         what = {"caffemodel": "weights", "prototxt": "definition"}[self.kind]
+        name = f"net '{self.name}'" if self.name else "a net without a name"
         lines = [
             self.path,
-            f"{what} of net '{self.name}' ({self.kind}, format {self.version}), "
+            f"{what} of {name} ({self.kind}, format {self.version}), "
             f"{self.size:,} bytes",
         ]
         for blob, shape in (self.inputs or {}).items():
@@ -232,7 +233,8 @@ def model_table(model) -> str:
         shape = " x ".join("?" if s is None else str(s) for s in row["shapes"][0])
         count = f"{row['parameters']:,}" if row["parameters"] else ""
         lines.append(
-            f"{row['layer']:<26.26} {row['class']:<20.20} {shape:<20.20} {count:>10}"
+            f"{row['layer']:<26.26} {row['class']:<20.20} {shape:<20.20} "
+            f"{count:>10}".rstrip()
         )
     total = f"{model.count_params():,}"
     lines.append(f"{len(model.layers)} layers, {total} parameters")

@@ -552,6 +552,20 @@ def test_missing_weights_are_named_and_spare_ones_ignored(load, refused):
     refused(text, "'b' (Convolution)", "'c' (InnerProduct)", params=params)
 
 
+def test_weights_of_another_net_are_told_without_a_list_of_all_layers(refused):
+    names = [f"c{i}" for i in range(9)]
+    text = DATA + "".join(map(conv, names))
+    error = refused(text, "'c2'", "and 6 more", params={"other": [image(2)]})
+    assert "are another net's, or it has none" in str(error)
+    assert "'c3'" not in str(error)
+
+
+def test_files_in_the_other_order_are_told_what_to_do(load, tmp_path):
+    load(DATA + conv("a"), {"a": [image(4, 3, 3, 3), image(4)]})
+    with pytest.raises(CaffeFormatError, match="give it after the prototxt"):
+        from_caffe(tmp_path / "net.caffemodel", tmp_path / "net.prototxt")
+
+
 def test_supported_layers_lists_them():
     names = supported_layers()
     assert list(names) == sorted(names)
