@@ -1,4 +1,4 @@
-"""Layers of FlowNet 2."""
+"""Layers of FlowNet2."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""FlowNet 2's and YOLO's layers of random sizes, against plain NumPy, and back."""
+"""FlowNet2's and YOLO's layers of random sizes, against plain NumPy, and back."""
 
 import forks_reference as forks
 import keras
@@ -453,7 +453,7 @@ def test_more_detections_than_anyone_can_want_have_to_be_asked_for(net):
     assert model.output.shape == (None, 50, 7)
 
 
-# As FlowNet 2's own, `FlowNet2_deploy.prototxt.template` filled in, but for the sizes.
+# As FlowNet2's own, `FlowNet2_deploy.prototxt.template` filled in, but for the sizes.
 DEPLOY = """
 input: "img0" input: "img1"
 input_shape { dim: 1 dim: 3 dim: 14 dim: 15 }
