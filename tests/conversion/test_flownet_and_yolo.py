@@ -12,11 +12,6 @@ from keras_caffe_zoo.conversion.model import blob_tensor
 SEEDS = seeds(2, 12)
 
 
-@pytest.fixture
-def rng(seed, run_seed):
-    return np.random.default_rng([seed, run_seed])
-
-
 def prototxt(kind, inputs, param="", tops=("y",), batch=None):
     text = ""
     for name, x in inputs.items():

@@ -1,39 +1,15 @@
 """Interp, Upsample and BN of the forks through `from_caffe`, against plain NumPy."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
-from one_layer import (
-    Runner,
-    assert_close,
-    check_refused,
-    check_written_again,
-    normal,
-    outputs,
-)
+from one_layer import assert_close, check_written_again, normal, outputs
 from support import GOLDENS, nchw, nhwc, seeds
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo.layers import CaffeInterp, CaffeMaxPool2DWithMask, CaffeUnpool
 
 FORKS = GOLDENS / "forks"
-
-
-@pytest.fixture
-def run(tmp_path):
-    return Runner(tmp_path)
-
-
-@pytest.fixture
-def rng(seed, run_seed):
-    return np.random.default_rng([seed, run_seed])
-
-
-@pytest.fixture
-def refused(tmp_path):
-    return functools.partial(check_refused, tmp_path)
 
 
 def fields(name, values):
