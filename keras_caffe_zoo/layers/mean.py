@@ -1,4 +1,4 @@
-"""Means that FlowNet 2 takes from its images."""
+"""Means that FlowNet2 takes from its images."""
 
 import keras
 from keras import ops
@@ -8,7 +8,7 @@ from keras_caffe_zoo.layers._windows import known_shape
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class CaffeMean(keras.layers.Layer):
-    """Scale a map and shift its channels, as FlowNet 2's `Mean` layer does.
+    """Scale a map and shift its channels, as FlowNet2's `Mean` layer does.
 
     That is `output_scale * (input_scale * x + value)`, with a value for each channel.
 
@@ -25,7 +25,7 @@ class CaffeMean(keras.layers.Layer):
         ValueError: If it is not.
 
     Reference:
-        The layer of that name in FlowNet 2's Caffe; `values` are its `value` times
+        The layer of that name in FlowNet2's Caffe; `values` are its `value` times
         `mean_scale`, negative if the `operation` is SUBTRACT.
     """
 
@@ -75,7 +75,7 @@ class CaffeSubtractMean(keras.layers.Layer):
         `(N, H, W, C)`; N may be unknown, and without `per_pixel` H and W.
 
     Reference:
-        The `DataAugmentation` layer of FlowNet 2's Caffe.
+        The `DataAugmentation` layer of FlowNet2's Caffe.
     """
 
     def __init__(self, per_pixel=False, images=0, **kwargs):

@@ -74,7 +74,11 @@ def test_blob_of_another_shape_departs(googlenet, blobs):
     found = compare(googlenet, blobs)
     assert found.first_departure.blob == "pool5"
     assert found.first_departure.difference is None
-    assert "given 2 x 3 x" in str(found)
+    lines = str(found).splitlines()
+    (at,) = [i for i, line in enumerate(lines) if line.startswith("pool5 ")]
+    assert lines[at].endswith("shape <-- first")
+    assert lines[at + 1].strip() == "given: 2 x 3 x 2 x 2"
+    assert max(map(len, lines)) <= 80
 
 
 def test_not_a_number_on_one_side_departs(googlenet, blobs):
