@@ -10,6 +10,7 @@ import yaml
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.layers import CaffeProposal
 from keras_caffe_zoo.rules.python import PYTHON
+from keras_caffe_zoo.rules.regions import as_rows
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
 
@@ -97,6 +98,7 @@ class Proposal(Rule):
             )
         values["drop_small"] = self.drop_small
         values["with_scores"] = len(node.layer.tops) > 1
+        info = as_rows(node, info)
         return CaffeProposal(name=node.name, **values)([scores, moves, info])
 
     def arguments(self, node) -> dict:
