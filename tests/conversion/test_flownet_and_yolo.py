@@ -120,6 +120,16 @@ def test_resample(net, rng, seed, kind):
     assert_close(net("Resample", inputs, param, **options), expected)
 
 
+def test_the_nearest_pixel_is_that_of_caffes_float32(net):
+    x = np.arange(60 * 60, dtype="f4").reshape(1, 1, 60, 60)
+    factor = np.float32(60) / np.float32(125)
+    at = np.arange(125, dtype="f4") * factor + factor / np.float32(2) - np.float32(0.5)
+    nearest = [int(np.floor(float(place) + 0.5)) for place in at]
+    param = "type: NEAREST height: 125 width: 125"
+    found = net("Resample", {"x": x}, f"resample_param {{ {param} }}")
+    np.testing.assert_array_equal(found[0, 0], x[0, 0][np.ix_(nearest, nearest)])
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_downsample_with_holes(net, rng, seed):
     rows, columns = (int(n) for n in rng.integers(3, 12, 2))
