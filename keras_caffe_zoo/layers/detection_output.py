@@ -106,9 +106,9 @@ class CaffeDetectionOutput(keras.layers.Layer):
             )
         for name in ("top_k", "keep_top_k"):
             value = getattr(self, name)
-            if value is not None and value < 1:
+            if value is not None and value < 0:
                 raise ValueError(
-                    f"Expected a positive `{name}`, or None for all; received: "
+                    f"Expected `{name}` of at least 0, or None for all; received: "
                     f"{name}={value}."
                 )
 
@@ -116,6 +116,8 @@ class CaffeDetectionOutput(keras.layers.Layer):
         offsets, scores, priors = (ops.cast(x, "float32") for x in inputs)
         shapes = [_windows.known_shape(x) for x in inputs]
         _, rows, _ = self.compute_output_shape(shapes)
+        if not rows:
+            return ops.zeros((ops.shape(scores)[0], 0, 7), self.compute_dtype)
         size = shapes[2][2]
         count = ops.shape(priors)[2] // 4 if size is None else size // 4
         boxes = self._boxes(offsets, priors, count)
@@ -214,12 +216,13 @@ class CaffeDetectionOutput(keras.layers.Layer):
 
     def _most(self, priors):
         """Return how many detections of an item there are room for."""
-        most = self.top_k if priors is None else min(self.top_k or priors, priors)
-        if not most:
+        counts = [count for count in (self.top_k, priors) if count is not None]
+        if not counts or priors == 0:
             raise ValueError(
                 f"Expected priors, and a `top_k` where their number is not known, for "
                 f"layer '{self.name}'; received: {priors}, top_k={self.top_k}."
             )
+        most = min(counts)
         candidates = most * len(self.labels)
         rows = candidates if self.keep_top_k is None else self.keep_top_k
         if candidates > MAX_CANDIDATES:

@@ -51,26 +51,36 @@ class CaffeSegNetBN(keras.layers.Layer):
 
     Args:
         bn_mode: `"learn"` or `"inference"`.
+        statistics: How many of the batch's mean and variance are outputs, too: 0, 1
+            or 2. `inference` has none.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
 
     Input shape:
         Any of two axes or more; the channels are the last of four, else the second.
 
+    Output shape:
+        The input's; with statistics a list: then also `(1, 1, 1, C)` for each.
+
     Raises:
-        ValueError: If `bn_mode` is another word.
+        ValueError: If the arguments are not as above.
 
     Reference:
         `BN` of SegNet's Caffe, ENet's too.
     """
 
-    def __init__(self, bn_mode="learn", **kwargs):
+    def __init__(self, bn_mode="learn", statistics=0, **kwargs):
         super().__init__(**kwargs)
         if bn_mode not in ("learn", "inference"):
             raise ValueError(
                 "Expected `bn_mode` to be 'learn' or 'inference'; received: "
                 f"bn_mode={bn_mode!r}."
             )
-        self.bn_mode = bn_mode
+        self.bn_mode, self.statistics = bn_mode, int(statistics)
+        if self.statistics not in (range(3) if bn_mode == "learn" else (0,)):
+            raise ValueError(
+                "Expected `statistics` of 0 to 2 with bn_mode='learn', else 0; "
+                f"received: bn_mode={bn_mode!r}, statistics={statistics!r}."
+            )
 
     def build(self, input_shape):
         channels = input_shape[keras_axis(1, len(input_shape))]
@@ -91,10 +101,26 @@ class CaffeSegNetBN(keras.layers.Layer):
         mean = ops.mean(wide, others, keepdims=True)
         variance = ops.mean(ops.square(wide - mean), others, keepdims=True)
         outputs = (wide - mean) * ops.rsqrt(variance + 1e-9)
-        return ops.cast(outputs, inputs.dtype) * scale + shift
+        outputs = ops.cast(outputs, inputs.dtype) * scale + shift
+        if not self.statistics:
+            return outputs
+        found = (mean, variance)[: self.statistics]
+        found = (ops.reshape(ops.cast(x, inputs.dtype), (1, 1, 1, -1)) for x in found)
+        return [outputs, *found]
 
     def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
+        shape = tuple(input_shape)
+        if not self.statistics:
+            return shape
+        channels = shape[keras_axis(1, len(shape))]
+        return [shape, *[(1, 1, 1, channels)] * self.statistics]
+
+    def compute_output_spec(self, inputs):
+        shapes = self.compute_output_shape(inputs.shape)
+        if not self.statistics:
+            return keras.KerasTensor(shapes, self.compute_dtype)
+        return [keras.KerasTensor(shape, self.compute_dtype) for shape in shapes]
 
     def get_config(self):
-        return {**super().get_config(), "bn_mode": self.bn_mode}
+        config = {"bn_mode": self.bn_mode, "statistics": self.statistics}
+        return {**super().get_config(), **config}

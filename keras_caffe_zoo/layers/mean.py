@@ -1,9 +1,8 @@
 """Means that FlowNet2 takes from its images."""
 
 import keras
+import numpy as np
 from keras import ops
-
-from keras_caffe_zoo.layers._windows import known_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -19,10 +18,10 @@ class CaffeMean(keras.layers.Layer):
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
 
     Input shape:
-        `(N, H, W, C)`; N, H and W may be unknown. C is a multiple of the values.
+        `(N, H, W, C)`; N, H and W may be unknown.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If there are no values.
 
     Reference:
         The layer of that name in FlowNet2's Caffe; `values` are its `value` times
@@ -38,17 +37,11 @@ class CaffeMean(keras.layers.Layer):
             raise ValueError("Expected `values` to be numbers; received: none.")
 
     def call(self, inputs):
-        self.compute_output_shape(known_shape(inputs))
-        times = inputs.shape[-1] // len(self.values)
-        shift = ops.convert_to_tensor(self.values * times, inputs.dtype)
+        values = np.resize(np.asarray(self.values, "float32"), inputs.shape[-1])
+        shift = ops.convert_to_tensor(values, inputs.dtype)
         return self.output_scale * (self.input_scale * inputs + shift)
 
     def compute_output_shape(self, input_shape):
-        if input_shape[-1] % len(self.values):
-            raise ValueError(
-                f"Expected a multiple of {len(self.values)} channels; received: "
-                f"{input_shape[-1]}."
-            )
         return tuple(input_shape)
 
     def get_config(self):

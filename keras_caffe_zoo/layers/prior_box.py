@@ -20,7 +20,7 @@ class _Priors(keras.layers.Layer):
         super().__init__(**kwargs)
         self.clip = bool(clip)
         self.variance = tuple(float(value) for value in variance) or (0.1,)
-        if len(self.variance) not in (1, 4) or min(self.variance) <= 0:
+        if len(self.variance) not in (1, 4) or not all(v > 0 for v in self.variance):
             raise ValueError(
                 "Expected `variance` of one or four positive numbers; received: "
                 f"variance={self.variance}."
@@ -178,13 +178,13 @@ class CaffePriorBox(_Priors):
         least, most = self.min_sizes, self.max_sizes
         fits = not most or len(most) == len(least)
         fits = fits and all(a < b for a, b in zip(least, most, strict=False))
-        finite = all(map(np.isfinite, least + most + self.aspect_ratios))
+        finite = all(map(np.isfinite, least + most))
         if not fits or not finite or not least or min(least) <= 0:
             raise ValueError(
                 "Expected positive `min_sizes`, and `max_sizes` of none or as many, "
                 f"each above its min size; received: {least}, {most}."
             )
-        if min(self.aspect_ratios, default=1) <= 0:
+        if not all(0 < ratio < np.inf for ratio in self.aspect_ratios):
             raise ValueError(
                 "Expected positive `aspect_ratios`; received: "
                 f"aspect_ratios={self.aspect_ratios}."
@@ -204,7 +204,7 @@ class CaffePriorBox(_Priors):
         for i, size in enumerate(map(int, self.min_sizes)):
             boxes.append((size, size))
             if self.max_sizes:
-                side = np.sqrt(size * int(self.max_sizes[i]))
+                side = np.sqrt(float(size * int(self.max_sizes[i])))
                 boxes.append((side, side))
             boxes += [(size * root, size / root) for root in ratios]
         return tuple(zip(*boxes, strict=True))

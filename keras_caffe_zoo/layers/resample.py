@@ -117,8 +117,9 @@ class CaffeResample(_Resizing):
         rows, columns = ops.shape(x)[1:3]
         down = as_float(rows) / as_float(height)
         right = as_float(columns) / as_float(width)
-        at_rows = counted(height) * down + (right / 2.0 - 0.5)
-        at_columns = counted(width) * right + (down / 2.0 - 0.5)
+        # Summed up as in Caffe: another order rounds some halves the other way.
+        at_rows = counted(height) * down + right / 2.0 - 0.5
+        at_columns = counted(width) * right + down / 2.0 - 0.5
         if self.method == "nearest":
             return self._nearest(self._nearest(x, at_rows, 1), at_columns, 2)
         shrinks = ops.logical_or(down > 1.0, right > 1.0)

@@ -18,8 +18,8 @@ class CaffeUnpool(keras.layers.Layer):
     `pad_out` says so; or the rows and columns of `size`.
 
     Of several values with the same place, the last in the order of rows and columns
-    stays, and has the gradient of the place (to Caffe, the others have it too). A value
-    whose place lies outside the output, where Caffe aborts, is left out.
+    stays; like Caffe's, the gradient of the place is that of all of them. A value whose
+    place lies outside the output, where Caffe aborts, is left out.
 
     Args:
         scale: An integer or `(height, width)`.
@@ -67,9 +67,11 @@ class CaffeUnpool(keras.layers.Layer):
         channel = ops.arange(channels, dtype="int32")
         places = (place + first) * channels + channel
         count = items * rows * columns * channels
-        stays = inside if self.distinct else _last(places, inside, count)
-        flat = _scattered(places, values, stays, count)[:-1]
-        return ops.reshape(flat, (items, rows, columns, channels))
+        if self.distinct:
+            flat = _scattered(places, values, inside, count)
+        else:
+            flat = _with_the_last(places, inside, count)(values)
+        return ops.reshape(flat[:-1], (items, rows, columns, channels))
 
     def _new_size(self, size, axis):
         if self.size is not None:
@@ -104,6 +106,25 @@ class CaffeUnpool(keras.layers.Layer):
             "pad_out": self.pad_out,
             "distinct": self.distinct,
         }
+
+
+def _with_the_last(places, inside, count):
+    """Return what scatters values of which some share a place, with Caffe's gradient.
+
+    To Caffe each value has the gradient of its place, whether it stays or not.
+    """
+
+    @ops.custom_gradient
+    def scattered(values):
+        stays = _last(places, inside, count)
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            return ops.where(inside, ops.take(upstream, places), 0.0)
+
+        return _scattered(places, values, stays, count), gradient
+
+    return scattered
 
 
 def _last(places, inside, count):

@@ -48,6 +48,7 @@ class BN(Rule):
             (152, 137),
         ),
     )
+    tops = (1, 3)
     codec = _BN
 
     def param_of(self, layer):
@@ -72,9 +73,14 @@ class BN(Rule):
             segnet = len(node.blobs) == 2
         channels = node.channels(x)
         node.learns(*[(1, channels, 1, 1)] * (2 if segnet else 4))
+        statistics = len(node.layer.tops) - 1
         if segnet:
-            mode = node.read(self.param).bn_mode
-            return CaffeSegNetBN(("learn", "inference")[mode], name=node.name)(x)
+            mode = ("learn", "inference")[node.read(self.param).bn_mode]
+            return CaffeSegNetBN(mode, statistics, name=node.name)(x)
+        if statistics:
+            raise node.error(
+                f"Expected one top of PSPNet's BN; received: {statistics + 1}", "top"
+            )
         param = node.param
         if not 0 <= param.momentum <= 1 or not param.eps >= 0:
             raise node.error(

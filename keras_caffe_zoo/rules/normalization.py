@@ -94,7 +94,7 @@ def _blobs_of_batch_norm(_, arrays):
 
 
 def _weights_of_batch_norm(_, blobs):
-    return [*blobs[3:], *blobs[:3]]
+    return [blob.reshape(-1) for blob in (*blobs[3:], *blobs[:3])]
 
 
 @register
@@ -123,7 +123,10 @@ class BatchNorm(Rule):
                 f"Expected a blob of known channels; received shape: {shape}"
             )
         scale_bias = self._has_scale(node)
-        node.learns((channels,), (channels,), (1,), *[(channels,)] * (2 * scale_bias))
+        vector = (channels,)
+        if node.blobs and node.blobs[0].shape == (1, channels, 1, 1):
+            vector = node.blobs[0].shape  # as other layers of the forks have theirs
+        node.learns(vector, vector, (1,), *[vector] * (2 * scale_bias))
         kept = None  # TEST nets use the kept statistics, Keras' training the batch's
         if param.HasField("use_global_stats"):
             kept = param.use_global_stats

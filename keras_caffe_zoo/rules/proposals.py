@@ -8,6 +8,7 @@ import numpy as np
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.layers import CaffeProposal
 from keras_caffe_zoo.rules.python import PYTHON, param_dict
+from keras_caffe_zoo.rules.regions import as_rows
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
 
@@ -59,6 +60,7 @@ class Proposal(Rule):
             )
         values["drop_small"] = self.drop_small
         values["with_scores"] = len(node.layer.tops) > 1
+        info = as_rows(node, info)
         return CaffeProposal(name=node.name, **values)([scores, moves, info])
 
     def arguments(self, node) -> dict:

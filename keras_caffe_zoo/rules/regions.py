@@ -4,15 +4,24 @@ import math
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.layers import (
+    CaffeFlatten,
     CaffePSROIPooling,
     CaffeROIAlign,
     CaffeROIPooling,
 )
+from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
 
 _MOST_BINS = 1 << 16
 _MOST_SAMPLES = 256
+
+
+def as_rows(node, x):
+    """Return a blob (R, n) of one (R, n, 1, 1), as `input_dim` has to declare it."""
+    if caffe_shape(x)[2:] != (1, 1):
+        return x
+    return CaffeFlatten(name=node.aux("rows"))(x)
 
 
 class _RegionPooling(Rule):
@@ -72,7 +81,8 @@ class ROIPooling(_RegionPooling):
         else:
             names = ("pooled_h", "pooled_w")
             bins = self.bins(node, param.pooled_h, param.pooled_w, *names)
-        return CaffeROIPooling(*bins, self.scale(node), name=node.name)([x, rois])
+        layer = CaffeROIPooling(*bins, self.scale(node), name=node.name)
+        return layer([x, as_rows(node, rois)])
 
     def encode(self, call):
         param = {
@@ -107,7 +117,7 @@ class PSROIPooling(_RegionPooling):
                 "psroi_pooling_param.output_dim",
             )
         layer = CaffePSROIPooling(output, group, self.scale(node), name=node.name)
-        return layer([x, rois])
+        return layer([x, as_rows(node, rois)])
 
     def encode(self, call):
         param = {
@@ -147,8 +157,8 @@ class ROIAlign(_RegionPooling):
                 f"Expected at most {_MOST_SAMPLES}; received: {ratio}",
                 "roi_align_param.sampling_ratio",
             )
-        scale = self.scale(node)
-        return CaffeROIAlign(*bins, scale, ratio, name=node.name)([x, rois])
+        layer = CaffeROIAlign(*bins, self.scale(node), ratio, name=node.name)
+        return layer([x, as_rows(node, rois)])
 
     def encode(self, call):
         param = {

@@ -103,11 +103,12 @@ class Upsample(Rule):
         if param.HasField("upsample_h") and param.HasField("upsample_w"):
             size = (param.upsample_h, param.upsample_w)
         scale, pad_out = self._scale(node), (param.pad_out_h, param.pad_out_w)
-        if size is None and any(pad_out) and scale != (2, 2):
-            raise node.error(
-                f"Expected pad_out_h and pad_out_w with scale 2; received: {scale}",
-                "upsample_param.pad_out_h",
-            )
+        for side, times, is_less in zip("hw", scale, pad_out, strict=True):
+            if size is None and is_less and times != 2:
+                raise node.error(
+                    f"Expected pad_out_{side} with scale 2; received: {scale}",
+                    f"upsample_param.pad_out_{side}",
+                )
         layer = CaffeUnpool(
             scale,
             size,

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 from one_layer import assert_close, check_written_again, normal, outputs
-from support import GOLDENS, nhwc, seeds
+from support import GOLDENS, nchw, nhwc, seeds
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo.caffe import read_net
@@ -183,6 +183,16 @@ def test_a_batch_norm_with_factors_and_offsets(run, tmp_path, param):
         np.testing.assert_array_equal(found, given)
     same = outputs(kcz.from_caffe(*paths), nhwc(x)), outputs(model, nhwc(x))
     np.testing.assert_array_equal(*same)
+
+
+def test_a_batch_norm_whose_blobs_have_four_axes(run):
+    x = normal(np.random.default_rng(0), 2, 3, 4, 5)
+    text = "batch_norm_param { scale_bias: true }"
+    expected = run("BatchNorm", {"x": x}, text, FIVE)
+    four = [np.asarray(blob, "f4").reshape(1, -1, 1, 1) for blob in FIVE]
+    kcz.write_caffemodel(run.caffemodel, {"y": four})
+    (found,) = outputs(kcz.from_caffe(run.prototxt, run.caffemodel), nhwc(x))
+    np.testing.assert_array_equal(nchw(found), expected)
 
 
 def test_a_batch_norm_with_half_of_them(refused, run):

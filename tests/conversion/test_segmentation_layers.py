@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from one_layer import assert_close, check_written_again, normal, outputs
-from support import GOLDENS, nchw, nhwc, seeds
+from support import GOLDENS, gradients, nchw, nhwc, seeds
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo.layers import CaffeInterp, CaffeMaxPool2DWithMask, CaffeUnpool
@@ -141,6 +141,32 @@ def test_unpooling(run, rng):
     np.testing.assert_array_equal(nchw(found), expected)
 
 
+@pytest.mark.parametrize("places", [6, 20])
+def test_every_value_has_the_gradient_of_its_place(places):
+    """Also one whose place another value got."""
+    rng = np.random.default_rng(0)
+    x, mask = normal(rng, 2, 3, 2, 3), rng.integers(-1, places, (2, 3, 2, 3))
+    top_diff = normal(rng, 2, 3, 4, 5)
+    taken = np.take_along_axis(
+        top_diff.reshape(2, 3, 20), np.maximum(mask, 0).reshape(2, 3, 6), axis=2
+    )
+    expected = np.where(mask < 0, 0, taken.reshape(x.shape))
+    ends = [keras.Input((2, 3, 3)), keras.Input((2, 3, 3))]
+    layer = CaffeUnpool(size=(4, 5))
+    model = keras.Model(ends[0], layer([ends[0], nhwc(mask).astype("f4")]))
+    found, _ = gradients(model, nhwc(x), nhwc(top_diff))
+    np.testing.assert_array_equal(nchw(found), expected)
+
+
+@pytest.mark.parametrize("side", "hw")
+def test_a_side_of_twice_the_size_may_be_one_less(run, side):
+    scale = {"scale_h": 3, "scale_w": 3, f"scale_{side}": 2, f"pad_out_{side}": "true"}
+    size = (5, 9) if side == "h" else (9, 5)
+    x = {"x": np.ones((1, 1, 3, 3)), "mask": np.zeros((1, 1, 3, 3))}
+    y = run("Upsample", x, fields("upsample_param", scale))
+    assert y.shape == (1, 1, *size)
+
+
 @pytest.mark.parametrize(("kernel", "distinct"), [(2, True), (1, True), (3, False)])
 def test_windows_that_lie_apart_have_places_of_their_own(tmp_path, kernel, distinct):
     (tmp_path / "net.prototxt").write_text(f"""
@@ -173,7 +199,8 @@ MAPS = {**MAP, "mask": np.zeros((1, 2, 4, 5))}
         (MAPS, "scale: -3", "positive"),
         (MAPS, "scale_h: 2", "scale_w"),
         (MAPS, "scale: 2 scale_h: 2 scale_w: 2", "scale_h and scale_w"),
-        (MAPS, "scale: 3 pad_out_h: true", "scale 2"),
+        (MAPS, "scale: 3 pad_out_h: true", "pad_out_h with scale 2"),
+        (MAPS, "scale_h: 2 scale_w: 3 pad_out_w: true", "pad_out_w with scale 2"),
         (MAPS, "upsample_h: 0 upsample_w: 4", "at least 1"),
         (MAPS, "scale: 2147483647", "values"),
         (MAP, "scale: 0", "positive"),
@@ -259,6 +286,23 @@ def test_a_bn_starts_as_its_fillers_say(run, param, values):
 @pytest.mark.parametrize("param", ["momentum: 2", "eps: -1", "eps: nan"])
 def test_a_bn_that_caffe_refuses(refused, param):
     refused("BN", {"x": np.zeros((1, 3, 4, 5))}, f"bn_param {{ {param} }}", "momentum")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_segnets_bn_gives_the_batchs_statistics(run, refused, count):
+    x = normal(np.random.default_rng(0), 4, 3, 4, 5)
+    blobs = [np.full((1, 3, 1, 1), value, "f4") for value in (2, 1)]
+    tops = ("y", "mean", "variance")[: 1 + count]
+    text = "bn_param { bn_mode: LEARN }"
+    y, *found = run("BN", {"x": x}, text, blobs, tops)
+    mean = x.mean((0, 2, 3), keepdims=True)
+    variance = x.var((0, 2, 3), keepdims=True)
+    assert_close(y, (x - mean) / np.sqrt(variance) * 2 + 1, 1e-5)
+    for one, other in zip(found, (mean, variance), strict=False):
+        assert_close(one, other, 1e-5)
+    for other in ("bn_mode: INFERENCE", "frozen: true"):
+        with pytest.raises(kcz.CaffeFormatError, match="'y'"):
+            run.model("BN", {"x": x}, f"bn_param {{ {other} }}", (), tops)
 
 
 def test_segnets_bn_in_place():

@@ -115,7 +115,7 @@ def test_unused_rows_come_last_and_say_so():
     "options",
     [
         {"code_type": "CORNER"},
-        {"top_k": 0},
+        {"top_k": -1},
         {"keep_top_k": -1},
         {"eta": 0},
         {"eta": 2},
@@ -128,6 +128,19 @@ def test_unused_rows_come_last_and_say_so():
 def test_what_cannot_be_is_refused(options):
     with pytest.raises(ValueError, match=f"Expected.*{next(iter(options))}"):
         CaffeDetectionOutput(**{"num_classes": 3, **options})
+
+
+@pytest.mark.parametrize(
+    ("classes", "options"), [(3, {"top_k": 0}), (3, {"keep_top_k": 0}), (1, {})]
+)
+def test_where_nothing_may_be_found_nothing_is(classes, options):
+    inputs = random_inputs(np.random.default_rng(0), 2, 10, classes, 1)
+    y = CaffeDetectionOutput(classes, **options)(inputs)
+    assert y.shape == (2, 0, 7)
+    expected = [[0, *[-1] * 6], [1, *[-1] * 6]]
+    np.testing.assert_array_equal(
+        kcz.detections(keras.ops.convert_to_numpy(y)), expected
+    )
 
 
 def test_inputs_that_do_not_fit_are_refused():

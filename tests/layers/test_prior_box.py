@@ -76,6 +76,11 @@ def test_prior_boxes(sizes, ratios, how, rows, columns):
     np.testing.assert_allclose(found[0, 1], 0.1)
 
 
+def test_a_size_of_any_float_makes_boxes():
+    layer = CaffePriorBox([3], [1e38])
+    assert np.isfinite(priors_of(layer, 1, 1, (30, 50), False)).all()
+
+
 @pytest.mark.parametrize("unknown", [False, True])
 @pytest.mark.parametrize("clip", [False, True])
 def test_clustered_prior_boxes(clip, unknown):
@@ -106,8 +111,11 @@ def test_a_million_boxes_are_too_many():
         {"max_sizes": [3]},
         {"max_sizes": [9, 9]},
         {"aspect_ratios": [0]},
+        {"aspect_ratios": [float("nan")]},
+        {"aspect_ratios": [float("inf")]},
         {"variance": (0.1, 0.2)},
         {"variance": (-1,)},
+        {"variance": (float("nan"),)},
         {"image_size": (0, 3)},
         {"step": (1, 2, 3)},
     ],

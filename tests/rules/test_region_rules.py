@@ -78,6 +78,30 @@ def test_poolings_that_make_no_sense_are_refused(tmp_path, type_, param, message
 
 
 @pytest.mark.parametrize(
+    ("type_", "param"),
+    [
+        ("ROIPooling", "roi_pooling_param { pooled_h: 2 pooled_w: 2 }"),
+        ("ROIAlign", "roi_align_param { pooled_h: 2 pooled_w: 2 }"),
+        (
+            "PSROIPooling",
+            "psroi_pooling_param { group_size: 2 output_dim: 2 spatial_scale: 1 }",
+        ),
+    ],
+)
+def test_regions_may_have_the_four_axes_of_input_dim(tmp_path, type_, param):
+    x = np.random.default_rng(0).normal(size=(2, 6, 7, 8)).astype("f4")
+    rois = np.array([[0, 0, 0, 3, 3], [1, 2, 1, 6, 5]], "f4")
+    expected = imported(tmp_path, MAPS % (type_, param))([x, rois])
+    old = "input_dim: [3, 5, 1, 1]"
+    text = MAPS.replace("input_shape { dim: 3 dim: 5 }", old)
+    text = text.replace(
+        "input_shape { dim: 2 dim: 8 dim: 6 dim: 7 }", "input_dim: [2, 8, 6, 7]"
+    )
+    found = imported(tmp_path, text % (type_, param))([x, rois[:, None, None]])
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
     ("param", "message"),
     [
         ("proposal_param { scale: 1 }", "ratio.*1000 positive numbers"),

@@ -117,7 +117,6 @@ def test_the_caller_bounds_what_the_net_does_not(load):
         ({"prior": "width: 4"}, "'prior'.*as many `heights`"),
         ({"out": ""}, "'out'.*num_classes"),
         ({"out": "num_classes: 3"}, "'out'.*Expected offsets"),
-        ({"out": "num_classes: 2 keep_top_k: 0"}, "'out'.*positive `keep_top_k`"),
         ({"out": "num_classes: 2 share_location: false"}, "'out'.*Expected offsets"),
         ({"out": "num_classes: 2 objectness: 1"}, "detection_output_param.objectness"),
     ],
@@ -125,6 +124,11 @@ def test_the_caller_bounds_what_the_net_does_not(load):
 def test_what_is_wrong_is_said_of_the_layer(load, fields, said):
     with pytest.raises(kcz.CaffeFormatError, match=said):
         load(**fields)
+
+
+@pytest.mark.parametrize("out", ["keep_top_k: 0", "nms_param { top_k: 0 }"])
+def test_no_detections_are_a_number_of_them(load, out):
+    assert load(out=f"num_classes: 2 {out}").output_shape == (None, 0, 7)
 
 
 def test_any_number_of_detections_to_keep_takes_no_memory(load):
