@@ -51,7 +51,8 @@ class CaffeBatchNorm(keras.layers.Layer):
     def build(self, input_shape):
         axis = self._axis(len(input_shape))
         channels = 1 if axis is None else input_shape[axis]
-        options = {"initializer": "zeros", "trainable": False}
+        # Sums of a thousand variances and more: half precision ends at 65,504.
+        options = {"initializer": "zeros", "trainable": False, "autocast": False}
         self.mean_sum = self.add_weight((channels,), name="mean_sum", **options)
         self.variance_sum = self.add_weight((channels,), name="variance_sum", **options)
         self.weight_sum = self.add_weight((1,), name="weight_sum", **options)

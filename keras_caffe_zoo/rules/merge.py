@@ -129,7 +129,10 @@ class Concat(Rule):
             return keras.layers.Identity(name=node.name)(bottoms[0])
         if axis == 0:
             node.whole_batch(*bottoms)
-        return keras.layers.Concatenate(axis=axis, name=node.name)(list(bottoms))
+        options = {"axis": axis, "name": node.name}
+        if all(x.dtype == "float32" for x in bottoms):
+            options["dtype"] = "float32"  # prior boxes, which half precision moves
+        return keras.layers.Concatenate(**options)(list(bottoms))
 
     def encode(self, call):
         call.add("Concat", concat_param={"axis": call.axis(call.layer.axis)})

@@ -380,6 +380,18 @@ def test_batch_norm_trains_as_caffe_does(load):
     np.testing.assert_allclose(variance_sum, 1.999 * unbiased, rtol=1e-4)
 
 
+def test_batch_norm_in_half_precision_keeps_its_sums(load):
+    x = 100 * image(2, 8, 8, 3)
+    sums = [np.full(3, 3e4), np.full(3, 5e6), np.full(1, 1e3)]  # as published nets have
+    text, params = DATA + layer("BatchNorm", "data", "bn"), {"bn": sums}
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        y = load(text, params).predict(x, verbose=0)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert relative_error(y, (x - 30) / np.sqrt(5e3)) <= 2e-3
+
+
 # --- errors
 
 

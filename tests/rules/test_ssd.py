@@ -72,6 +72,21 @@ def test_a_net_is_written_with_ssds_own_fields_and_comes_back(load, tmp_path):
         assert bytes([tag & 127 | 128, tag >> 7]) in binary
 
 
+def test_priors_stay_in_single_precision_on_their_way(tmp_path):
+    text = NET.format(**GOOD) + (
+        'layer { name: "priors" type: "Concat" bottom: "prior" bottom: "prior" '
+        'top: "priors" concat_param { axis: 2 } }'
+    )
+    (tmp_path / "net.prototxt").write_text(text)
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = kcz.from_caffe(tmp_path / "net.prototxt")
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert model.get_layer("priors").output.dtype == "float32"
+    assert model.get_layer("prob").output.dtype == "float16"
+
+
 def test_items_of_many_batches_are_counted_through(load):
     model = load()
     x = np.random.default_rng(1).normal(0, 50, (5, 20, 30, 3)).astype("float32")
