@@ -1,6 +1,10 @@
 """What a net detected, as Caffe gives it: as many rows as there are detections."""
 
+from collections.abc import Mapping
+
 import numpy as np
+
+from keras_caffe_zoo.messages import there_are
 
 
 def detections(y) -> np.ndarray:
@@ -21,12 +25,16 @@ def detections(y) -> np.ndarray:
     Raises:
         ValueError: If `y` is not such an output.
     """
-    rows = np.array(y, np.float32) if not isinstance(y, dict) else np.empty(0)
+    if isinstance(y, Mapping):
+        raise ValueError(
+            "Expected the output of one layer that detects; received a dict of "
+            f"outputs. Give one of them. {there_are(y)}."
+        )
+    rows = np.array(y, np.float32)
     if rows.ndim != 3 or rows.shape[2] != 7:
-        received = sorted(y) if isinstance(y, dict) else f"shape {rows.shape}"
         raise ValueError(
             "Expected the output of a layer that detects, of shape (N, rows, 7); "
-            f"received: {received}."
+            f"received shape: {rows.shape}."
         )
     rows[:, :, 0] = np.arange(len(rows))[:, None]
     found = rows[rows[:, :, 1] >= 0]

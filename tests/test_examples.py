@@ -187,6 +187,7 @@ def test_transfer_learning_beats_pixels_and_tells_which_layer(capsys):
     assert f"{loops['fc4']:.1%}" in said
 
 
+@pytest.mark.slow
 def test_similar_digits_are_mostly_the_same_digit(tmp_path, capsys):
     example = load(ROOT / "examples" / "similarity_search.py")
     same = example.run_on_digits(tmp_path / "similar.png")

@@ -48,7 +48,7 @@ def read_text_file(path: PathLike) -> str:
         if not sniff(source, "a prototxt"):
             raise CaffeFormatError(
                 "Expected a prototxt; received: binary data. If it is a caffemodel, "
-                "read it with read_net or read_caffemodel",
+                "give it after the prototxt, or read it with read_caffemodel",
                 source=source.name,
             )
         return read_text(source)

@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found; printing it shows a table.
+    """What `compare` found; printing it shows a table of 80 columns.
 
     Attributes:
         rows: One for each blob, in execution order.
@@ -75,13 +75,16 @@ class Comparison:
         }
 
     def __str__(self):
-        lines = [f"{'blob':<26} {'layer':<22} {'shape':<17} difference"]
+        lines = [f"{'blob':<24} {'layer':<19} {'shape':<17} difference"]
         for row in self.rows:
             shape = " x ".join(map(str, row.ours))
             lines.append(
-                f"{row.blob:<26.26} {caffe_name(row.layer):<22.22} {shape:<17.17} "
+                f"{row.blob:<24.24} {caffe_name(row.layer):<19.19} {shape:<17.17} "
                 f"{self._said(row)}"
             )
+            if row.difference is None:
+                given = " x ".join(map(str, row.theirs))
+                lines.append(f"{'given:':>44} {given}")
         if self.skipped:
             lines += [f"not in the model: {name}"[:80] for name in self.skipped]
         first = self.first_departure
@@ -94,10 +97,7 @@ class Comparison:
         return "\n".join(lines)
 
     def _said(self, row: Row) -> str:
-        if row.difference is None:
-            said = f"given {' x '.join(map(str, row.theirs))}"
-        else:
-            said = f"{row.difference:.1e}"
+        said = "shape" if row.difference is None else f"{row.difference:.1e}"
         return said + (" <-- first" if row is self.first_departure else "")
 
 

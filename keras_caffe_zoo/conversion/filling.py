@@ -47,7 +47,7 @@ def fill(nodes, seed: int | None = None) -> None:
 def is_told(node) -> bool:
     """Tell whether the prototxt has the values themselves of a layer's parameters.
 
-    FlowNet 2 has the sizes of its images in a filler that no caffemodel could know.
+    FlowNet2 has the sizes of its images in a filler that no caffemodel could know.
     """
     if node.blobs or node.rule is None:
         return False

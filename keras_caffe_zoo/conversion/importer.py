@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
@@ -17,10 +18,9 @@ from keras_caffe_zoo.conversion.params import layers_with_weights
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
 from keras_caffe_zoo.conversion.unknown_types import check_types, warn_of_guesses
 from keras_caffe_zoo.messages import there_are
-from keras_caffe_zoo.rules.forks import needed_type
 from keras_caffe_zoo.rules.node import NeedsBatch
-from keras_caffe_zoo.rules.python import name_python_layers
-from keras_caffe_zoo.rules.registry import as_rule, know_layers
+from keras_caffe_zoo.rules.python import code_name, name_python_layers
+from keras_caffe_zoo.rules.registry import as_rule, know_layers, rule_of
 from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
@@ -65,7 +65,8 @@ def from_caffe(
             window that they have at the prototxt's own size.
         custom_layers: For layer types of your own, also for such as the net would have
             anyway, a `Rule`, or a function of a `Node` and one Keras tensor for each
-            bottom, which returns one for each top. 4-D blobs are channels last.
+            bottom, which returns one for each top. 4-D blobs are channels last. The
+            type of a Python layer is its `"module.Class"`.
         python_config: What the code of Python layers takes from elsewhere than the
             net, such as py-faster-rcnn's `{"RPN_PRE_NMS_TOP_N": 6000,
             "RPN_POST_NMS_TOP_N": 300, "RPN_NMS_THRESH": 0.7, "RPN_MIN_SIZE": 16}`,
@@ -86,16 +87,18 @@ def from_caffe(
             malformed or does not fit its bottoms; if the file has fields of a fork of
             Caffe that may change what is computed; or if the weights do not fit or
             are not all there, or a filler is none of Caffe's. Names the layer.
-        ValueError: If `phase`, `input_shape` or `custom_layers` is not as above, or if
-            `ignore_fields` names what is no unknown field of the net.
+        ValueError: If an argument is not as above; if `ignore_fields` names what is no
+            unknown field of the net, or `python_config` what no layer takes.
         OSError: If a file cannot be read.
     """
     custom = _checked_custom(custom_layers or {})
     settings = _settings(python_config, max_detections)
-    net = _in_phase(read_prototxt(prototxt).fold_splits(), phase, level, stages)
+    net = read_prototxt(prototxt).fold_splits()
+    net = name_python_layers(_in_phase(net, phase, level, stages), custom)
     trained = None if caffemodel is None else read_net(caffemodel)
     part = deploy_net(net, trained, custom, by_place=True)
     check_types(part.net, custom)
+    _check_config(settings["python_config"], part.net, custom)
     warn_of_guesses(part, net.source)
     check_unknown_fields(net, part.changed, custom, ignored=ignore_fields)
     blobs = None if trained is None else blobs_by_position(part.net, trained)
@@ -149,20 +152,40 @@ def _checked_custom(custom_layers: Mapping) -> dict[str, Rule | Callable]:
 
 
 def _settings(python_config, max_detections) -> dict:
-    if max_detections is not None and not 0 < max_detections < 2**31:
+    whole = isinstance(max_detections, Integral) and max_detections is not True
+    if max_detections is not None and not (whole and 0 < max_detections < 2**31):
         raise ValueError(
-            "Expected `max_detections` to be positive; received: "
+            "Expected `max_detections` to be a positive integer; received: "
             f"max_detections={max_detections!r}."
+        )
+    if not isinstance(python_config, Mapping | None):
+        raise ValueError(
+            "Expected `python_config` of values by their names; received: "
+            f"{python_config!r}."
         )
     config = dict(python_config or {})
     return {"python_config": config, "max_detections": max_detections}
+
+
+def _check_config(config: Mapping[str, Any], net: Net, custom: Custom) -> None:
+    """Refuse what no layer takes, unless a function of the caller's may."""
+    rules = [custom.get(layer.type, rule_of(layer.type)) for layer in net.layers]
+    if not all(isinstance(rule, Rule) for rule in rules):
+        return
+    known = dict.fromkeys(name for rule in rules for name in rule.config)
+    for name in config:
+        if name not in known:
+            raise ValueError(
+                f"`python_config` names {name!r}, which no layer of the net takes. "
+                f"{there_are(known, str(name))}."
+            )
 
 
 def _in_phase(net: Net, phase: str, level: int, stages) -> Net:
     """Return what a net is in a phase, with data even if only the other has any."""
     found = net.filter(phase, level, stages)
     other = net.filter("TEST" if phase == "TRAIN" else "TRAIN", level, stages)
-    return name_python_layers(with_data(found, net, other))
+    return with_data(found, net, other)
 
 
 def build_net(
@@ -250,7 +273,7 @@ def _with_given(part: DeployNet, given) -> dict[str, tuple | None]:
     unknown = [blob for blob, shape in shapes.items() if not shape]
     if unknown:
         made = [x for x in part.guessed if not set(unknown).isdisjoint(x.tops)]
-        types = [f"'{layer.name}' ({needed_type(layer)})" for layer in made]
+        types = [f"'{layer.name}' ({code_name(layer)})" for layer in made]
         why = f": no rule is for what reads them, {', '.join(types)}" if made else ""
         raise CaffeFormatError(
             f"Expected shapes of all data blobs; received none for {unknown}{why}. "

@@ -8,6 +8,8 @@ from keras_caffe_zoo.conversion.params import assign, fitted
 from keras_caffe_zoo.rules.names import twin_name
 from keras_caffe_zoo.rules.registry import codec_of, rule_of
 
+_SHOWN = 3  # layers without parameters, in an error
+
 
 def blobs_by_position(net: Net, trained: Net) -> dict[int, list]:
     """Return the parameters that a caffemodel has for each layer of a net.
@@ -54,7 +56,8 @@ def load(nodes, source: str, partial: bool = False) -> None:
         partial: Whether layers may have none in the file: they keep their own.
 
     Raises:
-        CaffeFormatError: If a layer has none in the file and shares none; names all.
+        CaffeFormatError: If a layer has none in the file and shares none; names the
+            first.
     """
     loaded = {id(w) for node, layer in nodes if node.blobs for w in layer.weights}
     missing = [
@@ -63,9 +66,11 @@ def load(nodes, source: str, partial: bool = False) -> None:
         if not node.blobs and any(id(w) not in loaded for w in layer.weights)
     ]
     if missing and not partial:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        others = "" if loaded else ". Its parameters are another net's, or it has none"
         raise CaffeFormatError(
-            f"Expected parameters for every layer; received none for: "
-            f"{', '.join(missing)}",
+            "Expected parameters for every layer; received none for: "
+            f"{', '.join(missing[:_SHOWN])}{more}{others}",
             source=source,
         )
     for node, layer in nodes:

@@ -8,8 +8,8 @@ and it says so, or reads labels: what depends on labels is no prediction.
 from collections.abc import Collection
 
 from keras_caffe_zoo.caffe import Layer, Net
-from keras_caffe_zoo.rules.forks import needed_type
 from keras_caffe_zoo.rules.node import Node
+from keras_caffe_zoo.rules.python import code_name
 from keras_caffe_zoo.rules.registry import role_of, rule_of
 
 Top = tuple[int, int]  # position of a layer, and which of its tops
@@ -61,7 +61,7 @@ def _role_by_place(layer: Layer, unread: bool) -> str:
 
 def _is_loss(layer: Layer) -> bool:
     """Tell whether a layer that nobody reads makes no part of a prediction."""
-    kind = needed_type(layer).lower().removesuffix("layer")
+    kind = code_name(layer).lower().removesuffix("layer")
     labelled = any("label" in blob or blob.startswith("gt") for blob in layer.bottoms)
     weighed = any(layer.message.loss_weight)
     return not layer.tops or weighed or labelled or kind.endswith("loss")

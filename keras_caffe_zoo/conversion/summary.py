@@ -13,14 +13,10 @@ from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_mean, read_net
 from keras_caffe_zoo.conversion.importer import from_caffe
 from keras_caffe_zoo.conversion.model import blob_tensor
 from keras_caffe_zoo.conversion.unknown import is_harmless
-from keras_caffe_zoo.rules.forks import (
-    fork_of_field,
-    fork_of_type,
-    known_fields,
-    needed_type,
-)
+from keras_caffe_zoo.rules.forks import fork_of_field, fork_of_type, known_fields
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.node import caffe_shape
+from keras_caffe_zoo.rules.python import code_name
 
 
 @dataclass(frozen=True)
@@ -70,9 +66,10 @@ class FileSummary:
 
     def _net_lines(self) -> list[str]:
         what = {"caffemodel": "weights", "prototxt": "definition"}[self.kind]
+        name = f"net '{self.name}'" if self.name else "a net without a name"
         lines = [
             self.path,
-            f"{what} of net '{self.name}' ({self.kind}, format {self.version}), "
+            f"{what} of {name} ({self.kind}, format {self.version}), "
             f"{self.size:,} bytes",
         ]
         for blob, shape in (self.inputs or {}).items():
@@ -170,7 +167,7 @@ def _forks(net: Net) -> dict[str, tuple[str, ...]]:
     """Return the forks that a net needs, and what says so, in the net's order."""
     found: dict[str, dict[str, None]] = {}
     for layer in net.layers:
-        type_ = needed_type(layer)
+        type_ = code_name(layer)
         unknown = [x.path for x in layer.unknown_fields() if not is_harmless(x.path)]
         said = {type_: fork_of_type(type_)}
         said |= {path: fork_of_field(path) for path in (*known_fields(layer), *unknown)}
@@ -236,7 +233,8 @@ def model_table(model) -> str:
         shape = " x ".join("?" if s is None else str(s) for s in row["shapes"][0])
         count = f"{row['parameters']:,}" if row["parameters"] else ""
         lines.append(
-            f"{row['layer']:<26.26} {row['class']:<20.20} {shape:<20.20} {count:>10}"
+            f"{row['layer']:<26.26} {row['class']:<20.20} {shape:<20.20} "
+            f"{count:>10}".rstrip()
         )
     total = f"{model.count_params():,}"
     lines.append(f"{len(model.layers)} layers, {total} parameters")

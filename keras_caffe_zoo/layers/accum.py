@@ -33,7 +33,7 @@ class CaffeAccum(keras.layers.Layer):
         ValueError: If a size is 1, which Caffe divides by zero for.
 
     Reference:
-        The layer of that name in FlowNet 2's Caffe.
+        The layer of that name in FlowNet2's Caffe.
     """
 
     def __init__(self, height=None, width=None, **kwargs):

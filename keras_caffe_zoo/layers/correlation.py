@@ -33,7 +33,7 @@ class CaffeCorrelation(keras.layers.Layer):
         ValueError: On an even kernel, or maps that no window fits into.
 
     Reference:
-        The layer of that name in FlowNet 2's Caffe, whose `do_abs` changes nothing.
+        The layer of that name in FlowNet2's Caffe, whose `do_abs` changes nothing.
     """
 
     def __init__(

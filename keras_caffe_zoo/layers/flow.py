@@ -8,7 +8,7 @@ from keras_caffe_zoo.layers._windows import known_shape
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class CaffeFlowWarp(keras.layers.Layer):
-    """Look up where a flow points, as FlowNet 2's `FlowWarp` layer does.
+    """Look up where a flow points, as FlowNet2's `FlowWarp` layer does.
 
     Pixel (x, y) is the image at `(x + u, y + v)`, between pixels interpolated linearly;
     `fill` where that is no place from 0 to below the width and height.
@@ -25,7 +25,7 @@ class CaffeFlowWarp(keras.layers.Layer):
         ValueError: If the shapes are not such.
 
     Reference:
-        The layer of that name in FlowNet 2's Caffe.
+        The layer of that name in FlowNet2's Caffe.
     """
 
     def __init__(self, fill=0.0, **kwargs):
@@ -94,7 +94,7 @@ def _within(places, size):
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class CaffeChannelNorm(keras.layers.Layer):
-    """Measure each pixel's vector of channels, as FlowNet 2's `ChannelNorm` does.
+    """Measure each pixel's vector of channels, as FlowNet2's `ChannelNorm` does.
 
     That is `sqrt(sum of x ** 2 over the channels)`. The gradient is that of the norm,
     and 0 where the norm is 0.
@@ -106,7 +106,7 @@ class CaffeChannelNorm(keras.layers.Layer):
         `(N, H, W, C)`; N, H and W may be unknown.
 
     Reference:
-        The layer of that name in FlowNet 2's Caffe, which adds 1e-9 to the norm that
+        The layer of that name in FlowNet2's Caffe, which adds 1e-9 to the norm that
         it divides gradients by.
     """
 

@@ -29,7 +29,7 @@ class CaffeNegReLU(_Elementwise):
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
 
     Reference:
-        `NegReLU` of FlowNet 2's Caffe.
+        `NegReLU` of FlowNet2's Caffe.
     """
 
     _settings = ("positive_slope",)

@@ -171,7 +171,7 @@ class Bilinear(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class Diagonal(keras.initializers.Initializer):
-    """Make each output its input times a number, FlowNet 2's `diagonal` filler.
+    """Make each output its input times a number, FlowNet2's `diagonal` filler.
 
     Over a window it is that times the mean.
 

@@ -1,4 +1,4 @@
-"""Means that FlowNet 2 takes from its images."""
+"""Means that FlowNet2 takes from its images."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class CaffeMean(keras.layers.Layer):
-    """Scale a map and shift its channels, as FlowNet 2's `Mean` layer does.
+    """Scale a map and shift its channels, as FlowNet2's `Mean` layer does.
 
     That is `output_scale * (input_scale * x + value)`, with a value for each channel.
 
@@ -24,7 +24,7 @@ class CaffeMean(keras.layers.Layer):
         ValueError: If there are no values.
 
     Reference:
-        The layer of that name in FlowNet 2's Caffe; `values` are its `value` times
+        The layer of that name in FlowNet2's Caffe; `values` are its `value` times
         `mean_scale`, negative if the `operation` is SUBTRACT.
     """
 
@@ -68,7 +68,7 @@ class CaffeSubtractMean(keras.layers.Layer):
         `(N, H, W, C)`; N may be unknown, and without `per_pixel` H and W.
 
     Reference:
-        The `DataAugmentation` layer of FlowNet 2's Caffe.
+        The `DataAugmentation` layer of FlowNet2's Caffe.
     """
 
     def __init__(self, per_pixel=False, images=0, **kwargs):

@@ -1,4 +1,4 @@
-"""Maps of other sizes, interpolated as FlowNet 2 does."""
+"""Maps of other sizes, interpolated as FlowNet2 does."""
 
 import keras
 from keras import ops
@@ -77,7 +77,7 @@ class _Resizing(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class CaffeResample(_Resizing):
-    """Resize a map, as FlowNet 2's `Resample` layer does.
+    """Resize a map, as FlowNet2's `Resample` layer does.
 
     With `f` the old size over the new one along an axis, pixel i lies at `i * f + g / 2
     - 1 / 2`, where g is the *other* axis' f: half a pixel is right only where both are
@@ -99,7 +99,7 @@ class CaffeResample(_Resizing):
         ValueError: On arguments that are not as above.
 
     Reference:
-        The layer of that name in FlowNet 2's Caffe. `"nearest"` gives NaN where it
+        The layer of that name in FlowNet2's Caffe. `"nearest"` gives NaN where it
         reads beyond the map, which needs one f to be twice the other.
     """
 
@@ -172,7 +172,7 @@ class CaffeDownsample(_Resizing):
         ValueError: If a size is 1, which Caffe divides by zero for.
 
     Reference:
-        The layer of that name in FlowNet 2's Caffe.
+        The layer of that name in FlowNet2's Caffe.
     """
 
     def resized(self, x, height, width):

@@ -14,6 +14,7 @@ from keras_caffe_zoo.caffe import (
     Param,
 )
 from keras_caffe_zoo.layers import CaffeConstant, CaffeParameter, CaffeSilence
+from keras_caffe_zoo.rules.node import MAX_VALUES
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule, Traits
 
@@ -213,9 +214,9 @@ class DummyData(DataLayer):
 
 def _checked(node, sizes, name) -> tuple[int, ...]:
     shape = tuple(sizes)
-    if any(size < 1 for size in shape) or math.prod(shape) > 2**31 - 1:
+    if any(size < 1 for size in shape) or math.prod(shape) > MAX_VALUES:
         raise node.error(
-            f"Expected positive sizes of at most {2**31 - 1:,} values; received: "
+            f"Expected positive sizes of at most {MAX_VALUES:,} values; received: "
             f"{shape}",
             name,
         )

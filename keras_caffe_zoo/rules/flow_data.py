@@ -1,4 +1,4 @@
-"""What FlowNet 2 does to its images, and what it is trained on."""
+"""What FlowNet2 does to its images, and what it is trained on."""
 
 import numpy as np
 

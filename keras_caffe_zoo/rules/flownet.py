@@ -1,15 +1,14 @@
-"""Layers of FlowNet 2."""
+"""Layers of FlowNet2."""
 
 import math
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.layers import CaffeChannelNorm, CaffeCorrelation, CaffeFlowWarp
-from keras_caffe_zoo.rules.node import caffe_shape
+from keras_caffe_zoo.rules.node import MAX_VALUES, caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
 
 FORK = "FlowNet2"
-_MOST_VALUES = 2**31 - 1  # of a blob in Caffe
 _MOST_SHIFTS = 255  # along one axis: each row of them is a matrix product
 
 
@@ -26,13 +25,7 @@ class OnMaps(Rule):
                 raise node.error(
                     f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}"
                 )
-        top = layer(bottoms[0] if len(bottoms) == 1 else list(bottoms))
-        if math.prod(size or 1 for size in top.shape) > _MOST_VALUES:
-            raise node.error(
-                f"Expected a top of at most {_MOST_VALUES:,} values; received shape: "
-                f"{caffe_shape(top)}"
-            )
-        return top
+        return node.checked(layer(bottoms[0] if len(bottoms) == 1 else list(bottoms)))
 
 
 @register
@@ -70,9 +63,9 @@ class Correlation(OnMaps):
             )
         sizes = [size or 1 for size in caffe_shape(first)]
         padded = [size + 2 * param.pad for size in sizes[2:]]
-        if math.prod(sizes[:2] + padded) > _MOST_VALUES:
+        if math.prod(sizes[:2] + padded) > MAX_VALUES:
             raise node.error(
-                f"Expected a blob of at most {_MOST_VALUES:,} values with its pad; "
+                f"Expected a blob of at most {MAX_VALUES:,} values with its pad; "
                 f"received: {param.pad}",
                 "correlation_param.pad",
             )

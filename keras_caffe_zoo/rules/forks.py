@@ -7,7 +7,6 @@ and the fields that forks gave to Caffe's own types: they tell where to look fur
 from collections.abc import Iterator
 
 from keras_caffe_zoo.caffe import Layer
-from keras_caffe_zoo.rules.python import PYTHON
 from keras_caffe_zoo.rules.registry import rule_of
 
 _TYPES = {
@@ -32,9 +31,13 @@ _TYPES = {
     "speech recognition": "CTCLoss CtcLoss WarpCTC",
 }
 _MODULES = {  # of Python layers, up to their first dot
-    "roi_data_layer": "Faster R-CNN",
+    "nyud_layers": "FCN",
+    "pascalcontext_layers": "FCN",
+    "roi_data_layer": "Fast R-CNN",
     "rpn": "Faster R-CNN",
+    "siftflow_layers": "FCN",
     "spatial_dropout": "ENet",
+    "voc_layers": "FCN",
 }
 _FIELDS = {
     "BVLC after 1.0": "pooling_param.round_mode",
@@ -90,14 +93,6 @@ def fork_of_field(path: str) -> str:
     parts = path.split(".")
     paths = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
     return next((_FORK_OF_FIELD[x] for x in paths if x in _FORK_OF_FIELD), "")
-
-
-def needed_type(layer: Layer) -> str:
-    """Return what tells a layer's fork: its type, or its code's name if it has any."""
-    if rule_of(layer.type) is not rule_of("Python"):
-        return layer.type
-    param = layer.decode(PYTHON).message
-    return f"{param.module}.{param.layer}"
 
 
 def known_fields(layer: Layer) -> Iterator[str]:

@@ -37,7 +37,7 @@ class Eltwise(Rule):
         """,
         110,
     )
-    bottoms = (1, None)  # one, which is scaled, in FlowNet 2's nets
+    bottoms = (1, None)  # one, which is scaled, in FlowNet2's nets
     same_shapes = True
     traits = POINTWISE
 

@@ -17,6 +17,7 @@ from keras_caffe_zoo.layers import _blobs
 from keras_caffe_zoo.rules.names import conv_name, keras_name
 
 MAX_PARAM_BYTES = 2 << 30  # of a net; protobuf cannot hold more either
+MAX_VALUES = 2**31 - 1  # of a blob, which Caffe counts in an int
 
 
 class NeedsBatch(Exception):
@@ -164,6 +165,20 @@ class Node:
         if value < 1:
             raise self.error(f"Expected a positive number; received: {value}", name)
         return value
+
+    def checked(self, top):
+        """Return a top, if one of Caffe's could hold as many values.
+
+        Raises:
+            CaffeFormatError: If not.
+        """
+        shape = caffe_shape(top)
+        if math.prod(size or 1 for size in shape) > MAX_VALUES:
+            raise self.error(
+                f"Expected a top of at most {MAX_VALUES:,} values; received shape: "
+                f"{shape}"
+            )
+        return top
 
     def learns(self, *shapes: Sequence[int]) -> None:
         """Say the shapes of the layer's parameters in Caffe, before they are made.

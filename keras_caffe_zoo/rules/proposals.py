@@ -1,15 +1,13 @@
 """Layers that propose regions of an image: Faster R-CNN's and its successors'."""
 
-import ast
 import math
 import warnings
 
 import numpy as np
-import yaml
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.layers import CaffeProposal
-from keras_caffe_zoo.rules.python import PYTHON
+from keras_caffe_zoo.rules.python import PYTHON, param_dict
 from keras_caffe_zoo.rules.regions import as_rows
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
@@ -25,42 +23,6 @@ _CONFIG = {
 }
 _RATIOS = (0.5, 1.0, 2.0)
 _SETTINGS = ("pre_nms_topn", "post_nms_topn", "nms_thresh", "min_size")
-
-
-class _Reader(yaml.SafeLoader):
-    """YAML of plain values, and the tuples that PyYAML itself writes."""
-
-
-_Reader.add_constructor(
-    "tag:yaml.org,2002:python/tuple",
-    lambda reader, node: tuple(reader.construct_sequence(node)),
-)
-
-
-def param_dict(node) -> dict:
-    """Return a Python layer's `param_str` as a dict: YAML, or Python's own notation.
-
-    Raises:
-        CaffeFormatError: If it is neither.
-    """
-    text = node.param.param_str
-    try:
-        found = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        try:
-            found = yaml.load(text, _Reader)  # noqa: S506  a SafeLoader
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            said = " ".join(str(error).split())
-            raise node.error(
-                f"Expected YAML; received {text[:200]!r}: {said[:200]}",
-                "python_param.param_str",
-            ) from None
-    if not isinstance(found, dict):
-        raise node.error(
-            f"Expected names with values; received: {text[:200]!r}",
-            "python_param.param_str",
-        )
-    return found
 
 
 @register
@@ -170,12 +132,19 @@ class ProposalLayer(Proposal):
     types = (_PYTHON_LAYER,)
     fork = "Faster R-CNN"
     param = PYTHON
+    config = tuple(_CONFIG)
     drop_small = True
 
     def arguments(self, node) -> dict:
         given = param_dict(node)
         names = ("feat_stride", "scales", "ratios")
-        _known(node, given, names, "python_param.param_str")
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise node.error(
+                f"Expected nothing but {', '.join(names)}; received: "
+                f"{', '.join(map(str, unknown))}",
+                "python_param.param_str",
+            )
         if "feat_stride" not in given:
             raise node.error(
                 f"Expected feat_stride; received: {given}", "python_param.param_str"
@@ -185,27 +154,16 @@ class ProposalLayer(Proposal):
             "ratios": _positive(node, given.get("ratios", _RATIOS), "ratios"),
             "scales": _positive(node, given.get("scales", (8, 16, 32)), "scales"),
         }
-        config = dict(node.python_config)
-        _known(node, config, tuple(_CONFIG), "python_config")
-        for name, default in zip(_SETTINGS, _CONFIG, strict=True):
-            value = config.get(default, _CONFIG[default])
-            values[name] = _setting(node, value, default)
+        for name, (key, default) in zip(_SETTINGS, _CONFIG.items(), strict=True):
+            value = node.python_config.get(key, default)
+            values[name] = _setting(node, value, key)
         return values
-
-
-def _known(node, given, names, field) -> None:
-    unknown = [name for name in given if name not in names]
-    if unknown:
-        raise node.error(
-            f"Expected nothing but {', '.join(names)}; received: "
-            f"{', '.join(map(str, unknown))}",
-            field,
-        )
 
 
 def _is_number(value) -> bool:
     number = isinstance(value, (int, float, np.integer, np.floating))
-    return number and not isinstance(value, bool) and math.isfinite(value)
+    # A comparison, since an integer of many digits overflows `math.isfinite`.
+    return number and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _whole(node, value, name) -> int:

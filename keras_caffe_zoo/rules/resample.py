@@ -1,4 +1,4 @@
-"""Layers of FlowNet 2 that make maps of other sizes."""
+"""Layers of FlowNet2 that make maps of other sizes."""
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.layers import CaffeAccum, CaffeDownsample, CaffeResample

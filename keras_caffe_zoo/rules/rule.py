@@ -145,6 +145,8 @@ class Rule:
         flattens: Whether it reads its bottom flattened, in Caffe's order of axes.
         compares_reads: Whether which layer it reads tells nets apart whose blobs have
             the same shapes.
+        config: Names of what the code of Python layers takes from its configuration,
+            and `from_caffe` as `python_config`.
         rows: What rows of its tops stand for that begin with the number of their item:
             `"of one item"` if the first axis is that of the items, `"of all items"` if
             the rows of all items follow one another; then what is made of such rows
@@ -177,6 +179,7 @@ class Rule:
     has_kernel: bool = False
     flattens: bool = False
     compares_reads: bool = False
+    config: tuple[str, ...] = ()
     rows: str = ""
     spare_rows: bool = False
 

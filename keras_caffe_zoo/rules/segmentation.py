@@ -1,6 +1,5 @@
 """Layers of the forks for segmentation: DeepLab, PSPNet, SegNet, ENet."""
 
-import ast
 import math
 
 import keras
@@ -13,24 +12,11 @@ from keras_caffe_zoo.layers import (
 )
 from keras_caffe_zoo.rules.data import ImageData
 from keras_caffe_zoo.rules.loss import Accuracy
-from keras_caffe_zoo.rules.node import caffe_shape
-from keras_caffe_zoo.rules.python import PYTHON
+from keras_caffe_zoo.rules.python import PYTHON, param_dict
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
 
-_MOST_VALUES = 2**31 - 1  # of a blob in Caffe
 _DEEPLAB, _SEGNET = "DeepLab", "SegNet"
-
-
-def _check_size(node, y):
-    """Refuse a top that Caffe could not hold either."""
-    shape = caffe_shape(y)
-    if math.prod(size for size in shape[1:] if size is not None) > _MOST_VALUES:
-        raise node.error(
-            f"Expected a top of at most {_MOST_VALUES:,} values; received shape: "
-            f"{shape}"
-        )
-    return y
 
 
 @register
@@ -57,7 +43,7 @@ class Interp(Rule):
         }
         pads = {"pad_beg": param.pad_beg, "pad_end": param.pad_end}
         layer = CaffeInterp(**given, **pads, name=node.name)
-        return _check_size(node, layer(x))
+        return node.checked(layer(x))
 
     def encode(self, call):
         layer = call.layer
@@ -99,7 +85,7 @@ class Upsample(Rule):
 
     def build(self, node, x, mask=None):
         if mask is not None:
-            return _check_size(node, self._unpooled(node, x, mask))
+            return node.checked(self._unpooled(node, x, mask))
         for name in ("scale_h", "scale_w", "upsample_h", "upsample_w"):
             if node.param.HasField(name):
                 raise node.error(
@@ -109,7 +95,7 @@ class Upsample(Rule):
                 )
         scale = node.count(node.param.scale, "upsample_param.scale")
         options = {"data_format": "channels_last", "name": node.name}
-        return _check_size(node, keras.layers.UpSampling2D(scale, **options)(x))
+        return node.checked(keras.layers.UpSampling2D(scale, **options)(x))
 
     def _unpooled(self, node, x, mask):
         param = node.param
@@ -207,10 +193,10 @@ class SpatialDropout(Rule):
     traits = POINTWISE
 
     def build(self, node, x):
-        said = _settings(node).get("p")
+        said = param_dict(node).get("p")
         try:
             ratio = float(said)  # ENet's own definitions have it in quotes
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             ratio = math.nan
         if not 0 < ratio < 1:
             raise node.error(
@@ -225,20 +211,6 @@ class SpatialDropout(Rule):
         settings = {"phase": "TEST", "p": float(call.layer.rate)}
         param = {"module": module, "layer": name, "param_str": repr(settings)}
         call.add("Python", python_param=param)
-
-
-def _settings(node) -> dict:
-    """Return what a Python layer's `param_str` says, a Python dictionary."""
-    text = node.param.param_str
-    try:
-        found = ast.literal_eval(text.strip()) if len(text) < 1000 else None
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        found = None
-    if not isinstance(found, dict):
-        raise node.error(
-            f"Expected a dictionary; received: {text[:80]!r}", "python_param.param_str"
-        )
-    return found
 
 
 @register

@@ -61,17 +61,7 @@ class _Detections(Rule):
     def _call(self, node, kind, bottoms, *arguments):
         """Return the top of a new layer of a class."""
         param = node.param
-        if not param.HasField("num_classes"):
-            raise node.error(
-                "Expected it to be given", f"{self.param.name}.num_classes"
-            )
-        for name in ("confidence_threshold", "nms_threshold"):
-            if math.isnan(getattr(param, name)):
-                raise node.error(
-                    "Expected a number; received: nan", f"{self.param.name}.{name}"
-                )
-        if not all(map(math.isfinite, param.biases)):
-            raise node.error("Expected finite numbers", f"{self.param.name}.biases")
+        self._check(node, param)
         layer = kind(
             param.num_classes,
             list(param.biases),

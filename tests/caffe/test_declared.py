@@ -90,7 +90,7 @@ def _bvlcs_engines(values):
     return {x: n for x, n in values.items() if x not in INTELS_ENGINES}
 
 
-# What FlowNet 2 has added to FillerParameter.
+# What FlowNet2 has added to FillerParameter.
 FLOWNETS = ("diag_val",)
 
 

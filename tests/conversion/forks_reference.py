@@ -1,4 +1,4 @@
-"""FlowNet 2's and YOLO's layers once more, in plain NumPy loops, as the forks' code."""
+"""FlowNet2's and YOLO's layers once more, in plain NumPy loops, as the forks' code."""
 
 import math
 

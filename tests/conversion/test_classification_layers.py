@@ -1,19 +1,10 @@
 """Layers and fields of the forks' classifiers through `from_caffe`, against NumPy."""
 
-import functools
-
 import caffe_reference as caffe
 import keras
 import numpy as np
 import pytest
-from one_layer import (
-    Runner,
-    assert_close,
-    check_refused,
-    check_written_again,
-    normal,
-    outputs,
-)
+from one_layer import assert_close, check_written_again, normal, outputs
 from support import GOLDENS, gradients, nchw, nhwc, seeds
 
 import keras_caffe_zoo as kcz
@@ -22,21 +13,6 @@ from keras_caffe_zoo.layers import CaffeConv2D
 from keras_caffe_zoo.weights import load_weights
 
 FORKS = GOLDENS / "forks"
-
-
-@pytest.fixture
-def run(tmp_path):
-    return Runner(tmp_path)
-
-
-@pytest.fixture
-def rng(seed, run_seed):
-    return np.random.default_rng([seed, run_seed])
-
-
-@pytest.fixture
-def refused(tmp_path):
-    return functools.partial(check_refused, tmp_path)
 
 
 # --- convolutions

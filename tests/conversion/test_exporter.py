@@ -518,7 +518,7 @@ def nets(draw):
     return [*lines, f"last Power {last} -> last; {ALONE['Power']}"]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
 @given(lines=nets(), data=st.data())
 def test_whatever_is_written_caffe_takes_and_computes_the_same(
     lines, data, tmp_path_factory

@@ -1,4 +1,4 @@
-"""FlowNet 2's and YOLO's layers of random sizes, against plain NumPy, and back."""
+"""FlowNet2's and YOLO's layers of random sizes, against plain NumPy, and back."""
 
 import forks_reference as forks
 import keras
@@ -10,11 +10,6 @@ import keras_caffe_zoo as kcz
 from keras_caffe_zoo.conversion.model import blob_tensor
 
 SEEDS = seeds(2, 12)
-
-
-@pytest.fixture
-def rng(seed, run_seed):
-    return np.random.default_rng([seed, run_seed])
 
 
 def prototxt(kind, inputs, param="", tops=("y",), batch=None):
@@ -463,7 +458,7 @@ def test_more_detections_than_anyone_can_want_have_to_be_asked_for(net):
     assert model.output.shape == (None, 50, 7)
 
 
-# As FlowNet 2's own, `FlowNet2_deploy.prototxt.template` filled in, but for the sizes.
+# As FlowNet2's own, `FlowNet2_deploy.prototxt.template` filled in, but for the sizes.
 DEPLOY = """
 input: "img0" input: "img1"
 input_shape { dim: 1 dim: 3 dim: 14 dim: 15 }

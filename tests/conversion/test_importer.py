@@ -399,6 +399,30 @@ def test_a_hook_imports_a_type_of_ones_own(load):
     np.testing.assert_allclose(model.predict(x, verbose=0), 2.5 * x, rtol=1e-6)
 
 
+PROPOSAL = ("rpn.proposal_layer", "ProposalLayer")
+
+
+@pytest.mark.parametrize("code", [("m.n", "Double"), PROPOSAL])
+@pytest.mark.parametrize("by_code", [False, True])
+def test_a_hook_imports_a_python_layer_by_the_name_of_its_code(load, code, by_code):
+    def double(node, x):
+        return keras.layers.Rescaling(len(node.param.param_str), name=node.name)(x)
+
+    module, class_ = code
+    param = f'module: "{module}" layer: "{class_}" param_str: "ab"'
+    type_ = ".".join(code) if by_code else "Python"
+    text = DATA + layer("Python", "data", "y", f"python_param {{ {param} }}")
+    model = load(text, custom_layers={type_: double})
+    x = image(2, 8, 8, 3)
+    np.testing.assert_allclose(model.predict(x, verbose=0), 2 * x, rtol=1e-6)
+
+
+def test_the_error_says_what_a_python_layer_is_called(refused):
+    param = 'python_param { module: "m.n" layer: "Double" }'
+    text = DATA + layer("Python", "data", "y", param)
+    refused(text, "'y' = m.n.Double: its code", "custom_layers={'m.n.Double': rule")
+
+
 @pytest.mark.parametrize(
     "field", ["blobs_lr: 1", "param { lr_policy: 1 }", "debug: true", "engine: CUDNN"]
 )
@@ -526,6 +550,20 @@ def test_missing_weights_are_named_and_spare_ones_ignored(load, refused):
     assert load(DATA + conv("a"), params)
     text = DATA + conv("a") + conv("b", "a") + dense("c", "b")
     refused(text, "'b' (Convolution)", "'c' (InnerProduct)", params=params)
+
+
+def test_weights_of_another_net_are_told_without_a_list_of_all_layers(refused):
+    names = [f"c{i}" for i in range(9)]
+    text = DATA + "".join(map(conv, names))
+    error = refused(text, "'c2'", "and 6 more", params={"other": [image(2)]})
+    assert "are another net's, or it has none" in str(error)
+    assert "'c3'" not in str(error)
+
+
+def test_files_in_the_other_order_are_told_what_to_do(load, tmp_path):
+    load(DATA + conv("a"), {"a": [image(4, 3, 3, 3), image(4)]})
+    with pytest.raises(CaffeFormatError, match="give it after the prototxt"):
+        from_caffe(tmp_path / "net.caffemodel", tmp_path / "net.prototxt")
 
 
 def test_supported_layers_lists_them():

@@ -3,20 +3,10 @@
 import caffe_reference as caffe
 import numpy as np
 import pytest
-from one_layer import Runner, assert_close, dims, normal
+from one_layer import assert_close, dims, normal
 from support import seeds
 
 SEEDS = seeds(3, 12)
-
-
-@pytest.fixture
-def run(tmp_path):
-    return Runner(tmp_path)
-
-
-@pytest.fixture
-def rng(seed, run_seed):
-    return np.random.default_rng([seed, run_seed])
 
 
 def window_text(names, values):

@@ -1,39 +1,15 @@
 """Interp, Upsample and BN of the forks through `from_caffe`, against plain NumPy."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
-from one_layer import (
-    Runner,
-    assert_close,
-    check_refused,
-    check_written_again,
-    normal,
-    outputs,
-)
+from one_layer import assert_close, check_written_again, normal, outputs
 from support import GOLDENS, gradients, nchw, nhwc, seeds
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo.layers import CaffeInterp, CaffeMaxPool2DWithMask, CaffeUnpool
 
 FORKS = GOLDENS / "forks"
-
-
-@pytest.fixture
-def run(tmp_path):
-    return Runner(tmp_path)
-
-
-@pytest.fixture
-def rng(seed, run_seed):
-    return np.random.default_rng([seed, run_seed])
-
-
-@pytest.fixture
-def refused(tmp_path):
-    return functools.partial(check_refused, tmp_path)
 
 
 def fields(name, values):
@@ -358,7 +334,16 @@ def test_spatial_dropout_drops_channels_in_training(run, said):
 
 
 @pytest.mark.parametrize(
-    "said", ["", "{'p': 2.0}", "f()", "[" * 500, "{'p': None}", "3"]
+    "said",
+    [
+        "",
+        "{'p': 2.0}",
+        "f()",
+        "[" * 500,
+        "{'p': None}",
+        "{'p': 1" + "0" * 400 + "}",
+        "3",
+    ],
 )
 def test_a_spatial_dropout_that_says_nothing(refused, said):
     code = "python_param { module: 'spatial_dropout' layer: 'SpatialDropoutLayer' "

@@ -171,7 +171,7 @@ def test_without_top_it_takes_any_image_and_pools(name):
         np.testing.assert_allclose(found, reduce(expected, (1, 2)), 1e-5, 1e-5)
 
 
-@few("caffenet", "squeezenet_v1_1")  # inner products, and convolutions
+@few("caffenet")
 def test_files_of_weights_fit_every_form_of_the_net(name, tmp_path, capsys):
     size, _, _, _, stride, heads = CONTRACT[name]
     build, definition = getattr(models, name), define(name, fc=16)
@@ -222,7 +222,7 @@ def assert_the_map_is_the_documented_one(dense, name):
         assert shape[1:3] == (int(map_), int(map_))
 
 
-@few("caffenet", "squeezenet_v1_1", "fcn8s")
+@few("caffenet", "squeezenet_v1_1")
 def test_it_trains_with_another_number_of_classes(name):
     size, *_ = CONTRACT[name]
     model = getattr(models, name)(

@@ -51,7 +51,7 @@ def test_parameters_and_shapes_are_those_of_the_definition(name):
 
 
 @pytest.mark.usefixtures("narrow")
-@few("caffenet", "vgg_cnn_s", "nin", "googlenet", "squeezenet_v1_1")
+@few("caffenet", "vgg_cnn_s", "nin", "squeezenet_v1_1")
 def test_every_blob_equals_the_imported_definition(name, tmp_path):
     """With fc6 and fc7 narrowed, and both nets' weights from one caffemodel."""
     definition = define(name, fc=16)

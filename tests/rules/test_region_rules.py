@@ -154,7 +154,12 @@ def test_pvanets_ratios_of_python_layers(tmp_path):
         ("'feat_stride': 16, 'scales': [", "YAML"),
         ("!!python/object/apply:os.system ['true']", "YAML"),
         ("'feat_stride': 16\\n'scales': .inf", "scales"),
-        ("[" * 3000, "YAML"),
+        ("[" * 1500, "YAML"),
+        ("{[]: 1}", "YAML"),
+        ("&a [1], *a", "YAML"),
+        ("'feat_stride': &a 16\\n'scales': [*a]", "YAML.*alias"),
+        ("'feat_stride': 1" + "0" * 400, "feat_stride"),
+        ("'feat_stride': 16 #" + "x" * 2000, "2,000 characters; received: 2,019"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path, words, message):
@@ -168,12 +173,37 @@ def test_the_configuration_of_python_layers(tmp_path):
     assert (layer.pre_nms_topn, layer.post_nms_topn, layer.min_size) == (0, 0, 2.5)
     assert layer.output.shape == (None, 5)
     for wrong, message in (
-        ({"RPN_NMS_TRESH": 0.5}, "RPN_NMS_THRESH.*received: RPN_NMS_TRESH"),
         ({"RPN_NMS_THRESH": "high"}, "RPN_NMS_THRESH.*'high'"),
         ({"RPN_POST_NMS_TOP_N": 2**31}, "RPN_POST_NMS_TOP_N.*at most"),
     ):
         with pytest.raises(CaffeFormatError, match=f"(?s)'y'.*{message}"):
             proposal_of(tmp_path, "'feat_stride': 16", python_config=wrong)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"RPN_NMS_TRESH": 0.5}, "names 'RPN_NMS_TRESH'.*mean 'RPN_NMS_THRESH'"),
+        ({7: 0.5}, "names 7, which no layer of the net takes"),
+        (["RPN_NMS_THRESH"], "values by their names; received: .'RPN"),
+    ],
+)
+def test_a_configuration_that_no_layer_takes_is_refused(tmp_path, config, message):
+    with pytest.raises(ValueError, match=message):
+        proposal_of(tmp_path, "'feat_stride': 16", python_config=config)
+
+
+def test_nets_of_other_layers_take_no_configuration(tmp_path):
+    text = RPN % ("Proposal", CPP % "")
+    with pytest.raises(ValueError, match="'RPN_MIN_SIZE'.*There are: none"):
+        imported(tmp_path, text, python_config={"RPN_MIN_SIZE": 1})
+
+
+@pytest.mark.parametrize("most", [0, -3, 2.5, True, "5", 2**31])
+def test_the_most_detections_are_a_positive_integer(tmp_path, most):
+    text = RPN % ("Proposal", CPP % "")
+    with pytest.raises(ValueError, match="`max_detections` to be a positive integer"):
+        imported(tmp_path, text, max_detections=most)
 
 
 ROIS = np.float32([[0, 1, 2, 9, 7], [1, 0, 0, 3, 3], [1, 5, 5, 30, 30]])

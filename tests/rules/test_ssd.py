@@ -80,6 +80,7 @@ def test_items_of_many_batches_are_counted_through(load):
     np.testing.assert_allclose(y, model.predict(x, verbose=0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_images_of_any_size(load):
     model = load({"input_shape": (None, None, 3)})
     assert model.output_shape == (None, 9, 7)

@@ -279,7 +279,7 @@ def test_boxes_are_sorted_by_image():
     assert found[:, :, 1].tolist() == [[6, -1, -1], [-1, -1, -1], [5, 8, -1]]
     assert box_targets(blob, 3).shape == (3, 2, 8)
     assert box_targets(np.full((1, 1, 1, 8), -1), 2).shape == (2, 1, 8)
-    with pytest.raises(ValueError, match=r"images: \[0, 2\]"):
+    with pytest.raises(ValueError, match="of 2 images.*received one of image 2"):
         box_targets(blob, 2)
     with pytest.raises(ValueError, match="at most 1 objects in an image; received: 2"):
         box_targets(blob, 3, most=1)

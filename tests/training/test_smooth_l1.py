@@ -105,6 +105,7 @@ layer { name: "loss_bbox" type: "SmoothL1Loss" bottom: "bbox_pred"
 OUTSIDE = 'bottom: "bbox_outside_weights"'
 
 
+@pytest.mark.slow
 def test_a_fast_rcnn_trains_from_its_solver(tmp_path):
     training = from_solver(write(tmp_path, FAST % OUTSIDE, SGD))
     model = training.model

@@ -30,6 +30,7 @@ def test_snapshots_come_when_they_should(tmp_path):
     assert names == [f"tiny_iter_{n}.caffemodel" for n in (10, 20, 24)]
 
 
+@pytest.mark.slow
 def test_the_last_is_not_written_twice_or_if_not_wanted(tmp_path):
     fit(start(), [CaffeSnapshot(tmp_path / "a", 12), CaffeSnapshot(tmp_path / "b", 0)])
     fit(start(), [CaffeSnapshot(tmp_path / "c", 0, at_end=False)])
@@ -41,6 +42,7 @@ def test_the_last_is_not_written_twice_or_if_not_wanted(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_accumulated_passes_count_as_one_iteration(tmp_path):
     model = start()
     model.optimizer.gradient_accumulation_steps = 2

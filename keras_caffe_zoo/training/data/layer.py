@@ -6,6 +6,7 @@ import warnings
 
 from keras_caffe_zoo.caffe import TRANSFORM, Layer, Net, read_prototxt, schema
 from keras_caffe_zoo.preprocessing import resize
+from keras_caffe_zoo.rules.registry import role_of
 from keras_caffe_zoo.training.data.database import lmdb_dataset
 from keras_caffe_zoo.training.data.hdf5 import hdf5_dataset
 from keras_caffe_zoo.training.data.pictures import PictureList, Pictures
@@ -18,7 +19,6 @@ _PARAMS = {
     "ImageData": "image_data_param",
     "HDF5Data": "hdf5_data_param",
 }
-_OTHERS = ("MemoryData", "WindowData", "DummyData")
 
 
 def layer_dataset(
@@ -113,7 +113,7 @@ def _data_layer(net: Net, phase: str, name: str | None) -> Layer:
             f"Expected one data layer in {where}; received: {names}. Choose with "
             "`name=…`"
         )
-    others = [f"{x.name!r} ({x.type})" for x in layers if x.type in _OTHERS]
+    others = [f"{x.name!r} ({x.type})" for x in layers if role_of(x.type) == "data"]
     raise ValueError(
         f"Expected a layer of type {', '.join(_PARAMS)} in {where}"
         f"{'' if name is None else f', named {name!r}'}; received: "

@@ -105,8 +105,8 @@ def box_targets(blob, items: int, most: int | None = None) -> np.ndarray:
     counts = np.bincount(owners[owners >= 0], minlength=items)
     if len(counts) > items or (owners < 0).any():
         raise ValueError(
-            f"Expected objects of {items} images; received of the images: "
-            f"{sorted(set(owners.tolist()))}."
+            f"Expected objects of {items} images, counted from 0; received one of "
+            f"image {owners.min() if owners.min() < 0 else owners.max()}."
         )
     fullest = max(counts, default=0)
     most = max(fullest, 1) if most is None else most

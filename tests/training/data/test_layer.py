@@ -121,6 +121,6 @@ def test_the_layer_must_be_one_that_is_read(prototxt, tmp_path):
         layer_dataset(prototxt(two), tmp_path)
     with pytest.raises(ValueError, match="batch_size"):
         layer_dataset(prototxt(two), tmp_path, name="d")
-    memory = one_layer("MemoryData", "")
-    with pytest.raises(ValueError, match=r"'d' \(MemoryData\)"):
-        layer_dataset(prototxt(memory), tmp_path)
+    for kind in ("MemoryData", "AnnotatedData"):
+        with pytest.raises(ValueError, match=rf"'d' \({kind}\)"):
+            layer_dataset(prototxt(one_layer(kind, "")), tmp_path)

@@ -124,7 +124,8 @@ def test_a_run_that_is_saved_in_the_middle_of_an_epoch_does_too(
     assert int(model.optimizer.iterations) == 10
 
 
-@pytest.mark.parametrize("stop", [pytest.param(6, marks=pytest.mark.slow), 5])
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [6, 5])
 def test_accumulated_gradients_count_batches(folder, tmp_path, stop):
     def train(model, *callbacks):
         callbacks = [*callbacks, StopAt(4)]
