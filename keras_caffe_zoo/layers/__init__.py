@@ -31,6 +31,7 @@ from keras_caffe_zoo.layers.flow import CaffeChannelNorm, CaffeFlowWarp
 from keras_caffe_zoo.layers.fork_activations import (
     CaffeHardSigmoid,
     CaffeNegReLU,
+    CaffeReLU6,
     CaffeSELU,
 )
 from keras_caffe_zoo.layers.fork_batch_norm import CaffePSPNetBN, CaffeSegNetBN
@@ -118,6 +119,7 @@ __all__ = [
     "CaffeRNN",
     "CaffeROIAlign",
     "CaffeROIPooling",
+    "CaffeReLU6",
     "CaffeReduction",
     "CaffeReorg",
     "CaffeResample",

@@ -43,6 +43,31 @@ class CaffeNegReLU(_Elementwise):
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class CaffeReLU6(_Elementwise):
+    """`max(x, 0) + negative_slope * min(x, 0)`, no more than 6.
+
+    As `keras.layers.ReLU`, but at 0 the gradient is the slope, not 0.
+
+    Args:
+        negative_slope: A number of at least 0.
+        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Reference:
+        `ReLU6` of MobileNet-YOLO's Caffe.
+    """
+
+    _settings = ("negative_slope",)
+
+    def __init__(self, negative_slope=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.negative_slope = float(negative_slope)
+
+    def call(self, inputs):
+        leaky = ops.where(inputs > 0, inputs, self.negative_slope * inputs)
+        return ops.where(inputs >= 6, 6.0, leaky)
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class CaffeSELU(_Elementwise):
     """`factor * x` above 0, and `factor * alpha * (exp(x) - 1)` below.
 

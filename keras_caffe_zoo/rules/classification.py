@@ -8,6 +8,7 @@ from keras_caffe_zoo.layers import (
     CaffeConv2D,
     CaffeHardSigmoid,
     CaffeNegReLU,
+    CaffeReLU6,
     CaffeSELU,
     CaffeShuffleChannel,
 )
@@ -122,12 +123,18 @@ class ConvolutionDepthwise(_Depthwise):
         return facts
 
 
+class _Activation(Rule):
+    in_place = "possible"
+    traits = POINTWISE
+
+
 @register
-class ReLU6(Rule):
-    """Written by the rule of ReLU, whose Keras layer it shares."""
+class ReLU6(_Activation):
+    """Without a slope it is Keras' layer, which the rule of ReLU writes."""
 
     types = ("ReLU6",)
     fork = "YOLO"
+    layers = (CaffeReLU6,)
     param = Param("relu6_param", "1 negative_slope float=0", 211)
 
     def build(self, node, x):
@@ -137,13 +144,12 @@ class ReLU6(Rule):
                 f"Expected a slope of at least 0; received: {slope:g}",
                 "relu6_param.negative_slope",
             )
-        options = {"negative_slope": slope, "name": node.name}
-        return keras.layers.ReLU(6.0, **options)(x)
+        if slope:
+            return CaffeReLU6(slope, name=node.name)(x)
+        return keras.layers.ReLU(6.0, name=node.name)(x)
 
-
-class _Activation(Rule):
-    in_place = "possible"
-    traits = POINTWISE
+    def encode(self, call):
+        call.add("ReLU6", relu6_param={"negative_slope": call.layer.negative_slope})
 
 
 @register

@@ -82,8 +82,6 @@ class _Detections(Rule):
 
     def _check(self, node, param) -> None:
         name = self.param.name
-        if not param.HasField("num_classes"):
-            raise node.error("Expected it to be given", f"{name}.num_classes")
         for field in ("confidence_threshold", "nms_threshold"):
             if math.isnan(getattr(param, field)):
                 raise node.error("Expected a number; received: nan", f"{name}.{field}")

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 from one_layer import assert_close, check_written_again, normal, outputs
-from support import GOLDENS, nchw, nhwc, seeds
+from support import GOLDENS, gradients, nchw, nhwc, seeds
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo.caffe import read_net
@@ -274,6 +274,15 @@ def test_activations(run, tmp_path, kind):
     assert read_net(paths[0]).layers[-1].type == kind
     found = kcz.from_caffe(*paths)(nhwc(LINE))
     assert_close(keras.ops.convert_to_numpy(found), nhwc(expected))
+
+
+@pytest.mark.parametrize("slope", [0, 0.5, 2])
+def test_the_gradient_of_relu6_at_its_corners(run, slope):
+    x = np.array([[-1, 0, 3, 6, 7]], "f4")
+    text = f"relu6_param {{ negative_slope: {slope} }}"
+    model = run.model("ReLU6", {"x": x}, text)
+    found, _ = gradients(model, x, np.ones_like(x))
+    np.testing.assert_array_equal(found, [[slope, slope, 1, 0, 0]])
 
 
 @pytest.mark.parametrize("slope", ["-1", "nan"])

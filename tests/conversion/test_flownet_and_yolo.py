@@ -394,7 +394,7 @@ BAD = {
         ([A[:, :, 0]], "stride: 2", "N, C, H, W"),
     ],
     "YoloDetectionOutput": [
-        ([A], "num_box: 1", "num_classes"),
+        ([A], "biases: [1, 2] num_box: 1", "N, H, W, 25"),  # 20 classes
         ([A], "num_classes: 3", "biases"),
         ([A], "num_classes: 0 biases: [1, 2] num_box: 1", "num_classes"),
         ([A], "num_classes: 3 biases: [1, 2] num_box: 1", "N, H, W, 8"),

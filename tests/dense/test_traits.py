@@ -28,6 +28,7 @@ ANSWERED = {
     "CaffeDropout": lambda x: layers.CaffeDropout(0.3)(x),
     "CaffeExp": lambda x: layers.CaffeExp(2, 0.5, 1)(x),
     "CaffeHardSigmoid": lambda x: layers.CaffeHardSigmoid()(x),
+    "CaffeReLU6": lambda x: layers.CaffeReLU6(0.5)(x),
     "CaffeIm2col": lambda x: layers.CaffeIm2col((3, 2), 2, 1, 1)(x),
     "CaffeLRN": lambda x: layers.CaffeLRN(3, 1, 0.5, 2, **LAST)(x),
     "CaffeLRN within": lambda x: layers.CaffeLRN(

@@ -43,6 +43,7 @@ CASES = {
     "CaffeFlatten": (layers.CaffeFlatten(1, 2), [IMAGE]),
     "CaffeFlowWarp": (layers.CaffeFlowWarp(0.5), [IMAGE, (2, 7, 6, 2)]),
     "CaffeHardSigmoid": (layers.CaffeHardSigmoid(), [IMAGE]),
+    "CaffeReLU6": (layers.CaffeReLU6(0.5), [IMAGE]),
     "CaffeIm2col": (layers.CaffeIm2col((3, 2), 2, 1, 1), [IMAGE]),
     "CaffeInnerProduct": (layers.CaffeInnerProduct(3, 2, True, True), [IMAGE]),
     "CaffeInterp": (layers.CaffeInterp(None, None, 3, 2, -1, -2), [IMAGE]),
@@ -129,7 +130,7 @@ ANY_SIZE = """CaffeConv2D CaffeCrop CaffeDeconv2D CaffeIm2col CaffeLRN CaffeMVN
     CaffeMaxPool2DWithMask CaffePool2D CaffeReshape CaffeFlatten CaffeScale CaffeSlice
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAxpy CaffeInterp
     CaffePSPNetBN CaffeSegNetBN CaffeShuffleChannel CaffeUnpool CaffeHardSigmoid
-    CaffeNegReLU CaffeSELU CaffePermute CaffeNormalize
+    CaffeNegReLU CaffeReLU6 CaffeSELU CaffePermute CaffeNormalize
     CaffePSROIPooling CaffeProposal CaffeROIAlign CaffeROIPooling
     CaffeBatchNorm CaffeArgMax CaffeReduction CaffeTile CaffeAccum CaffeChannelNorm
     CaffeCorrelation CaffeDownsample CaffeFlowWarp CaffeMean CaffeReorg CaffeResample
