@@ -33,6 +33,7 @@ def pytest_collection_finish(session):
     """What the engine made at its start lives as long as the run: leave it alone."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # models of many small objects come and go
 
 
 @pytest.hookimpl(tryfirst=True)

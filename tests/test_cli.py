@@ -181,6 +181,7 @@ def test_classify_lists_bad_pictures_at_the_end(folder, caffemodel, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_heatmaps_of_a_folder_mirror_its_names(folder, caffemodel, tmp_path, capsys):
     net = ("--model", "caffenet", "--weights", caffemodel, "--side", 240, "--json")
     output = tmp_path / "maps"

@@ -59,6 +59,7 @@ def test_demo_prints_its_accuracy_and_draws_the_page(tmp_path, capsys):
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 500  # not a blank page
 
 
+@pytest.mark.slow
 def test_demo_reports_a_folder_it_cannot_write_to(tmp_path, capsys):
     assert cli.main(["demo", "-o", str(tmp_path / "no" / "map.png")]) == 2
     assert "map.png" in capsys.readouterr().err

@@ -366,6 +366,7 @@ def test_deep_nesting_inside_a_parameter_is_no_recursion(tmp_path, monkeypatch):
         pytest.param("Input", sub(RAW, b"ab"), marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_many_fields_of_a_layer_cost_little(tmp_path, kind, raw):
     path = tmp_path / "many.caffemodel"
     path.write_bytes(layer("a", kind, extra=raw * 190_000))

@@ -289,6 +289,7 @@ def test_comments_may_be_in_any_encoding_but_strings_must_not(tmp_path):
         read_prototxt(path)
 
 
+@pytest.mark.slow
 def test_long_strings_and_comments_are_no_burden():
     assert len(parse("name: '" + "\\n" * 10**6 + "'").name) == 10**6
     assert parse("#\n" * 10**6 + "name: 'x'").name == "x"

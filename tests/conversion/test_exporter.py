@@ -76,14 +76,14 @@ TIMED = {"data": (5, 2, 3), "cont": (5, 2)}
 OPTIONS = {name: {"input_shape": TIMED} for name in ("lstm", "rnn")}
 
 
-@pytest.mark.parametrize("name", every(3, WITH_NET))
+@pytest.mark.parametrize("name", every(6, WITH_NET))
 def test_golden_nets_survive_the_way_to_caffe_and_back(name, tmp_path):
     model = load(name)
     again = there_and_back(model, tmp_path, **OPTIONS.get(name, {}))
     assert_same(model, again, inputs_of(model, name))
 
 
-@pytest.mark.parametrize("name", every(3, WITH_NET))
+@pytest.mark.parametrize("name", every(6, WITH_NET))
 def test_written_definition_says_what_the_golden_says(name, tmp_path):
     """Layer by layer, type and wiring are those of the net that Caffe ran."""
     paths = tmp_path / "x.prototxt", tmp_path / "x.caffemodel"

@@ -107,6 +107,7 @@ def test_imported_net_becomes_caffes_twin(name):
     )
 
 
+@pytest.mark.slow
 def test_keras_own_vgg16_is_cast():
     keras.utils.set_random_seed(0)
     model = keras.applications.VGG16(

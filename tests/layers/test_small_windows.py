@@ -136,7 +136,7 @@ def places_of(size, kernel, dilation, stride, pad):
 
 
 def test_convolution():
-    check_convolution(conv2d, sample(797))
+    check_convolution(conv2d, sample(1601))
 
 
 @pytest.mark.slow
@@ -146,7 +146,7 @@ def test_many_convolutions(turn, share):
 
 
 def test_convolution_nd():
-    check_convolution(conv_nd, sample(797))
+    check_convolution(conv_nd, sample(1601))
 
 
 @pytest.mark.slow
@@ -194,7 +194,7 @@ in_a_graph = pytest.mark.skipif(
 @pytest.mark.parametrize(("make", "layouts"), GRAPHS)
 def test_a_graph_computes_the_same(make, layouts, known):
     layers, inputs = [], []
-    for size, *window, layout, n in turned(sample(5999), layouts, 0):
+    for size, *window, layout, n in turned(sample(11987), layouts, 0):
         layers.append(make(*window, layout))
         built(layers[-1], None, None, None, layout[0])
         inputs.append(numbers(n, *size, layout[0]))
@@ -223,7 +223,7 @@ def test_convolution_over_three_axes():
     depths = itertools.product((1, 2, 4), WINDOWS, STRIDES, PADS)
     for depth, (case, layout) in zip(
         itertools.cycle(depths),
-        zip(sample(2999), itertools.cycle(CONVOLVED)),
+        zip(sample(5987), itertools.cycle(CONVOLVED)),
         strict=False,
     ):
         _check_three_axes(depth, case, layout)
@@ -256,7 +256,7 @@ def _check_three_axes(depth, case, layout):
 
 
 def test_gradients_of_a_convolution():
-    for size, *window, layout, n in turned(sample(797), CONVOLVED, 0):
+    for size, *window, layout, n in turned(sample(1601), CONVOLVED, 0):
         rows, columns = places = places_of(size, *window)
         if 0 in map(len, places):
             continue
@@ -285,7 +285,7 @@ def check_deconvolution(cases, turn=0):
 
 
 def test_deconvolution():
-    check_deconvolution(sample(797))
+    check_deconvolution(sample(1601))
 
 
 @pytest.mark.slow
@@ -295,7 +295,7 @@ def test_many_deconvolutions(turn, share):
 
 
 def test_gradients_of_a_deconvolution():
-    for size, *window, layout, n in turned(sample(797), SPREAD, 0):
+    for size, *window, layout, n in turned(sample(1601), SPREAD, 0):
         layer, (weight, _) = made(deconv2d, *window, layout)
         x = numbers(n, *size, layout[0])
         try:
@@ -373,7 +373,7 @@ def check_pooling(cases, mode):
 @pytest.mark.parametrize("known", [True, False])
 def test_a_graph_pools_the_same(known):
     layers, inputs = [], []
-    for i, (size, kernel, stride, pad) in enumerate(pools(sample(3989))):
+    for i, (size, kernel, stride, pad) in enumerate(pools(sample(7993))):
         options = {"strides": stride, "pad": pad, **LAST}
         layers.append(CaffePool2D(("max", "ave")[i % 2], kernel, **options))
         layers.append(CaffeMaxPool2DWithMask(kernel, **options))

@@ -113,6 +113,7 @@ def test_it_learns():
     assert tuned.evaluate(x[200:], y[200:], verbose=0)[1] > 0.9
 
 
+@pytest.mark.slow
 def test_the_outcome_is_a_model_like_any_other(tmp_path):
     tuned = finetune(demo.load(), 2)
     images, labels = demo.held_out_digits()
@@ -129,6 +130,7 @@ def test_the_outcome_is_a_model_like_any_other(tmp_path):
     assert twin.train_on_batch(x, y) == tuned.train_on_batch(x, y)
 
 
+@pytest.mark.slow
 def test_maps_learn_from_maps_of_labels():
     tuned = finetune("caffenet", 3, weights=None, fully_convolutional=True)
     assert tuned.output_shape == (None, None, None, 3)

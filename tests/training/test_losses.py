@@ -398,7 +398,7 @@ def target_of(loss, items):
     return RNG.integers(0, 2, items).astype("float32")
 
 
-@pytest.mark.parametrize("loss", every(2, CASES), ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize("loss", every(4, CASES), ids=lambda x: type(x).__name__)
 def test_a_compiled_model_reports_the_loss_trains_and_is_loaded_again(loss, tmp_path):
     keras.utils.set_random_seed(0)
     of_probabilities = not getattr(loss, "from_logits", True)

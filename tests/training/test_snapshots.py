@@ -100,6 +100,7 @@ class Interrupt(keras.callbacks.Callback):
             raise Interrupted
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path):
     """Dropout's masks, the momentum and the iteration are what they would have been."""
     assert any(type(x).__name__ == "CaffeDropout" for x in start().layers)

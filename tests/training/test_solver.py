@@ -146,6 +146,7 @@ def test_several_losses_share_the_labels_and_are_weighted(tmp_path):
         model.evaluate(X, {"labels": Y}, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_net_with_several_losses_saves_and_loads(tmp_path):
     model = from_solver(write(tmp_path, DATA + BODY + SECOND + LOSS)).model
     model.train_on_batch(X, Y)

@@ -77,6 +77,7 @@ def assert_same(model, other):
 
 
 @pytest.mark.parametrize("stop", [pytest.param(6, marks=pytest.mark.slow), 7])
+@pytest.mark.slow
 def test_a_run_that_is_saved_each_epoch_ends_with_the_same_weights(
     folder, tmp_path, stop
 ):
