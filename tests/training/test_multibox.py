@@ -154,7 +154,7 @@ def test_all_options_are_the_references(seed, options, mining, suppression):
 
 
 @pytest.mark.slow
-@examples(40)
+@examples(4)
 @given(st.integers(0, 2**32), OPTIONS, MINING, SUPPRESSION)
 def test_all_options_are_the_references_in_many_cases(
     seed, options, mining, suppression
