@@ -99,7 +99,7 @@ def test_resample(net, rng, seed, kind):
     width = int(rng.integers(2, 17))
     if kind == "NEAREST":  # else the fork reads beyond the map
         height, width = 3 * rows, 2 * columns
-    elif kind == "CUBIC":  # else the weights at a border may add up to nothing
+    else:  # with uneven factors the weights at a border may add up to nothing
         times = rng.choice([0.5, 1.5, 3])
         rows, columns = 2 * rows, 2 * columns
         height, width = int(times * rows), int(times * columns)
