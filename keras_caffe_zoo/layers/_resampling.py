@@ -1,5 +1,6 @@
 """What the layers share that make maps of other sizes: weights of old pixels."""
 
+import keras
 from keras import ops
 
 
@@ -40,3 +41,26 @@ def checked_size(height, width):
             f"height={height}, width={width}."
         )
     return (None, None) if height is None else (int(height), int(width))
+
+
+class Sized(keras.layers.Layer):
+    """A layer that makes maps of a size, or of that of its last input.
+
+    Args:
+        height: Rows; `None` where an input tells.
+        width: Columns; likewise.
+        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+    """
+
+    def __init__(self, height=None, width=None, **kwargs):
+        super().__init__(**kwargs)
+        self.height, self.width = checked_size(height, width)
+
+    def sizes(self, reference):
+        """Return rows and columns, those of a map if there is one."""
+        if reference is None:
+            return self.height, self.width
+        return ops.shape(reference)[1:3]
+
+    def get_config(self):
+        return {**super().get_config(), "height": self.height, "width": self.width}

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_caffe_zoo.layers._resampling import (
+    Sized,
     as_float,
-    checked_size,
     counted,
     distances,
     triangle,
@@ -14,7 +14,7 @@ from keras_caffe_zoo.layers._resampling import (
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
-class CaffeAccum(keras.layers.Layer):
+class CaffeAccum(Sized):
     """Bring maps to one size and join their channels, as FlowNet's `Accum` layer does.
 
     The corners of each map are stretched to those of the new one, with linear
@@ -36,15 +36,9 @@ class CaffeAccum(keras.layers.Layer):
         The layer of that name in FlowNet2's Caffe.
     """
 
-    def __init__(self, height=None, width=None, **kwargs):
-        super().__init__(**kwargs)
-        self.height, self.width = checked_size(height, width)
-
     def call(self, inputs):
         maps, reference = self._inputs(inputs)
-        sizes = (self.height, self.width)
-        if reference is not None:
-            sizes = ops.shape(reference)[1:3]
+        sizes = self.sizes(reference)
         parts = [
             weighed(x, *map(self._weights, ops.shape(x)[1:3], sizes)) for x in maps
         ]
@@ -81,6 +75,3 @@ class CaffeAccum(keras.layers.Layer):
         several = isinstance(inputs, (list, tuple))
         shapes = [tuple(x.shape) for x in (inputs if several else [inputs])]
         return keras.KerasTensor(self.compute_output_shape(shapes), self.compute_dtype)
-
-    def get_config(self):
-        return {**super().get_config(), "height": self.height, "width": self.width}

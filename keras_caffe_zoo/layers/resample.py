@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_caffe_zoo.layers._resampling import (
+    Sized,
     as_float,
-    checked_size,
     counted,
     distances,
     triangle,
@@ -23,25 +23,12 @@ def _cubic(x):
     return ops.where(x <= 1.0, near, ops.where(x < 2.0, far, 0.0))
 
 
-class _Resizing(keras.layers.Layer):
-    """A layer that makes maps of a size, or of that of its last input.
-
-    Args:
-        height: Rows; `None` where another input tells.
-        width: Columns; likewise.
-        **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
-    """
-
-    def __init__(self, height=None, width=None, **kwargs):
-        super().__init__(**kwargs)
-        self.height, self.width = checked_size(height, width)
+class _Resizing(Sized):
+    """A layer that makes one map another, of a size or of that of a second input."""
 
     def call(self, inputs):
         x, reference = self._inputs(inputs)
-        sizes = (self.height, self.width)
-        if reference is not None:
-            sizes = ops.shape(reference)[1:3]
-        return self.resized(x, *sizes)
+        return self.resized(x, *self.sizes(reference))
 
     def resized(self, x, height, width):
         """Return a map with other numbers of rows and columns."""
@@ -70,9 +57,6 @@ class _Resizing(keras.layers.Layer):
     def _new_shape(self, shapes):
         sizes = (self.height, self.width) if len(shapes) == 1 else shapes[1][1:3]
         return (shapes[0][0], *sizes, shapes[0][-1])
-
-    def get_config(self):
-        return {**super().get_config(), "height": self.height, "width": self.width}
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")

@@ -9,6 +9,7 @@ from keras_caffe_zoo.layers import (
     CaffePriorBox,
     CaffePriorBoxClustered,
 )
+from keras_caffe_zoo.layers._box_codes import CODE_TYPES
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule, Traits
 from keras_caffe_zoo.rules.ssd_training import RESIZE, SSD
@@ -189,9 +190,6 @@ def _clustered(node, features, image, options):
     return CaffePriorBoxClustered(*sizes, **options)([features, image])
 
 
-_CODES = ("corner", "center_size", "corner_size")
-
-
 @register
 class DetectionOutput(Rule):
     """What it saves and shows meanwhile is left to whoever has the detections."""
@@ -231,7 +229,7 @@ class DetectionOutput(Rule):
             nms_threshold=nms.nms_threshold,
             top_k=nms.top_k if nms.HasField("top_k") and nms.top_k >= 0 else None,
             eta=nms.eta,
-            code_type=_CODES[param.code_type - 1],
+            code_type=CODE_TYPES[param.code_type - 1],
             keep_top_k=(
                 node.max_detections if param.keep_top_k < 0 else param.keep_top_k
             ),
