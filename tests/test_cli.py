@@ -13,6 +13,7 @@ from keras_caffe_zoo.caffe import write_mean
 from keras_caffe_zoo.cli import classify
 from keras_caffe_zoo.extraction import worker
 from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.preprocessing import means
 from keras_caffe_zoo.weights import model_entry
 
 UNITS = 16
@@ -84,6 +85,15 @@ def test_classify_gives_json_to_programs(photo, caffemodel, capsys):
     chances = [c["probability"] for c in answer["classes"]]
     assert len(chances) == 3
     assert chances == sorted(chances, reverse=True)
+
+
+def test_json_is_alone_on_stdout(photo, caffemodel, capsys, monkeypatch):
+    monkeypatch.setattr(means, "_told", set())  # as in a process of its own
+    net = ("--model", "caffenet", "--weights", caffemodel, "--json")
+    assert run("classify", photo, *net) == 0
+    said = capsys.readouterr()
+    assert [answer["image"] for answer in json.loads(said.out)] == [str(photo)]
+    assert "The mean image of caffenet is not in the cache" in said.err
 
 
 def test_heatmap_draws_the_class_that_was_asked_for(

@@ -1,6 +1,7 @@
 """The command `keras-caffe-zoo`."""
 
 import argparse
+import contextlib
 import json
 import sys
 
@@ -20,8 +21,15 @@ def main(argv: list[str] | None = None) -> int:
         error that was printed, or 3 where pictures could not be read.
     """
     arguments = _parser().parse_args(argv)
+    output = sys.stdout if getattr(arguments, "json", False) else None
+    arguments.json_output = output
+    # What else is said, notes and progress bars of any library, is no JSON.
+    aside = (
+        contextlib.redirect_stdout(sys.stderr) if output else contextlib.nullcontext()
+    )
     try:
-        result = arguments.run(arguments)
+        with aside:
+            result = arguments.run(arguments)
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         print(f"keras-caffe-zoo: error: {error}", file=sys.stderr)
         return EXIT_ERROR
@@ -29,8 +37,8 @@ def main(argv: list[str] | None = None) -> int:
         print("keras-caffe-zoo: interrupted", file=sys.stderr)
         return 130
     result, status = result if isinstance(result, tuple) else (result, 0)
-    if getattr(arguments, "json", False) and result is not None:  # None: printed
-        print(json.dumps(result))
+    if output and result is not None:  # None: printed
+        print(json.dumps(result), file=output)
     return status
 
 

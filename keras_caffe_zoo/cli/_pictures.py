@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from keras_caffe_zoo.cli._command import add_json
 
@@ -75,25 +76,26 @@ def files_of(paths: Sequence[Path]) -> list[str]:
 
 
 class Answers:
-    """A JSON list on stdout, written item by item, however many there are.
+    """A JSON list, written item by item, however many there are.
 
     Args:
-        enabled: False to write nothing.
+        output: Where to; None to write nothing.
     """
 
-    def __init__(self, enabled: bool):
-        self._enabled, self._before = enabled, "["
+    def __init__(self, output: TextIO | None):
+        self._output, self._before = output, "["
 
     def add(self, answer: dict) -> None:
         """Write one item."""
-        if self._enabled:
-            print(self._before, json.dumps(answer), sep="", end="", flush=True)
+        if self._output:
+            item = self._before + json.dumps(answer)
+            print(item, end="", file=self._output, flush=True)
             self._before = ", "
 
     def close(self) -> None:
         """Write the list's end."""
-        if self._enabled:
-            print("[]" if self._before == "[" else "]")
+        if self._output:
+            print("[]" if self._before == "[" else "]", file=self._output)
 
 
 def print_bad(bad: Sequence[tuple[str, str]], what: str) -> None:

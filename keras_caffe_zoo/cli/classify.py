@@ -36,7 +36,7 @@ def add_commands(commands) -> None:
 
 def _classify(arguments) -> tuple[None, int]:
     files = files_of(arguments.images)
-    answers, bad = Answers(arguments.json), []
+    answers, bad = Answers(arguments.json_output), []
     for name, classes, reason in _classified(files, build(arguments), arguments.top):
         if reason:
             bad.append((name, reason))

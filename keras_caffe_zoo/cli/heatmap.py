@@ -68,7 +68,7 @@ def _heatmap(arguments) -> tuple[dict | None, int]:
     files = files_of(paths)
     outputs = _outputs(files, arguments.output, one)
     model = build(arguments, fully_convolutional=True)
-    answers, bad = Answers(arguments.json and not one), []
+    answers, bad = Answers(None if one else arguments.json_output), []
     for file, output in zip(files, outputs, strict=True):
         picture, reason = _read(file, arguments.side)
         if reason:
