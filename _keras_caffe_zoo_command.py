@@ -1,8 +1,8 @@
 """Starts the command `keras-caffe-zoo` without TensorFlow's start-up notes.
 
 TensorFlow prints a dozen lines when it is imported and when it first looks for a GPU,
-whatever its log level. Importing anything in the package imports it, so they have to be
-kept off the terminal out here.
+whatever its log level, so they have to be kept off the terminal out here. A command
+that needs no Keras imports none.
 """
 
 import contextlib
@@ -12,14 +12,17 @@ import sys
 
 def main():
     """Run the command; return its exit status."""
-    with _silent_stderr():
-        import keras
-
-        keras.ops.zeros(1)  # looks for devices
-
     from keras_caffe_zoo.cli import main
+    from keras_caffe_zoo.lazy import around_keras
 
+    around_keras(_silently)
     return main()
+
+
+def _silently(run):
+    with _silent_stderr():
+        run()
+        sys.modules["keras"].ops.zeros(1)  # looks for devices
 
 
 @contextlib.contextmanager

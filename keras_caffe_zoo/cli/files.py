@@ -149,7 +149,7 @@ def _add_compare(commands) -> None:
 
 
 def _compare(arguments) -> tuple[dict, int]:
-    from keras_caffe_zoo.conversion.compare import compare
+    from keras_caffe_zoo.conversion.comparison import compare
 
     options = {"tolerance": arguments.tolerance, "inputs": arguments.inputs}
     found = compare(_read(arguments), arguments.blobs, **options)

@@ -1,21 +1,8 @@
-"""Between Caffe's nets and Keras' models."""
+"""Between Caffe's nets and Keras' models.
 
-from keras_caffe_zoo.conversion.compare import Comparison, compare
-from keras_caffe_zoo.conversion.exporter import to_caffe
-from keras_caffe_zoo.conversion.formats import convert
-from keras_caffe_zoo.conversion.importer import from_caffe
-from keras_caffe_zoo.conversion.params import caffe_params, set_caffe_params
-from keras_caffe_zoo.conversion.summary import inspect_file
-from keras_caffe_zoo.rules.registry import supported_layers
+What there is stands in `__init__.pyi`; it is imported when it is asked for.
+"""
 
-__all__ = [
-    "Comparison",
-    "caffe_params",
-    "compare",
-    "convert",
-    "from_caffe",
-    "inspect_file",
-    "set_caffe_params",
-    "supported_layers",
-    "to_caffe",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,17 +1,19 @@
 """From a Keras model to a prototxt and a caffemodel."""
 
+from __future__ import annotations
+
 import os
 from collections import Counter
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 
+from keras_caffe_zoo.arithmetic import axes
 from keras_caffe_zoo.caffe import Layer, Net, write_caffemodel, write_prototxt
 from keras_caffe_zoo.conversion.sizes import Sizes
 from keras_caffe_zoo.conversion.walk import Call
 from keras_caffe_zoo.conversion.wiring import Wiring
-from keras_caffe_zoo.layers import _blobs
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.data import input_layer, silence_layer
 from keras_caffe_zoo.rules.merge import copy_layer
 from keras_caffe_zoo.rules.names import caffe_name
@@ -139,7 +141,7 @@ class _Writer:
 
     def _input(self, step: Call) -> Layer:
         (tensor,) = step.outputs
-        shape = _blobs.caffe_shape(self.sizes.shape(tensor))
+        shape = axes.caffe_shape(self.sizes.shape(tensor))
         return input_layer(self.wiring.name(step), self.wiring.tops(step), [shape])
 
     def _give_params(self, target: Target) -> None:

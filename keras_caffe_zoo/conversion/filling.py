@@ -1,10 +1,11 @@
 """A prototxt's fillers: how a net starts that is built without weights."""
 
-import keras
+from __future__ import annotations
+
 import numpy as np
 
 from keras_caffe_zoo.conversion.params import fitted
-from keras_caffe_zoo.layers import initializers
+from keras_caffe_zoo.lazy import initializers, keras
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.registry import codec_of
 

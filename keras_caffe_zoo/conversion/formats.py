@@ -1,5 +1,7 @@
 """Write a model in the format that a file's name asks for."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
@@ -9,11 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
-
-from keras_caffe_zoo.conversion.model import CaffeModel
 from keras_caffe_zoo.conversion.quiet import quiet
 from keras_caffe_zoo.files import replacing_path, settle
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.node import unused
 
@@ -165,6 +165,8 @@ def _named(model: keras.Model) -> tuple[keras.Model, list]:
 
     An input keeps Keras' name where TensorFlow takes no other.
     """
+    from keras_caffe_zoo.conversion.model import CaffeModel
+
     inputs, outputs = list(model.inputs), model.output
     if not isinstance(outputs, dict):
         outputs = {}

@@ -1,13 +1,13 @@
 """One walk through a Caffe net that makes a Keras graph."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-import keras
-
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
-from keras_caffe_zoo.conversion.model import CaffeModel
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import said
 from keras_caffe_zoo.rules.names import keras_name
 from keras_caffe_zoo.rules.node import Budget, NeedsBatch, Node, unused
@@ -70,6 +70,8 @@ class GraphBuilder:
         Args:
             ends: The blobs to end with; those that no layer reads if not given.
         """
+        from keras_caffe_zoo.conversion.model import CaffeModel
+
         self._add_inputs()
         for at, layer in enumerate(self.net.layers):
             self._add(at, layer)

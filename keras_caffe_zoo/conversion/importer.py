@@ -1,13 +1,13 @@
 """From a prototxt and a caffemodel to a Keras model."""
 
+from __future__ import annotations
+
 import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Integral
 from types import MappingProxyType
 from typing import Any
-
-import keras
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
 from keras_caffe_zoo.conversion.deploy import DeployNet, deploy_net, with_data
@@ -17,6 +17,7 @@ from keras_caffe_zoo.conversion.loading import blobs_by_position, load
 from keras_caffe_zoo.conversion.params import layers_with_weights
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
 from keras_caffe_zoo.conversion.unknown_types import check_types, warn_of_guesses
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.node import NeedsBatch
 from keras_caffe_zoo.rules.python import code_name, name_python_layers

@@ -5,12 +5,13 @@ nothing: their tops are their bottom's memory under other names, so what overwri
 of them overwrites all.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from dataclasses import dataclass, field
 
-import keras
-
 from keras_caffe_zoo.conversion.walk import Call, calls
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import rule_for
 

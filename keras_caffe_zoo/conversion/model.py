@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_caffe_zoo.conversion.loops import part_loops
 from keras_caffe_zoo.conversion.sharing import tie
+from keras_caffe_zoo.lazy import register_classes
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.names import keras_name, twin_name
 from keras_caffe_zoo.rules.registry import rule_for
@@ -112,3 +113,6 @@ def blob_tensor(model: keras.Model, name: str):
         f"'{model.name}' has no blob or layer {name!r}. "
         f"{there_are(list(blobs) or list(layers), name)}."
     )
+
+
+register_classes(__name__)

@@ -4,12 +4,13 @@
 layer names. Each layer's rule says how its weights are blobs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
-import keras
 import numpy as np
-from keras import ops
 
+from keras_caffe_zoo.lazy import keras, ops
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.names import caffe_name, twin_name

@@ -1,6 +1,8 @@
 """Variables that several layers of a model share."""
 
-import keras
+from __future__ import annotations
+
+from keras_caffe_zoo.lazy import keras
 
 # A tie [layer, index, owner, owner's index] says that a weight of one layer is one of
 # another's.

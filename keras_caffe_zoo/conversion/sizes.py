@@ -1,10 +1,11 @@
 """The sizes of a model's inputs, all of which Caffe's files must tell."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
-import keras
-
 from keras_caffe_zoo.conversion.walk import Call
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import rule_for

@@ -1,8 +1,8 @@
 """Rows that a model has and Caffe does not: room for what was not found."""
 
-import keras
 import numpy as np
 
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.registry import rule_for
 
 

@@ -1,12 +1,11 @@
 """What a Keras graph does, step by step: each becomes a Caffe layer, or a few."""
 
-import keras
+from __future__ import annotations
 
 from keras_caffe_zoo.conversion.walk import Call, calls
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.registry import rule_for
 from keras_caffe_zoo.rules.target import may_agree
-
-_LINEAR = (None, keras.activations.linear)
 
 
 def steps(model: keras.Model) -> list[Call]:
@@ -36,7 +35,8 @@ def readers(found: list[Call]) -> dict[int, list[Call]]:
 
 
 def _can_be_one(layer: keras.Layer, same: list[Call]) -> bool:
-    linear = getattr(layer, "activation", None) in _LINEAR
+    activation = getattr(layer, "activation", None)
+    linear = activation in (None, keras.activations.linear)
     alike = all(may_agree(call.inputs[0], same[0].inputs[0]) for call in same)
     return rule_for(layer).applies_to_each and linear and alike
 

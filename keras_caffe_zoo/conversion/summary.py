@@ -6,13 +6,12 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_mean, read_net
 from keras_caffe_zoo.conversion.importer import from_caffe
-from keras_caffe_zoo.conversion.model import blob_tensor
 from keras_caffe_zoo.conversion.unknown import is_harmless
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.forks import fork_of_field, fork_of_type, known_fields
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.node import caffe_shape
@@ -182,6 +181,8 @@ def _inferred(path: str, net: Net, options) -> tuple[dict[str, list[int]], int, 
 
     Nothing of a definition that cannot be imported; then its layers are still listed.
     """
+    from keras_caffe_zoo.conversion.model import blob_tensor
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the summary names the fields itself

@@ -1,9 +1,11 @@
 """A functional model's calls, in the order in which they run."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import keras
+from keras_caffe_zoo.lazy import keras
 
 
 class Call(NamedTuple):

@@ -7,13 +7,14 @@ the blobs share memory, it computes something else without a word. None of this 
 ever written.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
 
-import keras
+from collections.abc import Iterator
 
 from keras_caffe_zoo.conversion.memory import bottoms, is_copy, shares_memory
 from keras_caffe_zoo.conversion.steps import readers, steps
 from keras_caffe_zoo.conversion.walk import Call
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.node import unused
 from keras_caffe_zoo.rules.registry import is_input, rule_for, traits_of

@@ -68,6 +68,7 @@ from keras_caffe_zoo.layers.spp import CaffeSPP
 from keras_caffe_zoo.layers.stochastic_pooling import CaffeStochasticPool2D
 from keras_caffe_zoo.layers.unpooling import CaffeUnpool
 from keras_caffe_zoo.layers.yolo import CaffeYoloDetections, CaffeYolov3Detections
+from keras_caffe_zoo.lazy import register_classes
 
 __all__ = [
     "CaffeAbs",
@@ -142,3 +143,5 @@ __all__ = [
     "CaffeYoloDetections",
     "CaffeYolov3Detections",
 ]
+
+register_classes(__name__)

@@ -3,42 +3,18 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.axes import TO_CAFFE, TO_KERAS, caffe_shape, keras_shape
 from keras_caffe_zoo.layers._windows import known_shape
-
-_TO_CAFFE = (0, 3, 1, 2)
-_TO_KERAS = (0, 2, 3, 1)
 
 
 def caffe_order(x):
     """Return a tensor in Caffe's order of axes; 4-D ones come channels last."""
-    return ops.transpose(x, _TO_CAFFE) if len(x.shape) == 4 else x
+    return ops.transpose(x, TO_CAFFE) if len(x.shape) == 4 else x
 
 
 def keras_order(x):
     """Return a tensor in Caffe's order as models keep it: 4-D ones channels last."""
-    return ops.transpose(x, _TO_KERAS) if len(x.shape) == 4 else x
-
-
-def caffe_shape(shape) -> tuple:
-    """Return a shape in Caffe's order of axes."""
-    shape = tuple(shape)
-    return tuple(shape[i] for i in _TO_CAFFE) if len(shape) == 4 else shape
-
-
-def keras_shape(shape) -> tuple:
-    """Return a shape in Caffe's order as models keep it."""
-    shape = tuple(shape)
-    return tuple(shape[i] for i in _TO_KERAS) if len(shape) == 4 else shape
-
-
-def keras_axis(axis: int, rank: int) -> int:
-    """Return the axis of a tensor that is `axis` (from 0) of a Caffe blob."""
-    return _TO_CAFFE[axis] if rank == 4 else axis
-
-
-def caffe_axis(axis: int, rank: int) -> int:
-    """Return the axis of a Caffe blob that is `axis` (from 0) of a tensor."""
-    return _TO_KERAS[axis] if rank == 4 else axis
+    return ops.transpose(x, TO_KERAS) if len(x.shape) == 4 else x
 
 
 def known_axis(axis: int, rank: int, layer: str) -> int:

@@ -2,8 +2,6 @@
 
 from keras import ops
 
-CODE_TYPES = ("corner", "center_size", "corner_size")
-
 
 def decode(offsets, priors, code_type):
     """Return the boxes that offsets from prior boxes stand for.
@@ -11,7 +9,7 @@ def decode(offsets, priors, code_type):
     Args:
         offsets: (…, 4), times the variances if these are not in them.
         priors: (…, 4), which may broadcast: x1, y1, x2, y2.
-        code_type: One of `CODE_TYPES`.
+        code_type: One of `arithmetic.boxes.CODE_TYPES`.
     """
     if code_type == "corner":
         return priors + offsets
@@ -29,7 +27,7 @@ def encode(boxes, priors, code_type):
     Args:
         boxes: (…, 4): x1, y1, x2, y2.
         priors: Likewise, which may broadcast.
-        code_type: One of `CODE_TYPES`.
+        code_type: One of `arithmetic.boxes.CODE_TYPES`.
     """
     if code_type == "corner":
         return boxes - priors

@@ -7,7 +7,7 @@ Rows of a negative item stand for no region: what is made of them is 0.
 import keras
 from keras import ops
 
-from keras_caffe_zoo.layers._blobs import caffe_shape
+from keras_caffe_zoo.arithmetic.axes import caffe_shape
 from keras_caffe_zoo.layers._windows import known_shape
 
 

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_caffe_zoo.layers._blobs import caffe_shape, keras_order, keras_shape
+from keras_caffe_zoo.arithmetic.axes import caffe_shape, keras_shape
+from keras_caffe_zoo.layers._blobs import keras_order
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")

@@ -3,13 +3,8 @@
 import keras
 from keras import ops
 
-from keras_caffe_zoo.layers._windows import (
-    beside_zeros,
-    convolved_size,
-    fitted,
-    known_shape,
-    pair,
-)
+from keras_caffe_zoo.arithmetic.windows import convolved_size
+from keras_caffe_zoo.layers._windows import beside_zeros, fitted, known_shape, pair
 
 _WIDE = 1000  # filters; from here on the copies of `_multiply` pay for themselves
 

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.boxes import CODE_TYPES
 from keras_caffe_zoo.layers import _nms, _windows
-from keras_caffe_zoo.layers._box_codes import CODE_TYPES, decode
+from keras_caffe_zoo.layers._box_codes import decode
 
 MAX_CANDIDATES = 1 << 22  # of one item; SSD512 on COCO has two million
 _NOBODY = np.iinfo("int32").max

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_caffe_zoo.layers._windows import convolved_size, fitted, known_shape, pair
+from keras_caffe_zoo.arithmetic.windows import convolved_size
+from keras_caffe_zoo.layers._windows import fitted, known_shape, pair
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")

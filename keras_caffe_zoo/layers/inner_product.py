@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_caffe_zoo.layers._blobs import BlobLayer, caffe_shape, known_axis
+from keras_caffe_zoo.arithmetic.axes import caffe_shape
+from keras_caffe_zoo.layers._blobs import BlobLayer, known_axis
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_caffe_zoo.layers._blobs import keras_axis
+from keras_caffe_zoo.arithmetic.axes import keras_axis
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_caffe_zoo.layers import _blobs
+from keras_caffe_zoo.arithmetic.axes import caffe_axis, keras_axis
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -50,8 +50,8 @@ class CaffePermute(keras.layers.Layer):
 
     def _tensor_axes(self, rank):
         axes = self.axes(rank)
-        places = (_blobs.caffe_axis(i, rank) for i in range(rank))
-        return [_blobs.keras_axis(axes[place], rank) for place in places]
+        places = (caffe_axis(i, rank) for i in range(rank))
+        return [keras_axis(axes[place], rank) for place in places]
 
     def call(self, inputs):
         return ops.transpose(inputs, self._tensor_axes(len(inputs.shape)))

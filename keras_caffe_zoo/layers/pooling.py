@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.windows import end_padding, pooled_size
 from keras_caffe_zoo.layers import _windows
-from keras_caffe_zoo.layers._windows import end_padding, pair, pooled_size
+from keras_caffe_zoo.layers._windows import pair
 
 _POOLS = ("max", "ave")
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_caffe_zoo.layers._windows import pooled_size
+from keras_caffe_zoo.arithmetic.windows import pooled_size
 from keras_caffe_zoo.layers.pooling import CaffePool2D, lowest
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_caffe_zoo.layers._blobs import caffe_shape
+from keras_caffe_zoo.arithmetic.axes import caffe_shape
 from keras_caffe_zoo.layers._nms import LOWEST, best, first, kept, rows_at
 from keras_caffe_zoo.layers._regions import check_sizes
 from keras_caffe_zoo.layers._windows import known_shape

@@ -3,13 +3,8 @@
 import keras
 from keras import ops
 
-from keras_caffe_zoo.layers._blobs import (
-    caffe_order,
-    caffe_shape,
-    is_list,
-    keras_axis,
-    known_axis,
-)
+from keras_caffe_zoo.arithmetic.axes import caffe_shape, keras_axis
+from keras_caffe_zoo.layers._blobs import caffe_order, is_list, known_axis
 
 
 class _AlongAxes(keras.layers.Layer):

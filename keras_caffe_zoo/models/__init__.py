@@ -1,5 +1,6 @@
 """The nets, one file a family, with the signature of `keras.applications`."""
 
+from keras_caffe_zoo.lazy import register_classes
 from keras_caffe_zoo.models._builder import list_models, model_info
 from keras_caffe_zoo.models.caffenet import (
     alexnet,
@@ -53,3 +54,5 @@ __all__ = [
     "vgg_cnn_m_2048",
     "vgg_cnn_s",
 ]
+
+register_classes(__name__)

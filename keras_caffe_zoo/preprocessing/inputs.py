@@ -2,10 +2,9 @@
 
 import os
 
-import keras
 import numpy as np
-from keras import ops
 
+from keras_caffe_zoo.lazy import keras, ops
 from keras_caffe_zoo.pictures import read_picture
 from keras_caffe_zoo.preprocessing.crops import five_boxes, with_mirror_images
 from keras_caffe_zoo.preprocessing.means import mean_for

@@ -1,23 +1,12 @@
 """Layers that look at one value at a time, and Softmax."""
 
-import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import (
-    CaffeAbs,
-    CaffeClip,
-    CaffeDropout,
-    CaffeExp,
-    CaffeLeakyReLU,
-    CaffeLog,
-    CaffePower,
-    CaffeSwish,
-    CaffeThreshold,
-)
+from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.registry import register
-from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule
+from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule, activation_of
 
 
 class _Pointwise(Rule):
@@ -28,7 +17,7 @@ class _Pointwise(Rule):
 @register
 class ReLU(_Pointwise):
     types = ("ReLU",)
-    layers = (keras.layers.ReLU, keras.layers.LeakyReLU, CaffeLeakyReLU)
+    layers = ("ReLU", "LeakyReLU", "CaffeLeakyReLU")
     in_place = "usual"
     param = Param(
         "relu_param",
@@ -38,7 +27,7 @@ class ReLU(_Pointwise):
 
     def build(self, node, x):
         slope = node.param.negative_slope
-        kind = keras.layers.ReLU if slope >= 0 else CaffeLeakyReLU
+        kind = keras.layers.ReLU if slope >= 0 else layers.CaffeLeakyReLU
         return kind(negative_slope=slope, name=node.name)(x)
 
     def encode(self, call):
@@ -76,7 +65,7 @@ def _is_shared(layer) -> bool:
 @register
 class PReLU(_Pointwise):
     types = ("PReLU",)
-    layers = (keras.layers.PReLU,)
+    layers = ("PReLU",)
     in_place = "usual"
     param = Param(
         "prelu_param", "1 filler FillerParameter; 2 channel_shared bool=false", 131
@@ -122,7 +111,7 @@ class PReLU(_Pointwise):
 @register
 class ELU(_Pointwise):
     types = ("ELU",)
-    layers = (keras.layers.ELU,)
+    layers = ("ELU",)
     in_place = "usual"
     param = Param("elu_param", "1 alpha float=1", 140)
 
@@ -164,7 +153,7 @@ class BNLL(_Function):
 
 @register
 class Activation(_Pointwise):
-    layers = (keras.layers.Activation,)
+    layers = ("Activation",)
 
     def encode(self, call):
         if call.layer.activation is keras.activations.linear:
@@ -179,21 +168,17 @@ class Activation(_Pointwise):
         return self.is_copy(call.layer)
 
     def traits_of(self, layer):
-        functions = {
-            keras.activations.relu: "relu",
-            keras.activations.softmax: "softmax",
-        }
-        return self.traits._replace(activation=functions.get(layer.activation))
+        return self.traits._replace(activation=activation_of(layer))
 
 
 @register
 class AbsVal(_Pointwise):
     types = ("AbsVal",)
-    layers = (CaffeAbs,)
+    layers = ("CaffeAbs",)
     in_place = ""
 
     def build(self, node, x):
-        return CaffeAbs(name=node.name)(x)
+        return layers.CaffeAbs(name=node.name)(x)
 
     def encode(self, call):
         call.add("AbsVal")
@@ -202,14 +187,16 @@ class AbsVal(_Pointwise):
 @register
 class Power(_Pointwise):
     types = ("Power",)
-    layers = (CaffePower,)
+    layers = ("CaffePower",)
     param = Param(
         "power_param", "1 power float=1; 2 scale float=1; 3 shift float=0", 122
     )
 
     def build(self, node, x):
         param = node.param
-        return CaffePower(param.power, param.scale, param.shift, name=node.name)(x)
+        return layers.CaffePower(param.power, param.scale, param.shift, name=node.name)(
+            x
+        )
 
     def encode(self, call):
         layer = call.layer
@@ -219,7 +206,7 @@ class Power(_Pointwise):
 
 @register
 class Rescaling(_Pointwise):
-    layers = (keras.layers.Rescaling,)
+    layers = ("Rescaling",)
 
     def encode(self, call):
         try:
@@ -232,11 +219,10 @@ class Rescaling(_Pointwise):
 class _OfBase(_Pointwise):
     """Exp and Log: a base, and an affine function of the input."""
 
-    kind = CaffeExp
-
     def build(self, node, x):
         param = node.param
-        return self.kind(param.base, param.scale, param.shift, name=node.name)(x)
+        kind = getattr(layers, self.layers[0])
+        return kind(param.base, param.scale, param.shift, name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer
@@ -249,26 +235,26 @@ _BASE = "1 base float=-1; 2 scale float=1; 3 shift float=0"
 
 @register
 class Exp(_OfBase):
-    types, kind = ("Exp",), CaffeExp
-    layers = (CaffeExp,)
+    types = ("Exp",)
+    layers = ("CaffeExp",)
     param = Param("exp_param", _BASE, 111)
 
 
 @register
 class Log(_OfBase):
-    types, kind = ("Log",), CaffeLog
-    layers = (CaffeLog,)
+    types = ("Log",)
+    layers = ("CaffeLog",)
     param = Param("log_param", _BASE, 134)
 
 
 @register
 class Threshold(_Pointwise):
     types = ("Threshold",)
-    layers = (CaffeThreshold,)
+    layers = ("CaffeThreshold",)
     param = Param("threshold_param", "1 threshold float=0", 128)
 
     def build(self, node, x):
-        return CaffeThreshold(node.param.threshold, name=node.name)(x)
+        return layers.CaffeThreshold(node.param.threshold, name=node.name)(x)
 
     def encode(self, call):
         call.add("Threshold", threshold_param={"threshold": call.layer.threshold})
@@ -277,11 +263,11 @@ class Threshold(_Pointwise):
 @register
 class Swish(_Pointwise):
     types = ("Swish",)
-    layers = (CaffeSwish,)
+    layers = ("CaffeSwish",)
     param = Param("swish_param", "1 beta float=1", 147)
 
     def build(self, node, x):
-        return CaffeSwish(node.param.beta, name=node.name)(x)
+        return layers.CaffeSwish(node.param.beta, name=node.name)(x)
 
     def encode(self, call):
         call.add("Swish", swish_param={"beta": call.layer.beta})
@@ -290,13 +276,13 @@ class Swish(_Pointwise):
 @register
 class Clip(_Pointwise):
     types = ("Clip",)
-    layers = (CaffeClip,)
+    layers = ("CaffeClip",)
     param = Param("clip_param", "1 min float!; 2 max float!", 148)
 
     def build(self, node, x):
         if not node.has(self.param):
             raise node.error("Expected min and max; received: neither", "clip_param")
-        return CaffeClip(node.param.min, node.param.max, name=node.name)(x)
+        return layers.CaffeClip(node.param.min, node.param.max, name=node.name)(x)
 
     def encode(self, call):
         call.add("Clip", clip_param={"min": call.layer.low, "max": call.layer.high})
@@ -305,7 +291,7 @@ class Clip(_Pointwise):
 @register
 class Dropout(_Pointwise):
     types = ("Dropout",)
-    layers = (CaffeDropout, keras.layers.Dropout)
+    layers = ("CaffeDropout", "Dropout")
     in_place = "usual"
     # Those beside the ratio are Fast R-CNN's and SegNet's, both at number 2.
     param = Param(
@@ -325,7 +311,7 @@ class Dropout(_Pointwise):
                 "dropout_param.dropout_ratio",
             )
         scale, samples = node.param.scale_train, node.param.sample_weights_test
-        return CaffeDropout(ratio, scale, samples, name=node.name)(x)
+        return layers.CaffeDropout(ratio, scale, samples, name=node.name)(x)
 
     def encode(self, call):
         values = {"dropout_ratio": call.layer.rate}
@@ -339,7 +325,7 @@ class Dropout(_Pointwise):
 @register
 class Softmax(_Pointwise):
     types = ("Softmax",)
-    layers = (keras.layers.Softmax,)
+    layers = ("Softmax",)
     param = Param(
         "softmax_param", f"1 engine Engine=DEFAULT; 2 axis int32=1\n{ENGINE}", 125
     )
@@ -369,8 +355,4 @@ class OnlyInTraining(_Pointwise):
 
     in_place = ""
 
-    layers = (
-        keras.layers.ActivityRegularization,
-        keras.layers.GaussianDropout,
-        keras.layers.GaussianNoise,
-    )
+    layers = ("ActivityRegularization", "GaussianDropout", "GaussianNoise")

@@ -1,17 +1,7 @@
 """Layers of the forks for classification: SENet, ShuffleNet, MobileNet."""
 
-import keras
-
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import (
-    CaffeAxpy,
-    CaffeConv2D,
-    CaffeHardSigmoid,
-    CaffeNegReLU,
-    CaffeReLU6,
-    CaffeSELU,
-    CaffeShuffleChannel,
-)
+from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.activation import ReLU
 from keras_caffe_zoo.rules.geometry import conv_geometry
 from keras_caffe_zoo.rules.registry import register
@@ -23,12 +13,12 @@ from keras_caffe_zoo.rules.window import Convolution, check_image
 class Axpy(Rule):
     types = ("Axpy",)
     fork = "SENet"
-    layers = (CaffeAxpy,)
+    layers = ("CaffeAxpy",)
     bottoms = (3, 3)
     traits = MIXED._replace(order="kept")
 
     def build(self, node, a, x, y):
-        return CaffeAxpy(name=node.name)([a, x, y])
+        return layers.CaffeAxpy(name=node.name)([a, x, y])
 
     def encode(self, call):
         call.add("Axpy")
@@ -41,13 +31,13 @@ class Axpy(Rule):
 class ShuffleChannel(Rule):
     types = ("ShuffleChannel",)
     fork = "ShuffleNet"
-    layers = (CaffeShuffleChannel,)
+    layers = ("CaffeShuffleChannel",)
     param = Param("shuffle_channel_param", "1 group uint32=1", (164, 159))
     traits = POINTWISE._replace(order="moved")
 
     def build(self, node, x):
         group = node.count(node.param.group, "shuffle_channel_param.group")
-        return CaffeShuffleChannel(group, name=node.name)(x)
+        return layers.CaffeShuffleChannel(group, name=node.name)(x)
 
     def encode(self, call):
         group = {"group": call.layer.group}
@@ -102,7 +92,7 @@ class ConvolutionDepthwise(_Depthwise):
         geometry = conv_geometry(node, 2)
         bias = [(channels,)] if param.bias_term else []
         node.learns((channels, 1, *geometry["kernel_size"]), *bias)
-        return CaffeConv2D(
+        return layers.CaffeConv2D(
             channels,
             **geometry,
             groups=channels,
@@ -134,7 +124,7 @@ class ReLU6(_Activation):
 
     types = ("ReLU6",)
     fork = "YOLO"
-    layers = (CaffeReLU6,)
+    layers = ("CaffeReLU6",)
     param = Param("relu6_param", "1 negative_slope float=0", 211)
 
     def build(self, node, x):
@@ -145,7 +135,7 @@ class ReLU6(_Activation):
                 "relu6_param.negative_slope",
             )
         if slope:
-            return CaffeReLU6(slope, name=node.name)(x)
+            return layers.CaffeReLU6(slope, name=node.name)(x)
         return keras.layers.ReLU(6.0, name=node.name)(x)
 
     def encode(self, call):
@@ -156,10 +146,10 @@ class ReLU6(_Activation):
 class HardSigmoid(_Activation):
     types = ("HardSigmoid",)
     fork = "YOLO"
-    layers = (CaffeHardSigmoid,)
+    layers = ("CaffeHardSigmoid",)
 
     def build(self, node, x):
-        return CaffeHardSigmoid(name=node.name)(x)
+        return layers.CaffeHardSigmoid(name=node.name)(x)
 
     def encode(self, call):
         call.add("HardSigmoid")
@@ -169,11 +159,11 @@ class HardSigmoid(_Activation):
 class NegReLU(_Activation):
     types = ("NegReLU",)
     fork = "FlowNet2"
-    layers = (CaffeNegReLU,)
+    layers = ("CaffeNegReLU",)
     param = ReLU.param
 
     def build(self, node, x):
-        return CaffeNegReLU(node.param.negative_slope, name=node.name)(x)
+        return layers.CaffeNegReLU(node.param.negative_slope, name=node.name)(x)
 
     def encode(self, call):
         slope = call.layer.positive_slope
@@ -184,7 +174,7 @@ class NegReLU(_Activation):
 class SeLu(_Activation):
     types = ("SeLu", "SeLU", "SELU")
     fork = "SNN"
-    layers = (CaffeSELU,)
+    layers = ("CaffeSELU",)
     param = Param(
         "selu_param",
         "1 lambda float=1.050700987; 2 alpha float=1.67326324",
@@ -193,7 +183,7 @@ class SeLu(_Activation):
 
     def build(self, node, x):
         factor = getattr(node.param, "lambda")
-        return CaffeSELU(factor, node.param.alpha, name=node.name)(x)
+        return layers.CaffeSELU(factor, node.param.alpha, name=node.name)(x)
 
     def encode(self, call):
         values = {"lambda": call.layer.factor, "alpha": call.layer.alpha}

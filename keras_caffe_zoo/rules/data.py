@@ -2,8 +2,6 @@
 
 import math
 
-import keras
-
 from keras_caffe_zoo.caffe import (
     DATA,
     IMAGE_DATA,
@@ -13,7 +11,7 @@ from keras_caffe_zoo.caffe import (
     Layer,
     Param,
 )
-from keras_caffe_zoo.layers import CaffeConstant, CaffeParameter, CaffeSilence
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.node import MAX_VALUES
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule, Traits
@@ -24,7 +22,7 @@ Shape = tuple[int | None, ...]
 @register
 class Input(Rule):
     types = ("Input",)
-    layers = (keras.layers.InputLayer,)
+    layers = ("InputLayer",)
     role = "input"
     param = INPUT
     bottoms, tops = (0, 0), (1, None)
@@ -136,7 +134,7 @@ class DummyData(DataLayer):
     """Data of no file: constants, or what stands for the data of a net without any."""
 
     types = ("DummyData",)
-    layers = (CaffeConstant,)
+    layers = ("CaffeConstant",)
     param = Param(
         "dummy_data_param",
         """
@@ -154,7 +152,7 @@ class DummyData(DataLayer):
         names = [node.name]
         names = [node.aux(f"top{i}") for i in range(len(shapes) - 1)] + names
         return [
-            CaffeConstant(shape, filler.value if filler else 0.0, name=name)(
+            layers.CaffeConstant(shape, filler.value if filler else 0.0, name=name)(
                 node.anchor
             )
             for shape, filler, name in zip(shapes, fillers, names, strict=True)
@@ -226,7 +224,7 @@ def _checked(node, sizes, name) -> tuple[int, ...]:
 @register
 class Parameter(Rule):
     types = ("Parameter",)
-    layers = (CaffeParameter,)
+    layers = ("CaffeParameter",)
     param = Param("parameter_param", "1 shape BlobShape", 145)
     bottoms = (0, 0)
     codec = STORED
@@ -236,7 +234,7 @@ class Parameter(Rule):
     def build(self, node):
         shape = _checked(node, node.param.shape.dim, "parameter_param.shape")
         node.learns(shape)
-        return CaffeParameter(shape, name=node.name)(node.anchor)
+        return layers.CaffeParameter(shape, name=node.name)(node.anchor)
 
     def encode(self, call):
         call.add("Parameter", [], parameter_param={"shape": {"dim": call.layer.shape}})
@@ -251,7 +249,7 @@ class Parameter(Rule):
 @register
 class Silence(Rule):
     types = ("Silence",)
-    layers = (CaffeSilence,)
+    layers = ("CaffeSilence",)
     role = "silence"
     bottoms, tops = (1, None), (0, 0)
     traits = Traits(places="first", channels="kept", order="first")
@@ -262,7 +260,7 @@ class Silence(Rule):
 
     def keep(self, node, x, tensors):
         """Return an output, led through a layer that keeps what is silenced."""
-        return CaffeSilence(name=node.name)([x, *tensors])
+        return layers.CaffeSilence(name=node.name)([x, *tensors])
 
     def caffe_bottoms(self, inputs):
         return inputs[1:]  # the first goes on as it is

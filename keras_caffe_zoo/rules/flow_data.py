@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import CaffeMean, CaffeSubtractMean
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.data import DataLayer
 from keras_caffe_zoo.rules.flownet import FORK, OnMaps
 from keras_caffe_zoo.rules.loss import Loss
@@ -17,7 +17,7 @@ from keras_caffe_zoo.rules.window import check_tops, on_each
 class Mean(Rule):
     fork = FORK
     types = ("Mean",)
-    layers = (CaffeMean,)
+    layers = ("CaffeMean",)
     param = Param(
         "mean_param",
         """
@@ -45,7 +45,7 @@ class Mean(Rule):
         sign = 1.0 if param.operation == 1 else -1.0
         values = [sign * param.mean_scale * value for value in param.value]
         scales = (param.input_scale, param.output_scale)
-        return on_each(node, CaffeMean(values, *scales, name=node.name), bottoms)
+        return on_each(node, layers.CaffeMean(values, *scales, name=node.name), bottoms)
 
     def encode(self, call):
         layer = call.layer
@@ -79,7 +79,7 @@ class DataAugmentation(OnMaps):
     """What is left of it in a net that predicts: the mean that it found in training."""
 
     types = ("DataAugmentation",)
-    layers = (CaffeSubtractMean,)
+    layers = ("CaffeSubtractMean",)
     param = Param(
         "augmentation_param",
         """
@@ -123,7 +123,7 @@ class DataAugmentation(OnMaps):
                     f"of {images}, which the fork would go on computing",
                     "augmentation_param.recompute_mean",
                 )
-        layer = CaffeSubtractMean(param.mean_per_pixel, images, name=node.name)
+        layer = layers.CaffeSubtractMean(param.mean_per_pixel, images, name=node.name)
         return self.call_on(node, layer, x)
 
     def encode(self, call):

@@ -3,7 +3,7 @@
 import math
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import CaffeChannelNorm, CaffeCorrelation, CaffeFlowWarp
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.node import MAX_VALUES, caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
@@ -31,7 +31,7 @@ class OnMaps(Rule):
 @register
 class Correlation(OnMaps):
     types = ("Correlation",)
-    layers = (CaffeCorrelation,)
+    layers = ("CaffeCorrelation",)
     param = Param(
         "correlation_param",
         """
@@ -69,7 +69,7 @@ class Correlation(OnMaps):
                 f"received: {param.pad}",
                 "correlation_param.pad",
             )
-        layer = CaffeCorrelation(
+        layer = layers.CaffeCorrelation(
             param.kernel_size,
             param.max_displacement,
             param.pad,
@@ -100,7 +100,7 @@ class Correlation(OnMaps):
 @register
 class FlowWarp(OnMaps):
     types = ("FlowWarp",)
-    layers = (CaffeFlowWarp,)
+    layers = ("CaffeFlowWarp",)
     param = Param(
         "flow_warp_param",
         """
@@ -115,7 +115,9 @@ class FlowWarp(OnMaps):
 
     def build(self, node, image, flow):
         fill = float("nan") if node.param.fill_value == 2 else 0.0
-        return self.call_on(node, CaffeFlowWarp(fill, name=node.name), image, flow)
+        return self.call_on(
+            node, layers.CaffeFlowWarp(fill, name=node.name), image, flow
+        )
 
     def encode(self, call):
         fill = call.layer.fill
@@ -130,11 +132,11 @@ class FlowWarp(OnMaps):
 @register
 class ChannelNorm(OnMaps):
     types = ("ChannelNorm",)
-    layers = (CaffeChannelNorm,)
+    layers = ("CaffeChannelNorm",)
     traits = Traits(places="kept", order="moved")
 
     def build(self, node, x):
-        return self.call_on(node, CaffeChannelNorm(name=node.name), x)
+        return self.call_on(node, layers.CaffeChannelNorm(name=node.name), x)
 
     def encode(self, call):
         call.add("ChannelNorm")

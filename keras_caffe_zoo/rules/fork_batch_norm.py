@@ -1,7 +1,7 @@
 """BN, which is one batch normalization to SegNet and another to PSPNet."""
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import CaffePSPNetBN, CaffeSegNetBN
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule
@@ -76,7 +76,7 @@ class BN(Rule):
         statistics = len(node.layer.tops) - 1
         if segnet:
             mode = ("learn", "inference")[node.read(self.param).bn_mode]
-            return CaffeSegNetBN(mode, statistics, name=node.name)(x)
+            return layers.CaffeSegNetBN(mode, statistics, name=node.name)(x)
         if statistics:
             raise node.error(
                 f"Expected one top of PSPNet's BN; received: {statistics + 1}", "top"
@@ -89,7 +89,7 @@ class BN(Rule):
                 "bn_param",
             )
         settings = (param.momentum, param.eps, param.frozen)
-        return CaffePSPNetBN(*settings, name=node.name)(x)
+        return layers.CaffePSPNetBN(*settings, name=node.name)(x)
 
     def blob_axes(self, layer):
         named = self._named(layer)
@@ -103,7 +103,7 @@ class BN(Rule):
 
 @register
 class SegNetBN(Rule):
-    layers = (CaffeSegNetBN,)
+    layers = ("CaffeSegNetBN",)
     param = BN.param
     in_place = "usual"
     codec = _BN
@@ -120,7 +120,7 @@ class SegNetBN(Rule):
 
 @register
 class PSPNetBN(Rule):
-    layers = (CaffePSPNetBN,)
+    layers = ("CaffePSPNetBN",)
     (param,) = BN.variants
     in_place = "usual"
     codec = _BN

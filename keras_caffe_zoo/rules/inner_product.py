@@ -2,10 +2,8 @@
 
 import math
 
-import keras
-
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import CaffeConv2D, CaffeEmbed, CaffeInnerProduct
+from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.names import conv_name
 from keras_caffe_zoo.rules.node import caffe_shape
@@ -17,6 +15,7 @@ from keras_caffe_zoo.rules.rule import (
     Codec,
     Rule,
     Traits,
+    activation_of,
     filled,
 )
 
@@ -44,7 +43,7 @@ def _decode_inner_product(layer, blobs):
 @register
 class InnerProduct(Rule):
     types = ("InnerProduct",)
-    layers = (CaffeInnerProduct,)
+    layers = ("CaffeInnerProduct",)
     param = Param(
         "inner_product_param",
         """
@@ -77,7 +76,7 @@ class InnerProduct(Rule):
         if axis == 1 and len(shape) in (2, 4) and not node.shares:
             return self._dense(node, x, units)
         options = {"use_bias": param.bias_term, "transpose": param.transpose}
-        return CaffeInnerProduct(units, axis, **options, name=node.name)(x)
+        return layers.CaffeInnerProduct(units, axis, **options, name=node.name)(x)
 
     def _dense(self, node, x, units):
         if len(x.shape) == 4:
@@ -90,7 +89,7 @@ class InnerProduct(Rule):
         node.learns((units, x.shape[-1], *window), *bias_shape(node.param, units))
         bias = node.param.bias_term
         name = node.conv_name
-        return CaffeConv2D(units, window, use_bias=bias, name=name, **_LAST)(x)
+        return layers.CaffeConv2D(units, window, use_bias=bias, name=name, **_LAST)(x)
 
     def stand_in(self, node, x):
         """Return a tensor like the output, without making a layer of many weights.
@@ -154,7 +153,7 @@ def _encode_dense(layer, arrays):
 
 @register
 class Dense(Rule):
-    layers = (keras.layers.Dense,)
+    layers = ("Dense",)
     codec = Codec(_encode_dense, kernel_from_caffe)
     traits = Traits(places="mixed", order="new", outputs="units")
 
@@ -169,16 +168,12 @@ class Dense(Rule):
         call.add_activation()
 
     def traits_of(self, layer):
-        activation = {
-            keras.activations.relu: "relu",
-            keras.activations.softmax: "softmax",
-        }.get(layer.activation)
-        return self.traits._replace(activation=activation)
+        return self.traits._replace(activation=activation_of(layer))
 
     def on_map(self, layer, image):
         on_pixels = len(layer.input.shape) == 4  # over the channels of an image
         config = layer.get_config()
-        return CaffeConv2D(
+        return layers.CaffeConv2D(
             layer.units,
             (1, 1) if on_pixels else image(layer)[0],
             activation=config["activation"],
@@ -199,7 +194,7 @@ class Dense(Rule):
 @register
 class Embed(Rule):
     types = ("Embed",)
-    layers = (keras.layers.Embedding, CaffeEmbed)
+    layers = ("Embedding", "CaffeEmbed")
     param = Param(
         "embed_param",
         """
@@ -219,11 +214,11 @@ class Embed(Rule):
         node.learns((rows, units), *bias_shape(param, units))
         if not param.bias_term and len(x.shape) < 3:
             return keras.layers.Embedding(rows, units, name=node.name)(x)
-        return CaffeEmbed(rows, units, param.bias_term, name=node.name)(x)
+        return layers.CaffeEmbed(rows, units, param.bias_term, name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer
-        ours = isinstance(layer, CaffeEmbed)
+        ours = isinstance(layer, layers.CaffeEmbed)
         param = {
             "num_output": layer.units if ours else layer.output_dim,
             "input_dim": layer.input_dim,

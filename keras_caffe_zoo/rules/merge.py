@@ -1,14 +1,7 @@
 """Layers of several bottoms, or several tops."""
 
-import keras
-
 from keras_caffe_zoo.caffe import Layer, Param
-from keras_caffe_zoo.layers import (
-    CaffeBatchReindex,
-    CaffeCrop,
-    CaffeSlice,
-    CaffeWeightedSum,
-)
+from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
@@ -21,14 +14,7 @@ _ON_CHANNELS = Traits(places="kept", order="moved")
 @register
 class Eltwise(Rule):
     types = ("Eltwise",)
-    layers = (
-        CaffeWeightedSum,
-        keras.layers.Add,
-        keras.layers.Average,
-        keras.layers.Maximum,
-        keras.layers.Multiply,
-        keras.layers.Subtract,
-    )
+    layers = ("CaffeWeightedSum", "Add", "Average", "Maximum", "Multiply", "Subtract")
     param = Param(
         "eltwise_param",
         """
@@ -55,7 +41,9 @@ class Eltwise(Rule):
         if len(bottoms) == 1 and param.operation != _SUM:
             raise node.error("Expected several bottoms but with SUM; received: one")
         if param.operation == _SUM and any(value != 1 for value in param.coeff):
-            return CaffeWeightedSum(list(param.coeff), name=node.name)(list(bottoms))
+            return layers.CaffeWeightedSum(list(param.coeff), name=node.name)(
+                list(bottoms)
+            )
         if len(bottoms) == 1:
             return keras.layers.Identity(name=node.name)(bottoms[0])
         kinds = (keras.layers.Multiply, keras.layers.Add, keras.layers.Maximum)
@@ -117,7 +105,7 @@ def _along(layer, rank: int) -> Traits:
 @register
 class Concat(Rule):
     types = ("Concat",)
-    layers = (keras.layers.Concatenate,)
+    layers = ("Concatenate",)
     param = Param("concat_param", "1 concat_dim uint32=1; 2 axis int32=1", 104)
     bottoms = (1, None)
     same_items = True
@@ -152,7 +140,7 @@ class Concat(Rule):
 @register
 class Slice(Rule):
     types = ("Slice",)
-    layers = (CaffeSlice,)
+    layers = ("CaffeSlice",)
     param = Param(
         "slice_param",
         "1 slice_dim uint32=1; 2 slice_point uint32*; 3 axis int32=1",
@@ -171,7 +159,7 @@ class Slice(Rule):
             raise node.error(
                 f"Expected a known size to cut; received: {caffe_shape(x)}"
             )
-        return CaffeSlice(self._parts(node, size, tops), axis, name=node.name)(x)
+        return layers.CaffeSlice(self._parts(node, size, tops), axis, name=node.name)(x)
 
     @staticmethod
     def _parts(node, size, tops):
@@ -210,7 +198,7 @@ class Slice(Rule):
 @register
 class Split(Rule):
     types = ("Split",)
-    layers = (keras.layers.Identity,)
+    layers = ("Identity",)
     tops = (1, None)
     traits = POINTWISE
     splits = True
@@ -236,7 +224,7 @@ def copy_layer(name: str, bottom: str, top: str) -> Layer:
 @register
 class Crop(Rule):
     types = ("Crop",)
-    layers = (CaffeCrop,)
+    layers = ("CaffeCrop",)
     param = Param("crop_param", "1 axis int32=2; 2 offset uint32*", 144)
     bottoms = (2, 2)
     # The second input only tells a size.
@@ -247,7 +235,7 @@ class Crop(Rule):
         rank = len(x.shape)
         if node.caffe_axis(param.axis, rank, "crop_param.axis") == 0:
             node.whole_batch(x, reference)
-        layer = CaffeCrop(param.axis, list(param.offset), name=node.name)
+        layer = layers.CaffeCrop(param.axis, list(param.offset), name=node.name)
         return layer([x, reference])
 
     def encode(self, call):
@@ -258,13 +246,13 @@ class Crop(Rule):
 @register
 class BatchReindex(Rule):
     types = ("BatchReindex",)
-    layers = (CaffeBatchReindex,)
+    layers = ("CaffeBatchReindex",)
     bottoms = (2, 2)
     traits = MIXED
 
     def build(self, node, x, numbers):
         node.whole_batch(x, numbers)
-        return CaffeBatchReindex(name=node.name)([x, numbers])
+        return layers.CaffeBatchReindex(name=node.name)([x, numbers])
 
     def encode(self, call):
         call.add("BatchReindex")

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from keras_caffe_zoo.arithmetic import axes
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Param, declared
-from keras_caffe_zoo.layers import _blobs
 from keras_caffe_zoo.rules.names import conv_name, keras_name
 
 MAX_PARAM_BYTES = 2 << 30  # of a net; protobuf cannot hold more either
@@ -137,7 +137,7 @@ class Node:
         Raises:
             CaffeFormatError: If the blob has no such axis.
         """
-        return _blobs.keras_axis(self.caffe_axis(axis, rank, name), rank)
+        return axes.keras_axis(self.caffe_axis(axis, rank, name), rank)
 
     def caffe_axis(self, axis: int, rank: int, name: str = "axis") -> int:
         """Return an axis of a blob with `rank` axes counted from 0, in Caffe's order.
@@ -231,4 +231,4 @@ def unused(name: str, used) -> str:
 
 def caffe_shape(tensor) -> tuple[int | None, ...]:
     """Return a tensor's shape in Caffe's order of axes."""
-    return _blobs.caffe_shape(tensor.shape)
+    return axes.caffe_shape(tensor.shape)

@@ -1,17 +1,9 @@
 """Normalization, and the factors and offsets that go with it."""
 
-import keras
 import numpy as np
-from keras import ops
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import (
-    CaffeBatchNorm,
-    CaffeBias,
-    CaffeLRN,
-    CaffeMVN,
-    CaffeScale,
-)
+from keras_caffe_zoo.lazy import keras, layers, ops
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
@@ -28,7 +20,7 @@ def _lrn_window(layer, size, axis):
 @register
 class LRN(Rule):
     types = ("LRN",)
-    layers = (CaffeLRN,)
+    layers = ("CaffeLRN",)
     param = Param(
         "lrn_param",
         f"""
@@ -48,7 +40,7 @@ class LRN(Rule):
                 f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}",
                 "bottom",
             )
-        return CaffeLRN(
+        return layers.CaffeLRN(
             param.local_size,
             param.alpha,
             param.beta,
@@ -100,7 +92,7 @@ def _weights_of_batch_norm(_, blobs):
 @register
 class BatchNorm(Rule):
     types = ("BatchNorm",)
-    layers = (CaffeBatchNorm,)
+    layers = ("CaffeBatchNorm",)
     in_place = "usual"
     param = Param(
         "batch_norm_param",
@@ -134,7 +126,7 @@ class BatchNorm(Rule):
             kept = False
         options = {"scale_bias": scale_bias, "name": node.name}
         fraction = param.moving_average_fraction
-        return CaffeBatchNorm(kept, fraction, param.eps, **options)(x)
+        return layers.CaffeBatchNorm(kept, fraction, param.eps, **options)(x)
 
     @staticmethod
     def _has_scale(node) -> bool:
@@ -182,7 +174,7 @@ class KerasBatchNorm(Rule):
     Without a codec: no one Caffe layer has its weights.
     """
 
-    layers = (keras.layers.BatchNormalization,)
+    layers = ("BatchNormalization",)
     traits = POINTWISE
 
     def encode(self, call):
@@ -218,7 +210,7 @@ class KerasBatchNorm(Rule):
 @register
 class MVN(Rule):
     types = ("MVN",)
-    layers = (CaffeMVN,)
+    layers = ("CaffeMVN",)
     param = Param(
         "mvn_param",
         """
@@ -236,7 +228,7 @@ class MVN(Rule):
                 f"Expected a blob of at most 4 axes; received shape: {caffe_shape(x)}"
             )
         settings = (param.normalize_variance, param.across_channels, param.eps)
-        return CaffeMVN(*settings, name=node.name)(x)
+        return layers.CaffeMVN(*settings, name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer
@@ -254,7 +246,6 @@ class _AlongAxes(Rule):
     bottoms = (1, 2)
     in_place = "possible"
     codec = STORED
-    kind = CaffeScale
 
     def _build(self, node, x, second, blobs, **options):
         """Return the top, with `blobs` learned parameters of the same shape."""
@@ -277,7 +268,8 @@ class _AlongAxes(Rule):
             raise node.error(f"Expected known sizes; received shape: {shape}")
         if blobs:
             node.learns(*[own] * blobs)
-        layer = self.kind(param.axis, param.num_axes, name=node.name, **options)
+        kind = getattr(layers, self.layers[0])
+        layer = kind(param.axis, param.num_axes, name=node.name, **options)
         return layer(x if second is None else [x, second])
 
     def blob_axes(self, layer):
@@ -305,8 +297,7 @@ class _AlongAxes(Rule):
 @register
 class Scale(_AlongAxes):
     types = ("Scale",)
-    layers = (CaffeScale,)
-    kind = CaffeScale
+    layers = ("CaffeScale",)
     param = Param(
         "scale_param",
         """
@@ -339,8 +330,7 @@ class Scale(_AlongAxes):
 @register
 class Bias(_AlongAxes):
     types = ("Bias",)
-    layers = (CaffeBias,)
-    kind = CaffeBias
+    layers = ("CaffeBias",)
     param = Param(
         "bias_param",
         "1 axis int32=1; 2 num_axes int32=1; 3 filler FillerParameter",

@@ -1,7 +1,7 @@
 """Layers of nets that read text."""
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import CaffeCTCGreedyDecoder, CaffeReverse
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
 
@@ -12,7 +12,7 @@ _FORK = "OpenVINO training toolbox"
 class Reverse(Rule):
     types = ("Reverse",)
     fork = _FORK
-    layers = (CaffeReverse,)
+    layers = ("CaffeReverse",)
     param = Param("reverse_param", "1 axis int32=0", 147)
     traits = MIXED._replace(channels="kept")
 
@@ -22,7 +22,7 @@ class Reverse(Rule):
             raise node.error(f"Expected 0 or more; received: {axis}", "axis")
         if node.caffe_axis(axis, len(x.shape), "reverse_param.axis") == 0:
             node.whole_batch(x)
-        return CaffeReverse(axis, name=node.name)(x)
+        return layers.CaffeReverse(axis, name=node.name)(x)
 
     def encode(self, call):
         axis = call.layer.axis % len(call.inputs[0].shape)
@@ -33,7 +33,7 @@ class Reverse(Rule):
 class CTCGreedyDecoder(Rule):
     types = ("CTCGreedyDecoder",)
     fork = _FORK
-    layers = (CaffeCTCGreedyDecoder,)
+    layers = ("CaffeCTCGreedyDecoder",)
     param = Param(
         "ctc_decoder_param",
         "1 blank_index int32=-1; 2 ctc_merge_repeated bool=true",
@@ -46,7 +46,7 @@ class CTCGreedyDecoder(Rule):
     def build(self, node, values, begins):
         node.whole_batch(values, begins)
         param, scores = node.param, len(node.layer.tops) > 1
-        layer = CaffeCTCGreedyDecoder(
+        layer = layers.CaffeCTCGreedyDecoder(
             param.blank_index, param.ctc_merge_repeated, scores, name=node.name
         )
         return layer([values, begins])

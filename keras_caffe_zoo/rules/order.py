@@ -1,7 +1,8 @@
 """In which order a dense layer finds the values of the map that it reads flattened."""
 
-import keras
+from __future__ import annotations
 
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.registry import traits_of
 
 

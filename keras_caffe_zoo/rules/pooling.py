@@ -1,14 +1,7 @@
 """Poolings: a window's maximum or average, or a whole map's."""
 
-import keras
-
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import (
-    CaffeMaxPool2DWithMask,
-    CaffePool2D,
-    CaffeSPP,
-    CaffeStochasticPool2D,
-)
+from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.geometry import pool_geometry, sides
 from keras_caffe_zoo.rules.registry import register
@@ -32,7 +25,7 @@ def _pooling_window(layer, size, axis):
 @register
 class Pooling(Rule):
     types = ("Pooling",)
-    layers = (CaffePool2D, CaffeMaxPool2DWithMask, CaffeStochasticPool2D)
+    layers = ("CaffePool2D", "CaffeMaxPool2DWithMask", "CaffeStochasticPool2D")
     param = Param(
         "pooling_param",
         f"""
@@ -59,10 +52,12 @@ class Pooling(Rule):
         if len(node.layer.tops) == 2:
             if pool != "max":
                 raise node.error("Expected one top but for MAX; received: two", "top")
-            return CaffeMaxPool2DWithMask(**geometry)(x)
+            return layers.CaffeMaxPool2DWithMask(**geometry)(x)
         if pool == "stochastic":
-            return CaffeStochasticPool2D(**geometry)(x)
-        return CaffePool2D(pool, include_pad=node.param.avg_include_pad, **geometry)(x)
+            return layers.CaffeStochasticPool2D(**geometry)(x)
+        return layers.CaffePool2D(
+            pool, include_pad=node.param.avg_include_pad, **geometry
+        )(x)
 
     def encode(self, call):
         layer = call.layer
@@ -74,7 +69,7 @@ class Pooling(Rule):
 
     def traits_of(self, layer):
         # Of a global pooling there is one cell; a mask counts from the image's corner.
-        if layer.global_pooling or isinstance(layer, CaffeMaxPool2DWithMask):
+        if layer.global_pooling or isinstance(layer, layers.CaffeMaxPool2DWithMask):
             return MIXED._replace(channels="kept")
         return self.traits
 
@@ -141,7 +136,7 @@ def _named_sides(stem, name, value):
 
 @register
 class KerasPooling(Rule):
-    layers = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+    layers = ("MaxPooling2D", "AveragePooling2D")
     traits = Traits(places=keras_window, channels="kept", order="moved")
 
     def encode(self, call):
@@ -168,7 +163,7 @@ class KerasPooling(Rule):
 
 @register
 class KerasGlobalPooling(Rule):
-    layers = (keras.layers.GlobalMaxPooling2D, keras.layers.GlobalAveragePooling2D)
+    layers = ("GlobalMaxPooling2D", "GlobalAveragePooling2D")
     traits = MIXED._replace(channels="kept", order="new")
 
     def encode(self, call):
@@ -197,7 +192,7 @@ class KerasGlobalPooling(Rule):
 @register
 class SPP(Rule):
     types = ("SPP",)
-    layers = (CaffeSPP,)
+    layers = ("CaffeSPP",)
     param = Param(
         "spp_param",
         f"""
@@ -212,7 +207,7 @@ class SPP(Rule):
     def build(self, node, x):
         check_image(node, x)
         height = node.count(node.param.pyramid_height, "spp_param.pyramid_height")
-        return CaffeSPP(height, _POOLS[node.param.pool], name=node.name)(x)
+        return layers.CaffeSPP(height, _POOLS[node.param.pool], name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import CaffeProposal
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.python import PYTHON, param_dict
 from keras_caffe_zoo.rules.regions import as_rows
 from keras_caffe_zoo.rules.registry import register
@@ -31,7 +31,7 @@ class Proposal(Rule):
 
     types = ("Proposal",)
     fork = "PVANet"
-    layers = (CaffeProposal,)
+    layers = ("CaffeProposal",)
     param = Param(
         "proposal_param",
         """
@@ -61,7 +61,7 @@ class Proposal(Rule):
         values["drop_small"] = self.drop_small
         values["with_scores"] = len(node.layer.tops) > 1
         info = as_rows(node, info)
-        return CaffeProposal(name=node.name, **values)([scores, moves, info])
+        return layers.CaffeProposal(name=node.name, **values)([scores, moves, info])
 
     def arguments(self, node) -> dict:
         """Return the arguments of the Keras layer that a file tells."""

@@ -3,7 +3,7 @@
 import math
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import CaffeLSTM, CaffeRNN
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule
@@ -67,7 +67,7 @@ class _Recurrent(Rule):
 @register
 class LSTM(_Recurrent):
     types = ("LSTM",)
-    layers = (CaffeLSTM,)
+    layers = ("CaffeLSTM",)
     bottoms, tops = (2, 5), (1, 3)
     states, blobs = 2, 3
 
@@ -80,13 +80,13 @@ class LSTM(_Recurrent):
             (4 * units, units),
         )
         expose = node.param.expose_hidden
-        return CaffeLSTM(units, static, expose, name=node.name)(list(bottoms))
+        return layers.CaffeLSTM(units, static, expose, name=node.name)(list(bottoms))
 
 
 @register
 class RNN(_Recurrent):
     types = ("RNN",)
-    layers = (CaffeRNN,)
+    layers = ("CaffeRNN",)
     bottoms, tops = (2, 4), (1, 2)
 
     def build(self, node, *bottoms):
@@ -100,4 +100,4 @@ class RNN(_Recurrent):
             (units,),
         )
         expose = node.param.expose_hidden
-        return CaffeRNN(units, static, expose, name=node.name)(list(bottoms))
+        return layers.CaffeRNN(units, static, expose, name=node.name)(list(bottoms))

@@ -3,12 +3,7 @@
 import math
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import (
-    CaffeFlatten,
-    CaffePSROIPooling,
-    CaffeROIAlign,
-    CaffeROIPooling,
-)
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
@@ -21,7 +16,7 @@ def as_rows(node, x):
     """Return a blob (R, n) of one (R, n, 1, 1), as `input_dim` has to declare it."""
     if caffe_shape(x)[2:] != (1, 1):
         return x
-    return CaffeFlatten(name=node.aux("rows"))(x)
+    return layers.CaffeFlatten(name=node.aux("rows"))(x)
 
 
 class _RegionPooling(Rule):
@@ -58,7 +53,7 @@ class _RegionPooling(Rule):
 class ROIPooling(_RegionPooling):
     types = ("ROIPooling",)
     fork = "Fast R-CNN"
-    layers = (CaffeROIPooling,)
+    layers = ("CaffeROIPooling",)
     param = Param(
         "roi_pooling_param",
         """
@@ -81,7 +76,7 @@ class ROIPooling(_RegionPooling):
         else:
             names = ("pooled_h", "pooled_w")
             bins = self.bins(node, param.pooled_h, param.pooled_w, *names)
-        layer = CaffeROIPooling(*bins, self.scale(node), name=node.name)
+        layer = layers.CaffeROIPooling(*bins, self.scale(node), name=node.name)
         return layer([x, as_rows(node, rois)])
 
     def encode(self, call):
@@ -97,7 +92,7 @@ class ROIPooling(_RegionPooling):
 class PSROIPooling(_RegionPooling):
     types = ("PSROIPooling",)
     fork = "R-FCN"
-    layers = (CaffePSROIPooling,)
+    layers = ("CaffePSROIPooling",)
     param = Param(
         "psroi_pooling_param",
         "1 spatial_scale float!; 2 output_dim int32!; 3 group_size int32!",
@@ -116,7 +111,9 @@ class PSROIPooling(_RegionPooling):
                 f"{output * group**2} channels; received: {node.channels(x)}",
                 "psroi_pooling_param.output_dim",
             )
-        layer = CaffePSROIPooling(output, group, self.scale(node), name=node.name)
+        layer = layers.CaffePSROIPooling(
+            output, group, self.scale(node), name=node.name
+        )
         return layer([x, as_rows(node, rois)])
 
     def encode(self, call):
@@ -137,7 +134,7 @@ class ROIAlign(_RegionPooling):
 
     types = ("ROIAlign",)
     fork = "Detectron"
-    layers = (CaffeROIAlign,)
+    layers = ("CaffeROIAlign",)
     param = Param(
         "roi_align_param",
         """
@@ -157,7 +154,7 @@ class ROIAlign(_RegionPooling):
                 f"Expected at most {_MOST_SAMPLES}; received: {ratio}",
                 "roi_align_param.sampling_ratio",
             )
-        layer = CaffeROIAlign(*bins, self.scale(node), ratio, name=node.name)
+        layer = layers.CaffeROIAlign(*bins, self.scale(node), ratio, name=node.name)
         return layer([x, as_rows(node, rois)])
 
     def encode(self, call):

@@ -1,12 +1,13 @@
 """Which rule a type of Caffe layer has, and which one a Keras layer."""
 
-import keras
+from __future__ import annotations
 
 from keras_caffe_zoo.caffe import Declaration, declare
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.rule import Codec, Rule, Traits, no_codec
 
 _BY_TYPE: dict[str, Rule] = {}
-_BY_CLASS: dict[type, Rule] = {}
+_BY_CLASS: dict[type | str, Rule] = {}  # names of Keras' classes and of ours
 _UNKNOWN = Rule()
 
 
@@ -73,11 +74,18 @@ def role_of(type_: str) -> str:
 def rule_for(layer: keras.Layer) -> Rule:
     """Return the rule of a Keras layer; one that knows nothing if there is none."""
     for kind in type(layer).__mro__:
-        if kind in _BY_CLASS:
+        rule = _BY_CLASS.get(kind) or _BY_CLASS.get(_name(kind))
+        if rule is not None:
             # A class that computes something else is not what its base is.
             same = getattr(type(layer), "call", None) is getattr(kind, "call", None)
-            return _BY_CLASS[kind] if same else _UNKNOWN
+            return rule if same else _UNKNOWN
     return _UNKNOWN
+
+
+def _name(kind: type) -> str | None:
+    """Return the name of a class that is Keras' or ours; those of others may clash."""
+    known = kind.__module__.split(".")[0] in ("keras", "keras_caffe_zoo")
+    return kind.__name__ if known else None
 
 
 def is_input(layer: keras.Layer) -> bool:

@@ -1,7 +1,7 @@
 """Layers of FlowNet2 that make maps of other sizes."""
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import CaffeAccum, CaffeDownsample, CaffeResample
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.flownet import OnMaps
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED
@@ -36,7 +36,7 @@ class _Resizing(OnMaps):
 @register
 class Resample(_Resizing):
     types = ("Resample",)
-    layers = (CaffeResample,)
+    layers = ("CaffeResample",)
     param = Param(
         "resample_param",
         """
@@ -59,7 +59,7 @@ class Resample(_Resizing):
         size = self._size(node, others)
         if method == "nearest":
             _check_nearest(node, x, others[0].shape[1:3] if others else size)
-        layer = CaffeResample(*size, method, param.antialias, name=node.name)
+        layer = layers.CaffeResample(*size, method, param.antialias, name=node.name)
         return self.call_on(node, layer, x, *others)
 
     def encode(self, call):
@@ -84,14 +84,14 @@ def _check_nearest(node, x, size) -> None:
 @register
 class Downsample(_Resizing):
     types = ("Downsample",)
-    layers = (CaffeDownsample,)
+    layers = ("CaffeDownsample",)
     param = Param(
         "downsample_param", "1 top_height uint32=0; 2 top_width uint32=0", 156
     )
     sizes = ("top_height", "top_width")
 
     def build(self, node, x, *others):
-        layer = CaffeDownsample(*self._size(node, others), name=node.name)
+        layer = layers.CaffeDownsample(*self._size(node, others), name=node.name)
         return self.call_on(node, layer, x, *others)
 
     def encode(self, call):
@@ -101,7 +101,7 @@ class Downsample(_Resizing):
 @register
 class Accum(OnMaps):
     types = ("Accum",)
-    layers = (CaffeAccum,)
+    layers = ("CaffeAccum",)
     param = Param(
         "accum_param",
         """
@@ -119,7 +119,7 @@ class Accum(OnMaps):
             size = self._size(node, [x.shape[1:3] for x in bottoms])
         elif len(bottoms) < 2:
             raise node.error("Expected a bottom of the size, too; received: one bottom")
-        return self.call_on(node, CaffeAccum(*size, name=node.name), *bottoms)
+        return self.call_on(node, layers.CaffeAccum(*size, name=node.name), *bottoms)
 
     @staticmethod
     def _size(node, sizes) -> tuple[int, int]:

@@ -17,14 +17,15 @@
 Whatever a rule does not declare is refused where it is needed, never guessed.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import keras
 import numpy as np
-from keras import ops
 
 from keras_caffe_zoo.caffe import Layer, Param
+from keras_caffe_zoo.lazy import keras, ops
 from keras_caffe_zoo.rules import layout
 
 Arrays = list[np.ndarray]
@@ -84,6 +85,12 @@ class Traits(NamedTuple):
     enlarges: bool = False
 
 
+def activation_of(layer: keras.Layer) -> str | None:
+    """Return the trait that a layer has by the activation that is built into it."""
+    known = {keras.activations.relu: "relu", keras.activations.softmax: "softmax"}
+    return known.get(layer.activation)
+
+
 # Layers that look at one value at a time.
 POINTWISE = Traits(places="kept", channels="kept", order="kept")
 MIXED = Traits(places="mixed", order="moved")
@@ -116,8 +123,9 @@ class Rule:
             type for, and that is written as layers of other types.
         fork: The fork of Caffe that has these types; `""` for BVLC's own, and yours.
         layers: The Keras classes that layers of these types become, or that are
-            written as such. They are found by their class, or that of a base whose
-            `call` they do not replace.
+            written as such; of Keras' own and this package's the names will do. They
+            are found by their class, or that of a base whose `call` they do not
+            replace.
         param: The parameter message of the types.
         variants: What other forks have in its place under the same name, with other
             fields, defaults or numbers; `param_of` tells which one is a layer's.
@@ -158,7 +166,7 @@ class Rule:
 
     types: tuple[str, ...] = ()
     fork: str = ""
-    layers: tuple[type, ...] = ()
+    layers: tuple[type | str, ...] = ()
     param: Param | None = None
     variants: tuple[Param, ...] = ()
     also: tuple[Param, ...] = ()

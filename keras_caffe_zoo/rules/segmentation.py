@@ -2,14 +2,8 @@
 
 import math
 
-import keras
-
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import (
-    CaffeInterp,
-    CaffeMaxPool2DWithMask,
-    CaffeUnpool,
-)
+from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.data import ImageData
 from keras_caffe_zoo.rules.loss import Accuracy
 from keras_caffe_zoo.rules.python import PYTHON, param_dict
@@ -23,7 +17,7 @@ _DEEPLAB, _SEGNET = "DeepLab", "SegNet"
 class Interp(Rule):
     types = ("Interp",)
     fork = _DEEPLAB
-    layers = (CaffeInterp,)
+    layers = ("CaffeInterp",)
     param = Param(
         "interp_param",
         """
@@ -42,7 +36,7 @@ class Interp(Rule):
             for name in names
         }
         pads = {"pad_beg": param.pad_beg, "pad_end": param.pad_end}
-        layer = CaffeInterp(**given, **pads, name=node.name)
+        layer = layers.CaffeInterp(**given, **pads, name=node.name)
         return node.checked(layer(x))
 
     def encode(self, call):
@@ -109,7 +103,7 @@ class Upsample(Rule):
                     f"Expected pad_out_{side} with scale 2; received: {scale}",
                     f"upsample_param.pad_out_{side}",
                 )
-        layer = CaffeUnpool(
+        layer = layers.CaffeUnpool(
             scale,
             size,
             (False, False) if size else pad_out,
@@ -134,7 +128,7 @@ class Upsample(Rule):
 def _tells_apart(mask) -> bool:
     """Tell whether a mask is known to name each place once: its windows are apart."""
     made_by = mask._keras_history.operation
-    if not isinstance(made_by, CaffeMaxPool2DWithMask):
+    if not isinstance(made_by, layers.CaffeMaxPool2DWithMask):
         return False
     if made_by.global_pooling:
         return True
@@ -146,7 +140,7 @@ def _tells_apart(mask) -> bool:
 
 @register
 class Unpool(Rule):
-    layers = (CaffeUnpool,)
+    layers = ("CaffeUnpool",)
     param = Upsample.param
     traits = Traits(places="mixed", channels="kept", order="moved", enlarges=True)
 
@@ -165,7 +159,7 @@ class Unpool(Rule):
 
 @register
 class NearestUpsample(Rule):
-    layers = (keras.layers.UpSampling2D,)
+    layers = ("UpSampling2D",)
     (param,) = Upsample.variants
     traits = Traits(places="uniform", channels="kept", order="moved", enlarges=True)
 
@@ -187,7 +181,7 @@ class SpatialDropout(Rule):
 
     types = ("spatial_dropout.SpatialDropoutLayer",)
     fork = "ENet"
-    layers = (keras.layers.SpatialDropout2D,)
+    layers = ("SpatialDropout2D",)
     param = PYTHON
     in_place = "possible"
     traits = POINTWISE

@@ -2,16 +2,8 @@
 
 import math
 
-import keras
-
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import (
-    CaffeArgMax,
-    CaffeFlatten,
-    CaffeReduction,
-    CaffeReshape,
-    CaffeTile,
-)
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
@@ -34,7 +26,7 @@ class _Flattening(Rule):
 @register
 class Flatten(_Flattening):
     types = ("Flatten",)
-    layers = (CaffeFlatten,)
+    layers = ("CaffeFlatten",)
     param = Param("flatten_param", "1 axis int32=1; 2 end_axis int32=-1", 135)
     traits = _CAFFES_ORDER._replace(channels="kept")
 
@@ -42,7 +34,7 @@ class Flatten(_Flattening):
         param, rank = node.param, len(x.shape)
         node.caffe_axis(param.axis, rank, "flatten_param.axis")
         node.caffe_axis(param.end_axis, rank, "flatten_param.end_axis")
-        return CaffeFlatten(param.axis, param.end_axis, name=node.name)(x)
+        return layers.CaffeFlatten(param.axis, param.end_axis, name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer
@@ -57,7 +49,7 @@ class Flatten(_Flattening):
 class KerasFlatten(_Flattening):
     """Left out when written: an InnerProduct flattens by itself, in Caffe's order."""
 
-    layers = (keras.layers.Flatten,)
+    layers = ("Flatten",)
     left_out = True
     traits = MIXED._replace(order="flattened")
 
@@ -68,7 +60,7 @@ class KerasFlatten(_Flattening):
 
 @register
 class KerasReshape(_Flattening):
-    layers = (keras.layers.Reshape,)
+    layers = ("Reshape",)
 
     def traits_of(self, layer):
         flat = len(layer.output.shape) != 4
@@ -79,7 +71,7 @@ class KerasReshape(_Flattening):
 class KerasPermute(Rule):
     """Brings a map into Caffe's order of axes, before it is flattened."""
 
-    layers = (keras.layers.Permute,)
+    layers = ("Permute",)
 
     def traits_of(self, layer):
         to_caffe = tuple(layer.dims) == (3, 1, 2)
@@ -94,7 +86,7 @@ class KerasPermute(Rule):
 @register
 class Reshape(_Flattening):
     types = ("Reshape",)
-    layers = (CaffeReshape,)
+    layers = ("CaffeReshape",)
     param = Param(
         "reshape_param",
         "1 shape BlobShape; 2 axis int32=0; 3 num_axes int32=-1",
@@ -108,7 +100,7 @@ class Reshape(_Flattening):
         start = param.axis if param.axis >= 0 else len(x.shape) + param.axis + 1
         if start == 0 and not self._keeps_items(x, sizes, param.num_axes):
             node.whole_batch(x)
-        return CaffeReshape(sizes, param.axis, param.num_axes, name=node.name)(x)
+        return layers.CaffeReshape(sizes, param.axis, param.num_axes, name=node.name)(x)
 
     @staticmethod
     def _keeps_items(x, sizes, num_axes):
@@ -133,7 +125,7 @@ class Reshape(_Flattening):
 @register
 class Tile(Rule):
     types = ("Tile",)
-    layers = (CaffeTile,)
+    layers = ("CaffeTile",)
     param = Param("tile_param", "1 axis int32=1; 2 tiles int32", 138)
     traits = MIXED
 
@@ -142,7 +134,7 @@ class Tile(Rule):
         axis = node.axis(node.param.axis, len(x.shape), "tile_param.axis")
         if axis == 0:
             node.whole_batch(x)
-        return CaffeTile(tiles, axis, name=node.name)(x)
+        return layers.CaffeTile(tiles, axis, name=node.name)(x)
 
     def encode(self, call):
         axis = call.axis(call.layer.axis)
@@ -157,7 +149,7 @@ class Tile(Rule):
 @register
 class Reduction(Rule):
     types = ("Reduction",)
-    layers = (CaffeReduction,)
+    layers = ("CaffeReduction",)
     param = Param(
         "reduction_param",
         """
@@ -173,7 +165,9 @@ class Reduction(Rule):
         operation = ("sum", "asum", "sumsq", "mean")[param.operation - 1]
         if node.caffe_axis(param.axis, len(x.shape), "reduction_param.axis") == 0:
             node.whole_batch(x)
-        return CaffeReduction(operation, param.axis, param.coeff, name=node.name)(x)
+        return layers.CaffeReduction(
+            operation, param.axis, param.coeff, name=node.name
+        )(x)
 
     def encode(self, call):
         layer = call.layer
@@ -188,7 +182,7 @@ class Reduction(Rule):
 @register
 class ArgMax(Rule):
     types = ("ArgMax",)
-    layers = (CaffeArgMax,)
+    layers = ("CaffeArgMax",)
     param = Param(
         "argmax_param", "1 out_max_val bool=false; 2 top_k uint32=1; 3 axis int32", 103
     )
@@ -202,7 +196,7 @@ class ArgMax(Rule):
             raise node.error(f"Expected a blob with axes; received: {caffe_shape(x)}")
         if axis is not None and node.caffe_axis(axis, len(x.shape)) == 0:
             node.whole_batch(x)
-        return CaffeArgMax(param.out_max_val, top_k, axis, name=node.name)(x)
+        return layers.CaffeArgMax(param.out_max_val, top_k, axis, name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer

@@ -1,15 +1,9 @@
 """Layers of SSD: boxes, and the detections among them."""
 
+from keras_caffe_zoo.arithmetic.boxes import CODE_TYPES
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.detections import detections
-from keras_caffe_zoo.layers import (
-    CaffeDetectionOutput,
-    CaffeNormalize,
-    CaffePermute,
-    CaffePriorBox,
-    CaffePriorBoxClustered,
-)
-from keras_caffe_zoo.layers._box_codes import CODE_TYPES
+from keras_caffe_zoo.detection_rows import detections
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule, Traits
 from keras_caffe_zoo.rules.ssd_training import RESIZE, SSD
@@ -18,7 +12,7 @@ from keras_caffe_zoo.rules.ssd_training import RESIZE, SSD
 @register
 class Permute(Rule):
     types, fork = ("Permute",), SSD
-    layers = (CaffePermute,)
+    layers = ("CaffePermute",)
     param = Param("permute_param", "1 order uint32*", (202, 148))
 
     def build(self, node, x):
@@ -27,7 +21,7 @@ class Permute(Rule):
             node.caffe_axis(axis, rank, "permute_param.order")
         if [*order, 0][0] != 0:  # items go elsewhere
             node.whole_batch(x)
-        return CaffePermute(order, name=node.name)(x)
+        return layers.CaffePermute(order, name=node.name)(x)
 
     def encode(self, call):
         call.add("Permute", permute_param={"order": call.layer.order})
@@ -42,7 +36,7 @@ class Permute(Rule):
 @register
 class Normalize(Rule):
     types, fork = ("Normalize",), SSD
-    layers = (CaffeNormalize,)
+    layers = ("CaffeNormalize",)
     param = Param(
         "norm_param",
         """
@@ -58,7 +52,7 @@ class Normalize(Rule):
         param, channels = node.param, node.channels(x)
         node.learns(() if param.channel_shared else (channels,))
         options = (param.across_spatial, param.channel_shared, param.eps)
-        return CaffeNormalize(*options, name=node.name)(x)
+        return layers.CaffeNormalize(*options, name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer
@@ -141,7 +135,7 @@ def _sides(node, stem: str, both: str):
 @register
 class PriorBox(_Priors):
     types = ("PriorBox",)
-    layers = (CaffePriorBox,)
+    layers = ("CaffePriorBox",)
 
     def build(self, node, features, image):
         param = node.param
@@ -149,7 +143,9 @@ class PriorBox(_Priors):
             return _clustered(node, features, image, self._options(node))
         sizes = (list(param.min_size), list(param.max_size), list(param.aspect_ratio))
         options = self._options(node)
-        return CaffePriorBox(*sizes, flip=param.flip, **options)([features, image])
+        return layers.CaffePriorBox(*sizes, flip=param.flip, **options)(
+            [features, image]
+        )
 
     def encode(self, call):
         layer = call.layer
@@ -166,7 +162,7 @@ class PriorBox(_Priors):
 @register
 class PriorBoxClustered(_Priors):
     types, fork = ("PriorBoxClustered",), "Intel Caffe"
-    layers = (CaffePriorBoxClustered,)
+    layers = ("CaffePriorBoxClustered",)
 
     def build(self, node, features, image):
         return _clustered(node, features, image, self._options(node))
@@ -187,7 +183,7 @@ def _clustered(node, features, image, options):
             f"prior_box_param.{given[0]}",
         )
     sizes = (list(param.width), list(param.height))
-    return CaffePriorBoxClustered(*sizes, **options)([features, image])
+    return layers.CaffePriorBoxClustered(*sizes, **options)([features, image])
 
 
 @register
@@ -195,7 +191,7 @@ class DetectionOutput(Rule):
     """What it saves and shows meanwhile is left to whoever has the detections."""
 
     types, fork = ("DetectionOutput",), SSD
-    layers = (CaffeDetectionOutput,)
+    layers = ("CaffeDetectionOutput",)
     param = Param(
         "detection_output_param",
         f"""
@@ -222,7 +218,7 @@ class DetectionOutput(Rule):
 
     def build(self, node, offsets, scores, priors):
         param, nms = node.param, node.param.nms_param
-        layer = CaffeDetectionOutput(
+        layer = layers.CaffeDetectionOutput(
             node.count(param.num_classes, "detection_output_param.num_classes"),
             share_location=param.share_location,
             background_label_id=param.background_label_id,

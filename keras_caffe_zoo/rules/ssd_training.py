@@ -1,7 +1,6 @@
 """What trains SSD: its data, its loss, and what is measured meanwhile."""
 
 from keras_caffe_zoo.caffe import DATA, Param
-from keras_caffe_zoo.layers import CaffeMultiBox
 from keras_caffe_zoo.rules.data import DataLayer
 from keras_caffe_zoo.rules.loss import Loss
 from keras_caffe_zoo.rules.registry import register
@@ -53,7 +52,7 @@ class MultiBoxLoss(Loss):
 class MultiBox(Rule):
     """What that loss reads is one tensor in Keras, and three blobs in Caffe."""
 
-    layers = (CaffeMultiBox,)
+    layers = ("CaffeMultiBox",)
     traits = MIXED._replace(order="new")
 
     def encode(self, call):

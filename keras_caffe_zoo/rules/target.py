@@ -3,25 +3,26 @@
 Weights are not its concern: the rule's codec encodes them under the same name.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import keras
-
+from keras_caffe_zoo.arithmetic import axes
 from keras_caffe_zoo.caffe import Layer, Param, declared, schema
-from keras_caffe_zoo.layers import _blobs
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.rule import Rule
 
-_FUNCTIONS = {
-    keras.activations.relu: "ReLU",
-    keras.activations.relu6: "ReLU6",
-    keras.activations.sigmoid: "Sigmoid",
-    keras.activations.tanh: "TanH",
-    keras.activations.softplus: "BNLL",
-    keras.activations.elu: "ELU",
-    keras.activations.exponential: "Exp",
-    keras.activations.silu: "Swish",
+_FUNCTIONS = {  # of keras.activations
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "sigmoid": "Sigmoid",
+    "tanh": "TanH",
+    "softplus": "BNLL",
+    "elu": "ELU",
+    "exponential": "Exp",
+    "silu": "Swish",
 }
 
 
@@ -104,14 +105,16 @@ class Target:
             axis = 1 if rank == 4 else rank - 1
             self.add("Softmax", bottoms, name=name, softmax_param={"axis": axis})
             return
-        if activation not in _FUNCTIONS:
-            raise self.error(f"its activation is {activation}")
-        self.add(_FUNCTIONS[activation], bottoms, name=name)
+        for function, type_ in _FUNCTIONS.items():
+            if activation is getattr(keras.activations, function):
+                self.add(type_, bottoms, name=name)
+                return
+        raise self.error(f"its activation is {activation}")
 
     def axis(self, axis: int) -> int:
         """Return Caffe's axis for an axis of the (first) input."""
         rank = len(self.inputs[0].shape)
-        return _blobs.caffe_axis(axis % rank, rank)
+        return axes.caffe_axis(axis % rank, rank)
 
     def error(self, why: str) -> ValueError:
         """Return an error that names the layer and says why Caffe cannot have it."""

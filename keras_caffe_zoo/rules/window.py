@@ -1,14 +1,7 @@
 """Layers that slide a window over an image."""
 
-import keras
-
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.layers import (
-    CaffeConv2D,
-    CaffeConvND,
-    CaffeDeconv2D,
-    CaffeIm2col,
-)
+from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.geometry import (
@@ -19,10 +12,9 @@ from keras_caffe_zoo.rules.geometry import (
 from keras_caffe_zoo.rules.inner_product import kernel_from_caffe
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
-from keras_caffe_zoo.rules.rule import MIXED, Codec, Rule, Traits, Window
+from keras_caffe_zoo.rules.rule import MIXED, Codec, Rule, Traits, Window, activation_of
 
 LAST = {"data_format": "channels_last"}
-_ACTIVATIONS = {keras.activations.relu: "relu", keras.activations.softmax: "softmax"}
 
 CONVOLUTION = Param(
     "convolution_param",
@@ -150,10 +142,12 @@ class _Convolution(Rule):
             )
         if len(shape) != 4 or axis != 1:
             transposed = self.transposed
-            return CaffeConvND(filters, axis=axis, transposed=transposed, **options)
+            return layers.CaffeConvND(
+                filters, axis=axis, transposed=transposed, **options
+            )
         if self.transposed:
-            return CaffeDeconv2D(filters, **options, **LAST)
-        return CaffeConv2D(filters, activation=activation, **options, **LAST)
+            return layers.CaffeDeconv2D(filters, **options, **LAST)
+        return layers.CaffeConv2D(filters, activation=activation, **options, **LAST)
 
     def encode(self, call):
         _add_convolution(call, self.types[0], call.layer.pad)
@@ -205,11 +199,11 @@ def _add_convolution(call, type, pad):
 @register
 class Convolution(_Convolution):
     types = ("Convolution",)
-    layers = (CaffeConv2D,)
+    layers = ("CaffeConv2D",)
     traits = Traits(places=_convolution_window, order="moved", outputs="filters")
 
     def traits_of(self, layer):
-        return self.traits._replace(activation=_ACTIVATIONS.get(layer.activation))
+        return self.traits._replace(activation=activation_of(layer))
 
     def facts(self, layer):
         param, given, unknown = layer.decode(self.param)
@@ -229,7 +223,7 @@ class Convolution(_Convolution):
 @register
 class Deconvolution(_Convolution):
     types = ("Deconvolution",)
-    layers = (CaffeDeconv2D,)
+    layers = ("CaffeDeconv2D",)
     transposed = True
     traits = Traits(places="uniform", order="moved", outputs="filters", enlarges=True)
 
@@ -241,7 +235,7 @@ class Deconvolution(_Convolution):
 class ConvolutionND(Rule):
     """Convolution and Deconvolution of blobs that are no images."""
 
-    layers = (CaffeConvND,)
+    layers = ("CaffeConvND",)
     codec = Codec(_encode_conv, _decode_nd)
     applies_to_each = True
     traits = MIXED._replace(order="new")
@@ -253,13 +247,13 @@ class ConvolutionND(Rule):
 
 @register
 class KerasConvolution(Rule):
-    layers = (keras.layers.Conv2D,)
+    layers = ("Conv2D",)
     codec = Codec(_encode_conv, kernel_from_caffe)
     applies_to_each = True
     traits = Traits(places=keras_window, order="moved", outputs="filters")
 
     def traits_of(self, layer):
-        return self.traits._replace(activation=_ACTIVATIONS.get(layer.activation))
+        return self.traits._replace(activation=activation_of(layer))
 
     def encode(self, call):
         layer = call.layer
@@ -280,13 +274,13 @@ class KerasConvolution(Rule):
 class KerasSeparable(Rule):
     """Convolutions that Caffe has no layer of its own for."""
 
-    layers = (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+    layers = ("DepthwiseConv2D", "SeparableConv2D")
     traits = Traits(places=keras_window, order="moved")
 
 
 @register
 class KerasTransposed(Rule):
-    layers = (keras.layers.Conv2DTranspose,)
+    layers = ("Conv2DTranspose",)
     traits = Traits(places="uniform", order="moved", outputs="filters", enlarges=True)
 
 
@@ -297,14 +291,14 @@ def _padding_window(layer, size, axis):
 
 @register
 class KerasPadding(Rule):
-    layers = (keras.layers.ZeroPadding2D,)
+    layers = ("ZeroPadding2D",)
     traits = Traits(places=_padding_window, channels="kept", order="moved")
 
 
 @register
 class Im2col(Rule):
     types = ("Im2col",)
-    layers = (CaffeIm2col,)
+    layers = ("CaffeIm2col",)
     param = CONVOLUTION
     traits = Traits(places=_convolution_window, order="moved")
 
@@ -316,7 +310,7 @@ class Im2col(Rule):
                 f"Expected channels at axis 1; received: {axis}",
                 "convolution_param.axis",
             )
-        return CaffeIm2col(**conv_geometry(node, 2), name=node.name)(x)
+        return layers.CaffeIm2col(**conv_geometry(node, 2), name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer

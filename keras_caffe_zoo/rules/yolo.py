@@ -3,12 +3,8 @@
 import math
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.detections import detections
-from keras_caffe_zoo.layers import (
-    CaffeReorg,
-    CaffeYoloDetections,
-    CaffeYolov3Detections,
-)
+from keras_caffe_zoo.detection_rows import detections
+from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.loss import Loss
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
@@ -22,7 +18,7 @@ _MOST_ROWS = 100_000  # of an item, where nobody asked for so many
 class Reorg(Rule):
     types = ("Reorg",)
     fork = _FORK
-    layers = (CaffeReorg,)
+    layers = ("CaffeReorg",)
     param = Param("reorg_param", "1 stride uint32; 2 reverse bool=false", (149, 159))
     traits = MIXED
 
@@ -32,7 +28,7 @@ class Reorg(Rule):
                 f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}"
             )
         stride = node.count(node.param.stride, "reorg_param.stride")
-        return CaffeReorg(stride, node.param.reverse, name=node.name)(x)
+        return layers.CaffeReorg(stride, node.param.reverse, name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer
@@ -104,7 +100,7 @@ class _Detections(Rule):
 @register
 class YoloDetectionOutput(_Detections):
     types = ("YoloDetectionOutput",)
-    layers = (CaffeYoloDetections,)
+    layers = ("CaffeYoloDetections",)
     param = Param(
         "yolo_detection_output_param",
         """
@@ -123,7 +119,7 @@ class YoloDetectionOutput(_Detections):
                 "yolo_detection_output_param.coords",
             )
         box = node.param.num_box
-        return self._call(node, CaffeYoloDetections, bottoms, box)
+        return self._call(node, layers.CaffeYoloDetections, bottoms, box)
 
     def encode(self, call):
         values = {**self._fields(call.layer), "side": call.inputs[0].shape[1]}
@@ -133,7 +129,7 @@ class YoloDetectionOutput(_Detections):
 @register
 class Yolov3DetectionOutput(_Detections):
     types = ("Yolov3DetectionOutput",)
-    layers = (CaffeYolov3Detections,)
+    layers = ("CaffeYolov3Detections",)
     param = Param(
         "yolov3_detection_output_param",
         """
@@ -169,7 +165,7 @@ class Yolov3DetectionOutput(_Detections):
             )
         masks = [param.mask[start : start + boxes] for start in starts]
         scales = list(param.anchors_scale)[: len(bottoms)]
-        return self._call(node, CaffeYolov3Detections, bottoms, masks, scales)
+        return self._call(node, layers.CaffeYolov3Detections, bottoms, masks, scales)
 
     def encode(self, call):
         layer = call.layer

@@ -7,6 +7,7 @@ from keras_caffe_zoo.layers.initializers import (
     PositiveUnitball,
     Xavier,
 )
+from keras_caffe_zoo.lazy import register_classes
 from keras_caffe_zoo.training.data import (
     BadRecords,
     Transform,
@@ -83,3 +84,5 @@ __all__ = [
     "layer_dataset",
     "lmdb_dataset",
 ]
+
+register_classes(__name__)

@@ -1,16 +1,18 @@
 """Load a file of weights into a model, layer by layer, by Caffe's names."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import h5py
-import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, read_net
 from keras_caffe_zoo.conversion.params import assign, fitted, layers_with_weights
 from keras_caffe_zoo.conversion.structure import check_structure, learned_blobs
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import say, there_are
 from keras_caffe_zoo.rules.names import caffe_name, twin_name
 from keras_caffe_zoo.rules.order import flat_channels

@@ -16,12 +16,12 @@ import zlib
 from pathlib import Path
 
 import h5py
-import keras
 import numpy as np
 
 from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
 from keras_caffe_zoo.conversion.structure import flattened_channels, learned_blobs
 from keras_caffe_zoo.files import replacing_path
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.registry import rule_of
 from keras_caffe_zoo.version import package_version

@@ -22,8 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import urlsplit
 
-import keras
-
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.integrity import CHUNK_BYTES, Meter
 from keras_caffe_zoo.weights.manifest import WeightFile

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_caffe_zoo.layers._box_codes import CODE_TYPES
+from keras_caffe_zoo.arithmetic.boxes import CODE_TYPES
 from keras_caffe_zoo.training.losses._base import checked_normalization
 
 _CHOICES = {

@@ -1,17 +1,18 @@
 """Where does a model depart from Caffe? Blob by blob, in execution order."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-import keras
 import numpy as np
-from keras import ops
 
 from keras_caffe_zoo.conversion.memory import Memory
 from keras_caffe_zoo.conversion.model import blob_tensor
 from keras_caffe_zoo.conversion.spare import caffe_blob, source_of_rows
+from keras_caffe_zoo.lazy import keras, ops
 from keras_caffe_zoo.rules.layout import tensor_from_blob
 from keras_caffe_zoo.rules.names import caffe_name
 

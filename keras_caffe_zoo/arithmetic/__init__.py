@@ -1,0 +1,1 @@
+"""Caffe's size arithmetic, which needs no Keras: of layers, and of what is written."""

@@ -1,0 +1,48 @@
+"""How many windows Caffe's layers make along an axis."""
+
+
+def convolved_size(size, kernel, stride, pad, dilation, layer, axis="size"):
+    """Return the number of windows of Caffe's convolution along one axis.
+
+    Caffe divides integers as C++ does and drops the fraction, towards zero: a window
+    that lacks fewer pixels than a stride is still one, and sees zeros there.
+
+    Raises:
+        ValueError: If there is no window.
+    """
+    if size is None:
+        return None
+    reach = dilation * (kernel - 1) + 1
+    space = size + 2 * pad - reach
+    windows = (space if space >= 0 else space + stride - 1) // stride + 1
+    if windows < 1:
+        raise ValueError(
+            f"Expected an input {axis} of at least {reach - 2 * pad - stride + 1} for "
+            f"layer '{layer}' (kernel {kernel}, stride {stride}, dilation {dilation}, "
+            f"pad {pad}); received: {size}."
+        )
+    return windows
+
+
+def end_padding(
+    kernel: int, stride: int, pad: int, padded: bool, floor: bool = False
+) -> int:
+    """Return the pixels beyond the bottom (or right) that Caffe's pooling reaches.
+
+    Caffe rounds the number of windows up, then, if either axis of the layer is
+    `padded`, drops a last window that would start in the padding. A VALID pooling
+    over the input with `pad` pixels before and this many after it has exactly
+    that many windows, whatever the size of the input. Where the number is rounded
+    down (`floor`), the windows end within the padding.
+    """
+    if floor:
+        return pad
+    return min(kernel - 1, pad + stride - 1) if padded else stride - 1
+
+
+def pooled_size(
+    size: int, kernel: int, stride: int, pad: int, padded: bool, floor: bool = False
+) -> int:
+    """Return the number of windows of Caffe's pooling along one axis."""
+    after = end_padding(kernel, stride, pad, padded, floor)
+    return (size + pad + after - kernel) // stride + 1

@@ -1,0 +1,118 @@
+"""Keras is imported by those who need it, and knows our classes whenever it comes."""
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import keras_caffe_zoo
+from keras_caffe_zoo import lazy
+
+PACKAGE = Path(keras_caffe_zoo.__file__).parent
+ROOMS = [f"{PACKAGE.name}.{room}" for room in lazy._ROOMS]
+KERAS = {"keras", "tensorflow", "jax", "torch"}
+
+
+def path_of(module):
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def statements(tree):
+    """Yield what runs when a module is imported, but for the bodies of functions."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from statements(node)
+
+
+@cache
+def imports(module):
+    """Return the modules that one imports as it is imported, its packages first."""
+    parts = module.split(".")
+    found = [".".join(parts[:n]) for n in range(1, len(parts))]
+    for node in statements(ast.parse(path_of(module).read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            depth = len(parts) + (path_of(module).stem == "__init__") - node.level
+            base = ".".join(parts[:depth]) if node.level else ""
+            source = ".".join(filter(None, (base, node.module)))
+            found.append(source)
+            names = (f"{source}.{alias.name}" for alias in node.names)
+            found += [x for x in names if is_ours(x) and path_of(x).exists()]
+    return [x for x in dict.fromkeys(found) if x != module]
+
+
+def is_ours(module):
+    return module.split(".")[0] == PACKAGE.name
+
+
+def closure(*modules):
+    found, open_ = set(), list(modules)
+    while open_:
+        module = open_.pop()
+        if module not in found:
+            found.add(module)
+            open_ += imports(module) if is_ours(module) else []
+    return found
+
+
+def needs_keras(module):
+    return any(x.split(".")[0] in KERAS for x in closure(module))
+
+
+def test_what_rooms_with_classes_are_built_on_is_imported_without_keras():
+    """Else Keras could come while it is half imported, and the rooms with it."""
+    below = [x for x in closure(*ROOMS) if is_ours(x)]
+    inside = tuple(f"{room}." for room in ROOMS)
+    heavy = [
+        x
+        for x in below
+        if x not in ROOMS and not x.startswith(inside) and needs_keras(x)
+    ]
+    assert not heavy
+
+
+def test_modules_that_name_no_keras_import_none():
+    """What `keras_caffe_zoo.lazy` has in its place is left alone as they begin."""
+    names = (
+        p.relative_to(PACKAGE.parent).with_suffix("") for p in PACKAGE.rglob("*.py")
+    )
+    modules = [".".join(x.parts).removesuffix(".__init__") for x in names]
+    light = [
+        x for x in modules if not needs_keras(x) and x.split(".")[-1] != "__main__"
+    ]
+    assert len(light) > 80
+    code = f"""import importlib, sys
+for name in {sorted(light)}:
+    importlib.import_module(name)
+    assert not {KERAS} & sys.modules.keys(), name
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "import keras, keras_caffe_zoo",
+        "import keras_caffe_zoo, keras",
+        "from keras_caffe_zoo import CaffeLRN",
+        "from keras_caffe_zoo.layers.pooling import CaffePool2D",
+        "from keras_caffe_zoo.training.losses.softmax import SoftmaxWithLoss",
+        "from keras_caffe_zoo.conversion import to_caffe; import keras",
+    ],
+)
+def test_keras_knows_the_classes_whichever_is_imported_first(words):
+    code = f"""{words}
+from keras.saving import get_custom_objects
+names = "CaffeLRN CaffeConv2D CaffeModel SoftmaxWithLoss CaffeTrainingModel".split()
+assert {{f"keras_caffe_zoo>{{name}}" for name in names}} <= set(get_custom_objects())
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
