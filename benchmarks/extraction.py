@@ -138,7 +138,7 @@ def memory_mb() -> float:
 @contextlib.contextmanager
 def memory_watched(samples: dict[int, float]) -> Iterator[None]:
     """Note the memory, by the number of pictures that are done, after each batch."""
-    from keras_caffe_zoo.extraction.report import Progress
+    from keras_caffe_zoo.progress import Progress
 
     advance = Progress.advance
 

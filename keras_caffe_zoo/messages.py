@@ -10,9 +10,14 @@ _SHOWN = 8  # names of a list that may be long
 
 def say(message: str) -> None:
     """Print, unless Keras' interactive logging was switched off."""
-    keras = sys.modules.get("keras")  # not imported: then nobody changed its settings
-    if keras is None or keras.config.is_interactive_logging_enabled():
+    if is_talkative():
         print(message, flush=True)
+
+
+def is_talkative() -> bool:
+    """Tell whether Keras' interactive logging is on."""
+    keras = sys.modules.get("keras")  # not imported: then nobody changed its settings
+    return keras is None or keras.config.is_interactive_logging_enabled()
 
 
 def there_are(known: Iterable[str], wanted: str = "") -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_caffe_zoo.dense.grid import Grid, output_grid
 from keras_caffe_zoo.preprocessing import resize_float
+from keras_caffe_zoo.progress import Progress
 
 TILE = 1024  # pixels; activations of the zoo's nets then stay below 300 MB
 _LARGE = 4096  # pixels, larger than any net's window
@@ -163,15 +164,15 @@ class _Plan(NamedTuple):
         result = np.empty((*grid.shape, self.model.outputs[0].shape[-1]), "float32")
         tiles = list(itertools.product(rows, columns))
         show = self.progress and len(tiles) > 1
-        bar = keras.utils.Progbar(len(tiles), unit_name="tile") if show else None
+        line = Progress(len(tiles), "tile", show)
         run = _runner(self.model)
         for batch in _alike(tiles, self.batch_size):
             pixels = np.stack([image[r.pixels, c.pixels] for r, c in batch])
             maps = run(pixels.astype("float32", copy=False))
             for (r, c), answer in zip(batch, maps, strict=True):
                 result[r.first : r.last, c.first : c.last] = answer[r.cells, c.cells]
-            if bar:
-                bar.add(len(batch))
+            line.advance(len(batch))
+        line.close()
         return result
 
     def _spans(self, grid: Grid, shape, axis: int) -> list[_Span]:

@@ -14,11 +14,12 @@ import keras
 
 from keras_caffe_zoo.extraction import local, ray_engine
 from keras_caffe_zoo.extraction.output import format_of, to_file, to_memory
-from keras_caffe_zoo.extraction.report import Features, Progress
+from keras_caffe_zoo.extraction.report import Features
 from keras_caffe_zoo.extraction.sources import open_source
 from keras_caffe_zoo.extraction.spec import Spec
 from keras_caffe_zoo.extraction.worker import BlockWorker
 from keras_caffe_zoo.pictures import silent_pillow
+from keras_caffe_zoo.progress import Progress
 
 ENGINES = {"local": (), "ray": ("address", "actors")}  # and their options
 
@@ -102,7 +103,7 @@ def extract_features(
     pictures = open_source(source)
     worker = BlockWorker(spec)
     size = block_size or _block_size(worker, pictures.in_memory)
-    bar = Progress(pictures.total, progress)
+    bar = Progress(pictures.total, enabled=progress)
     started = time.perf_counter()
     # Around all threads, since no thread can silence what Pillow warns of by itself.
     with silent_pillow(), contextlib.closing(bar):

@@ -18,9 +18,10 @@ from keras_caffe_zoo.extraction import hdf5, parquet
 from keras_caffe_zoo.extraction.block import Item
 from keras_caffe_zoo.extraction.folder import Job, WorkingFolder, opened
 from keras_caffe_zoo.extraction.provenance import Header, refuse_other
-from keras_caffe_zoo.extraction.report import Features, Progress
+from keras_caffe_zoo.extraction.report import Features
 from keras_caffe_zoo.extraction.sources import PictureSource, blocks_of, require_any
 from keras_caffe_zoo.files import settle
+from keras_caffe_zoo.progress import Progress
 
 _FORMATS = {".h5": hdf5, ".hdf5": hdf5, ".parquet": parquet}
 _FULL = (errno.ENOSPC, errno.EDQUOT)

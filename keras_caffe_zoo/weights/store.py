@@ -21,7 +21,7 @@ import numpy as np
 from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
 from keras_caffe_zoo.conversion.structure import flattened_channels, learned_blobs
 from keras_caffe_zoo.files import replacing_path
-from keras_caffe_zoo.lazy import keras
+from keras_caffe_zoo.progress import Progress
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.registry import rule_of
 from keras_caffe_zoo.version import package_version
@@ -92,7 +92,7 @@ def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
     layers = {layer.name: layer for layer in net.layers if layer.blobs}
     channels = flattened_channels(net)
     total = sum(blob.nbytes for layer in layers.values() for blob in layer.blobs)
-    bar = keras.utils.Progbar(total, unit_name="byte") if progress else None
+    line = Progress(total, "B", progress, scaled=True)
     for index, (name, layer) in enumerate(layers.items()):
         group = file.require_group(name)  # there already if "a/b" came before "a"
         group.attrs.update({"caffe_type": layer.type, "index": index})
@@ -101,8 +101,8 @@ def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
             group.attrs["input_channels"] = channels.get(name, 0)
         for key, array in arrays.items():
             _write(group, key, array)
-            if bar:
-                bar.add(array.nbytes)
+            line.advance(array.nbytes)
+    line.close()
 
 
 def _keras_arrays(layer, channels: int) -> dict[str, np.ndarray]:

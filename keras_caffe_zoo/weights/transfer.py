@@ -12,7 +12,6 @@ gigabytes.
 import contextlib
 import gzip
 import tarfile
-import time
 import urllib.error
 import urllib.request
 import zlib
@@ -22,12 +21,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import urlsplit
 
-from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import say
+from keras_caffe_zoo.progress import Progress
 from keras_caffe_zoo.weights.integrity import CHUNK_BYTES, Meter
 from keras_caffe_zoo.weights.manifest import WeightFile
 
-QUIET_SECONDS = 1.0  # a download shorter than this shows no progress bar
 USER_AGENT = "keras-caffe-zoo (Python urllib)"
 HTML_STARTS = (b"<!doctype", b"<html", b"<head", b"<?xml")
 MAX_UNPACKED_BYTES = 4 * 1024**3  # several times the largest published archive
@@ -56,8 +54,12 @@ def transfer(
         if file.size and declared and declared != file.size:
             reason = f"expected {file.size} bytes; received: {declared} bytes announced"
             raise SourceError(reason)
-        show = _Progress(file.name, url, declared or file.size, progress)
-        store(_response_chunks(response, declared), part, file, show)
+        total = declared or file.size
+        if progress:
+            size = f" ({total / 1e6:.0f} MB)" if total and total >= 1e6 else ""
+            say(f"Downloading {file.name}{size} from {url}")
+        with contextlib.closing(Progress(total, "B", progress, scaled=True)) as line:
+            store(_response_chunks(response, declared), part, file, line.advance)
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -109,7 +111,7 @@ def store(
     chunks: Iterable[bytes],
     part: Path,
     file: WeightFile,
-    show: Callable[[int], None] = lambda done: None,
+    show: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Write the chunks to `part`, never more than allowed, and verify them.
 
@@ -125,30 +127,11 @@ def store(
             if meter.size > meter.limit:
                 raise SourceError(f"received more than {meter.limit} bytes")
             handle.write(chunk)
-            show(meter.size)
+            show(len(chunk))
     try:
         meter.verify()
     except ValueError as error:
         raise SourceError(str(error)) from error
-
-
-class _Progress:
-    """Says what is downloaded; a bar appears once it has taken a while."""
-
-    def __init__(self, name: str, url: str, total: int | None, enabled: bool):
-        self.total, self.enabled, self.bar = total, enabled, None
-        self.start = time.monotonic()
-        if enabled:
-            size = f" ({total / 1e6:.0f} MB)" if total and total >= 1e6 else ""
-            say(f"Downloading {name}{size} from {url}")
-
-    def __call__(self, done: int) -> None:
-        too_soon = time.monotonic() - self.start < QUIET_SECONDS
-        if not self.enabled or not self.total or (self.bar is None and too_soon):
-            return
-        if self.bar is None:
-            self.bar = keras.utils.Progbar(self.total, interval=0.2, unit_name="byte")
-        self.bar.update(done)
 
 
 class ArchiveError(SourceError):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny
 
-from keras_caffe_zoo.extraction import local, report
+from keras_caffe_zoo.extraction import local
 from keras_caffe_zoo.extraction.block import Item, load_block, save_block
 from keras_caffe_zoo.extraction.sources import blocks_of, open_source
 from keras_caffe_zoo.extraction.spec import Spec
@@ -127,29 +127,3 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert float(done.stdout) < 60  # MB; the pictures are 720
-
-
-def test_progress_is_one_line_of_numbers(capsys, monkeypatch):
-    clock = itertools.count(step=0.5)
-    monkeypatch.setattr(report.time, "monotonic", lambda: next(clock))
-    bar = report.Progress(4000)
-    bar.skip(1000)
-    for _ in range(6):
-        bar.advance(100)
-    bar.close()
-    shown = capsys.readouterr().err.split("\r")
-    assert shown[1].startswith("1,400 of 4,000 images, 200.0 images/s, 0:13 left")
-    assert shown[-1].rstrip(" ").endswith("\n") or shown[-1].endswith("\n")
-    assert bar.computed == 600
-    quiet = report.Progress(10, enabled=False)
-    for _ in range(10):
-        quiet.advance(1)
-    quiet.close()
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(7.4, "0:07"), (754, "12:34"), (3723, "1:02:03")]
-)
-def test_time_left_reads_like_a_clock(seconds, text):
-    assert report._clock(seconds) == text
