@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from keras import ops
 
     from keras_caffe_zoo import layers
+    from keras_caffe_zoo.conversion import model as caffe_model
     from keras_caffe_zoo.layers import initializers
 else:
     keras, ops = _Module("keras"), _Module("keras.ops")
     layers = _Module("keras_caffe_zoo.layers")
+    caffe_model = _Module("keras_caffe_zoo.conversion.model")
     initializers = _Module("keras_caffe_zoo.layers.initializers")
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from keras_caffe_zoo.conversion.quiet import quiet
 from keras_caffe_zoo.files import replacing_path, settle
-from keras_caffe_zoo.lazy import keras
+from keras_caffe_zoo.lazy import caffe_model, keras
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.node import unused
 
@@ -165,14 +165,12 @@ def _named(model: keras.Model) -> tuple[keras.Model, list]:
 
     An input keeps Keras' name where TensorFlow takes no other.
     """
-    from keras_caffe_zoo.conversion.model import CaffeModel
-
     inputs, outputs = list(model.inputs), model.output
     if not isinstance(outputs, dict):
         outputs = {}
         for tensor in model.outputs:
             outputs[unused(_blob_name(model, tensor), outputs)] = tensor
-    named = CaffeModel(inputs if len(inputs) > 1 else inputs[0], outputs)
+    named = caffe_model.CaffeModel(inputs if len(inputs) > 1 else inputs[0], outputs)
     specs = [keras.InputSpec(x.dtype, x.shape, name=_input_name(x)) for x in inputs]
     return named, [specs] if len(specs) > 1 else specs
 

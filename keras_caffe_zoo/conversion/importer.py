@@ -12,8 +12,9 @@ from typing import Any
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
 from keras_caffe_zoo.conversion.deploy import DeployNet, deploy_net, with_data
 from keras_caffe_zoo.conversion.filling import fill, is_told
-from keras_caffe_zoo.conversion.graph import Custom, GraphBuilder
+from keras_caffe_zoo.conversion.graph import GraphBuilder
 from keras_caffe_zoo.conversion.loading import blobs_by_position, load
+from keras_caffe_zoo.conversion.net_builder import Custom
 from keras_caffe_zoo.conversion.params import layers_with_weights
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
 from keras_caffe_zoo.conversion.unknown_types import check_types, warn_of_guesses

@@ -11,7 +11,7 @@ import numpy as np
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_mean, read_net
 from keras_caffe_zoo.conversion.importer import from_caffe
 from keras_caffe_zoo.conversion.unknown import is_harmless
-from keras_caffe_zoo.lazy import keras
+from keras_caffe_zoo.lazy import caffe_model, keras
 from keras_caffe_zoo.rules.forks import fork_of_field, fork_of_type, known_fields
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.node import caffe_shape
@@ -181,8 +181,6 @@ def _inferred(path: str, net: Net, options) -> tuple[dict[str, list[int]], int, 
 
     Nothing of a definition that cannot be imported; then its layers are still listed.
     """
-    from keras_caffe_zoo.conversion.model import blob_tensor
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the summary names the fields itself
@@ -195,7 +193,7 @@ def _inferred(path: str, net: Net, options) -> tuple[dict[str, list[int]], int, 
     batch = next(iter(batches.values()), 1)
     shapes = {}
     for blob in model.caffe_blobs:
-        shape = caffe_shape(blob_tensor(model, blob))
+        shape = caffe_shape(caffe_model.blob_tensor(model, blob))
         shapes[blob] = [batch if size is None else size for size in shape]
     return shapes, model.count_params(), ""
 

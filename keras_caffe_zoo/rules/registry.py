@@ -83,9 +83,12 @@ def rule_for(layer: keras.Layer) -> Rule:
 
 
 def _name(kind: type) -> str | None:
-    """Return the name of a class that is Keras' or ours; those of others may clash."""
+    """Return the name of a layer's class, if it is Keras' or ours.
+
+    Keras' operations have classes of the same names, and so may other packages.
+    """
     known = kind.__module__.split(".")[0] in ("keras", "keras_caffe_zoo")
-    return kind.__name__ if known else None
+    return kind.__name__ if known and issubclass(kind, keras.layers.Layer) else None
 
 
 def is_input(layer: keras.Layer) -> bool:

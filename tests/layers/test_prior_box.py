@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import gradients, relative_error
 
+from keras_caffe_zoo.arithmetic.axes import keras_axis
 from keras_caffe_zoo.layers import (
     CaffeNormalize,
     CaffePermute,
     CaffePriorBox,
     CaffePriorBoxClustered,
-    _blobs,
 )
 
 FLOATS = st.floats(1, 50, width=32)
@@ -156,7 +156,7 @@ def test_normalize_and_its_true_gradient(across, shared, rank):
     x = rng.normal(size=shape).astype("float32")
     layer = CaffeNormalize(across, shared, 0.1)
     layer.build(shape)
-    channels = _blobs.keras_axis(1, rank)
+    channels = keras_axis(1, rank)
     scale = rng.uniform(1, 2, () if shared else (shape[channels],)).astype("float32")
     layer.set_weights([scale])
     axes = tuple(range(1, rank)) if across else channels

@@ -1,0 +1,1 @@
+"""Caffe's nets as ONNX files, which need neither Keras nor TensorFlow."""
