@@ -46,3 +46,20 @@ def pooled_size(
     """Return the number of windows of Caffe's pooling along one axis."""
     after = end_padding(kernel, stride, pad, padded, floor)
     return (size + pad + after - kernel) // stride + 1
+
+
+def deconvolved_size(size, kernel, stride, pad, dilation, layer):
+    """Return the size of a transposed convolution's output along one axis.
+
+    Raises:
+        ValueError: If nothing is left between the borders that are cut off.
+    """
+    if size is None:
+        return None
+    result = stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
+    if result < 1:
+        raise ValueError(
+            f"Expected an output of at least one pixel of layer '{layer}' (kernel "
+            f"{kernel}, stride {stride}, pad {pad}); received an input of {size}."
+        )
+    return result

@@ -45,14 +45,14 @@ class GraphBuilder(NetBuilder):
         model.remember(places, [t for t in self._ties if {t[0], t[2]} <= kept])
         return model
 
-    def windows(self) -> dict[str, tuple[int, int]]:
+    def find_windows(self) -> dict[str, tuple[int, int]]:
         """Return the height and width of the blobs that inner products flatten.
 
         Their own outputs are flat stand-ins: no dense layer is made.
         """
         self._stands_in = True
         self.build()
-        return self._windows
+        return self.windows
 
     def add_input(self, node, blob, shape):
         items, *sizes = shape

@@ -5,24 +5,24 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
-from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
-from keras_caffe_zoo.conversion.deploy import DeployNet, deploy_net, with_data
+from keras_caffe_zoo.caffe import CaffeFormatError
+from keras_caffe_zoo.conversion.deploy import DeployNet
 from keras_caffe_zoo.conversion.filling import fill, is_told
 from keras_caffe_zoo.conversion.graph import GraphBuilder
-from keras_caffe_zoo.conversion.loading import blobs_by_position, load
+from keras_caffe_zoo.conversion.loading import load
 from keras_caffe_zoo.conversion.net_builder import Custom
 from keras_caffe_zoo.conversion.params import layers_with_weights
-from keras_caffe_zoo.conversion.unknown import check_unknown_fields
-from keras_caffe_zoo.conversion.unknown_types import check_types, warn_of_guesses
+from keras_caffe_zoo.conversion.preparing import (
+    check_inputs,
+    given_shapes,
+    prepared_net,
+)
+from keras_caffe_zoo.conversion.unknown_types import check_types
 from keras_caffe_zoo.lazy import keras
-from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.node import NeedsBatch
-from keras_caffe_zoo.rules.python import code_name, name_python_layers
-from keras_caffe_zoo.rules.registry import as_rule, know_layers, rule_of
 from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
@@ -93,25 +93,26 @@ def from_caffe(
             unknown field of the net, or `python_config` what no layer takes.
         OSError: If a file cannot be read.
     """
-    custom = _checked_custom(custom_layers or {})
-    settings = _settings(python_config, max_detections)
-    net = read_prototxt(prototxt).fold_splits()
-    net = name_python_layers(_in_phase(net, phase, level, stages), custom)
-    trained = None if caffemodel is None else read_net(caffemodel)
-    part = deploy_net(net, trained, custom, by_place=True)
-    check_types(part.net, custom)
-    _check_config(settings["python_config"], part.net, custom)
-    warn_of_guesses(part, net.source)
-    check_unknown_fields(net, part.changed, custom, ignored=ignore_fields)
-    blobs = None if trained is None else blobs_by_position(part.net, trained)
+    found = prepared_net(
+        prototxt,
+        caffemodel,
+        phase=phase,
+        level=level,
+        stages=stages,
+        custom_layers=custom_layers,
+        python_config=python_config,
+        max_detections=max_detections,
+        ignore_fields=ignore_fields,
+    )
+    trained = found.trained
     builder, model = build_net(
-        part,
+        found.part,
         input_shape,
         fully_convolutional=fully_convolutional,
-        custom=custom,
-        blobs=blobs,
+        custom=found.custom,
+        blobs=found.blobs,
         phase=phase,
-        settings=settings,
+        settings=found.settings,
     )
     if trained is None:
         fill(builder.nodes)
@@ -133,61 +134,6 @@ def _warn_of_others(model: keras.Model, nodes, source: str) -> None:
             f"{source}: what builds them takes no parameters (node.learns).",
             stacklevel=3,
         )
-
-
-def _checked_custom(custom_layers: Mapping) -> dict[str, Rule | Callable]:
-    custom = {}
-    for type_, given in custom_layers.items():
-        if isinstance(given, Rule) or (
-            isinstance(given, type) and issubclass(given, Rule)
-        ):
-            custom[type_] = as_rule(given)
-            know_layers(custom[type_])
-        elif callable(given):
-            custom[type_] = given
-        else:
-            raise ValueError(
-                "Expected `custom_layers` of rules or functions; received: "
-                f"{type_!r}: {given!r}."
-            )
-    return custom
-
-
-def _settings(python_config, max_detections) -> dict:
-    whole = isinstance(max_detections, Integral) and max_detections is not True
-    if max_detections is not None and not (whole and 0 < max_detections < 2**31):
-        raise ValueError(
-            "Expected `max_detections` to be a positive integer; received: "
-            f"max_detections={max_detections!r}."
-        )
-    if not isinstance(python_config, Mapping | None):
-        raise ValueError(
-            "Expected `python_config` of values by their names; received: "
-            f"{python_config!r}."
-        )
-    config = dict(python_config or {})
-    return {"python_config": config, "max_detections": max_detections}
-
-
-def _check_config(config: Mapping[str, Any], net: Net, custom: Custom) -> None:
-    """Refuse what no layer takes, unless a function of the caller's may."""
-    rules = [custom.get(layer.type, rule_of(layer.type)) for layer in net.layers]
-    if not all(isinstance(rule, Rule) for rule in rules):
-        return
-    known = dict.fromkeys(name for rule in rules for name in rule.config)
-    for name in config:
-        if name not in known:
-            raise ValueError(
-                f"`python_config` names {name!r}, which no layer of the net takes. "
-                f"{there_are(known, str(name))}."
-            )
-
-
-def _in_phase(net: Net, phase: str, level: int, stages) -> Net:
-    """Return what a net is in a phase, with data even if only the other has any."""
-    found = net.filter(phase, level, stages)
-    other = net.filter("TEST" if phase == "TRAIN" else "TRAIN", level, stages)
-    return with_data(found, net, other)
 
 
 def build_net(
@@ -222,8 +168,8 @@ def build_net(
         ValueError: If `input_shape` is none.
     """
     check_types(part.net, custom)
-    _check_inputs(part, part.net.source)
-    shapes = _with_given(part, input_shape)
+    check_inputs(part)
+    shapes = given_shapes(part, input_shape)
     options = (fully_convolutional, custom, blobs, phase, outputs, settings)
     return _build(part, shapes, *options)
 
@@ -236,7 +182,7 @@ def _build(part, shapes, fully_convolutional, custom, blobs, phase, outputs, set
             if fully_convolutional:
                 options = {"fixed": fixed, "phase": phase, "settings": settings}
                 builder = GraphBuilder(part.net, part.inputs, custom, **options)
-                windows = builder.windows()
+                windows = builder.find_windows()
             builder = GraphBuilder(
                 part.net, shapes, custom, windows, blobs, fixed, phase, settings
             )
@@ -249,51 +195,3 @@ def _build(part, shapes, fully_convolutional, custom, blobs, phase, outputs, set
                     source=part.net.source,
                 ) from None
     raise AssertionError("unreachable")
-
-
-def _check_inputs(part: DeployNet, source: str) -> None:
-    for blob, shape in part.inputs.items():
-        if any(size is not None and not 0 < size < 2**31 for size in shape or ()):
-            raise CaffeFormatError(
-                f"Expected positive sizes of the data blob {blob!r}; received: {shape}",
-                source=source,
-            )
-
-
-def _with_given(part: DeployNet, given) -> dict[str, tuple | None]:
-    """Return the shapes of the data blobs, those that were given in their place."""
-    shapes = dict(part.inputs)
-    if given is not None and not isinstance(given, Mapping):
-        given = {next(iter(shapes), "data"): given}
-    for blob, shape in (given or {}).items():
-        if blob not in shapes:
-            raise ValueError(
-                f"`input_shape` names {blob!r}, which is no data blob of the net. "
-                f"{there_are(shapes, blob)}."
-            )
-        shapes[blob] = _caffe_shape(blob, shape, shapes[blob])
-    unknown = [blob for blob, shape in shapes.items() if not shape]
-    if unknown:
-        made = [x for x in part.guessed if not set(unknown).isdisjoint(x.tops)]
-        types = [f"'{layer.name}' ({code_name(layer)})" for layer in made]
-        why = f": no rule is for what reads them, {', '.join(types)}" if made else ""
-        raise CaffeFormatError(
-            f"Expected shapes of all data blobs; received none for {unknown}{why}. "
-            f"Give from_caffe(…, input_shape={{{unknown[0]!r}: shape of one item}}), "
-            "(height, width, channels) of images",
-            source=part.net.source,
-        )
-    return shapes
-
-
-def _caffe_shape(blob: str, shape, declared) -> tuple:
-    shape = tuple(shape)
-    if not all(size is None or (isinstance(size, int) and size > 0) for size in shape):
-        raise ValueError(
-            "Expected `input_shape` of positive integers or None; received: "
-            f"{blob!r}: {shape}."
-        )
-    items = declared[0] if declared else None
-    if len(shape) == 3:
-        return (items, shape[2], *shape[:2])
-    return (items, *shape)

@@ -33,6 +33,7 @@ class NetBuilder:
     Attributes:
         inputs: The tensors of the data blobs.
         blobs: The tensor that holds each blob now, by name.
+        windows: Height and width of the blobs that inner products flatten, by layer.
     """
 
     node_class: type[Node] = Node
@@ -50,7 +51,7 @@ class NetBuilder:
     ):
         self.net, self.shapes, self.custom = net, shapes, custom
         self.fully_convolutional = windows is not None
-        self._windows = dict(windows or {})
+        self.windows = dict(windows or {})
         self._blobs, self._fixed, self._phase = blobs, fixed, phase
         self._settings = dict(settings)
         self.inputs = []
@@ -169,7 +170,7 @@ class NetBuilder:
             self.net.source,
             phase=self._phase,
             fully_convolutional=self.fully_convolutional,
-            windows=self._windows,
+            windows=self.windows,
             blobs=None if self._blobs is None else self._blobs.get(at, []),
             anchor=self.inputs[0] if self.inputs else None,
             used=self._used,

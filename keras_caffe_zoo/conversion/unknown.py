@@ -91,7 +91,7 @@ def check_unknown_fields(
         many = f"{len(harmless):,} fields" if len(harmless) > 1 else "a field"
         warnings.warn(
             f"{net.source}: passed over {many} that Caffe 1.0 does not have: {names}.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

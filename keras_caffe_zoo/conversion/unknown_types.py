@@ -79,5 +79,5 @@ def warn_of_guesses(part: DeployNet, source: str) -> None:
             "loss_weight or labels say that they are losses or measures, and no layer "
             "reads them. If they are part of the prediction, give rules: "
             "from_caffe(…, custom_layers={type: rule or function}).",
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from keras_caffe_zoo.arithmetic.windows import convolved_size
+from keras_caffe_zoo.arithmetic.windows import convolved_size, deconvolved_size
 from keras_caffe_zoo.layers._blobs import BlobLayer, known_axis
 from keras_caffe_zoo.layers._windows import beside_zeros, fitted
-from keras_caffe_zoo.layers.deconvolution import deconvolve, deconvolved_size
+from keras_caffe_zoo.layers.deconvolution import deconvolve
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")

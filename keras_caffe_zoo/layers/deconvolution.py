@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.windows import deconvolved_size
 from keras_caffe_zoo.layers._windows import data_format as checked_format
 from keras_caffe_zoo.layers._windows import known_shape, pair
 
@@ -107,23 +108,6 @@ def _cut(x, before, after):
     for i, (first, last) in enumerate(zip(before, after, strict=True), 1):
         index.append(slice(first, sizes[i] - last))
     return x[tuple(index)]
-
-
-def deconvolved_size(size, kernel, stride, pad, dilation, layer):
-    """Return the size of a transposed convolution's output along one axis.
-
-    Raises:
-        ValueError: If nothing is left between the borders that are cut off.
-    """
-    if size is None:
-        return None
-    result = stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
-    if result < 1:
-        raise ValueError(
-            f"Expected an output of at least one pixel of layer '{layer}' (kernel "
-            f"{kernel}, stride {stride}, pad {pad}); received an input of {size}."
-        )
-    return result
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")

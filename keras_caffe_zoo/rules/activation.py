@@ -30,6 +30,10 @@ class ReLU(_Pointwise):
         kind = keras.layers.ReLU if slope >= 0 else layers.CaffeLeakyReLU
         return kind(negative_slope=slope, name=node.name)(x)
 
+    def onnx(self, node, x):
+        slope = node.param.negative_slope
+        return node.op("LeakyRelu", x, alpha=slope) if slope else node.op("Relu", x)
+
     def encode(self, call):
         layer = call.layer
         most = getattr(layer, "max_value", None)
@@ -304,14 +308,29 @@ class Dropout(_Pointwise):
     )
 
     def build(self, node, x):
+        ratio = self._ratio(node)
+        scale, samples = node.param.scale_train, node.param.sample_weights_test
+        return layers.CaffeDropout(ratio, scale, samples, name=node.name)(x)
+
+    def onnx(self, node, x):
+        ratio = self._ratio(node)
+        if node.param.sample_weights_test:
+            raise node.error(
+                "Expected a dropout that does nothing when predicting; received one "
+                "that draws at random",
+                "dropout_param.sample_weights_test",
+            )
+        return x if node.param.scale_train else node.op("Mul", x, 1.0 - ratio)
+
+    @staticmethod
+    def _ratio(node) -> float:
         ratio = node.param.dropout_ratio
         if not 0 <= ratio < 1:
             raise node.error(
                 f"Expected a ratio of at least 0 and below 1; received: {ratio:g}",
                 "dropout_param.dropout_ratio",
             )
-        scale, samples = node.param.scale_train, node.param.sample_weights_test
-        return layers.CaffeDropout(ratio, scale, samples, name=node.name)(x)
+        return ratio
 
     def encode(self, call):
         values = {"dropout_ratio": call.layer.rate}
@@ -331,10 +350,17 @@ class Softmax(_Pointwise):
     )
 
     def build(self, node, x):
+        return keras.layers.Softmax(axis=self._axis(node, x), name=node.name)(x)
+
+    def onnx(self, node, x):
+        return node.op("Softmax", x, axis=self._axis(node, x))
+
+    @staticmethod
+    def _axis(node, x) -> int:
         axis = node.axis(node.param.axis, len(x.shape), "softmax_param.axis")
         if axis == 0:
             node.whole_batch(x)
-        return keras.layers.Softmax(axis=axis, name=node.name)(x)
+        return axis
 
     def encode(self, call):
         if not isinstance(call.layer.axis, int):

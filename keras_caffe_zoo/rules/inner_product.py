@@ -58,11 +58,42 @@ class InnerProduct(Rule):
     traits = _NEW
 
     def build(self, node, x):
+        param, units = node.param, node.param.num_output
+        axis = self._axis(node, x)
+        if node.fully_convolutional and len(x.shape) == 4 and axis == 1:
+            return self._as_convolution(node, x, units)
+        if axis == 1 and len(x.shape) in (2, 4) and not node.shares:
+            return self._dense(node, x, units)
+        options = {"use_bias": param.bias_term, "transpose": param.transpose}
+        return layers.CaffeInnerProduct(units, axis, **options, name=node.name)(x)
+
+    def onnx(self, node, x):
+        axis, bias = self._axis(node, x), node.param.bias_term
+        weights = [node.weight(0), *([node.weight(1)] if bias else [])]
+        if len(node.shapes[0]) == 4:
+            return node.op("Conv", x, *weights)
+        if axis == 1:
+            x = node.op("Flatten", x) if len(x.shape) > 2 else x
+            return node.op("Gemm", x, *weights, transB=1)
+        lead = [node.size(x, i) for i in range(axis)]
+        rows = node.reshape(x, [-1, node.shapes[0][1]])
+        y = node.op("Gemm", rows, *weights, transB=1)
+        return node.reshape(y, [*lead, node.param.num_output])
+
+    def _axis(self, node, x) -> int:
+        """Return from which axis on a blob is flattened; the node learns the weights.
+
+        Notes the window of the blob in `node.windows`, or takes it from there.
+        """
         param, shape = node.param, caffe_shape(x)
         axis = node.caffe_axis(param.axis, len(shape), "inner_product_param.axis")
         units = node.count(param.num_output, "inner_product_param.num_output")
-        if node.fully_convolutional and len(shape) == 4 and axis == 1:
-            return self._as_convolution(node, x, units)
+        if len(shape) == 4 and axis == 1 and not node.fully_convolutional:
+            node.windows[node.layer.name] = shape[2:]
+        elif len(shape) == 4 and axis == 1:
+            window = node.windows.get(node.layer.name, (1, 1))
+            node.learns((units, node.channels(x), *window), *bias_shape(param, units))
+            return axis
         if axis == 0:
             node.whole_batch(x)
         if None in shape[axis:]:
@@ -73,10 +104,7 @@ class InnerProduct(Rule):
         ends = (units, math.prod(shape[axis:]))
         # With or without `transpose`, parameters are (outputs, inputs) here.
         node.learns(ends, *bias_shape(param, units))
-        if axis == 1 and len(shape) in (2, 4) and not node.shares:
-            return self._dense(node, x, units)
-        options = {"use_bias": param.bias_term, "transpose": param.transpose}
-        return layers.CaffeInnerProduct(units, axis, **options, name=node.name)(x)
+        return axis
 
     def _dense(self, node, x, units):
         if len(x.shape) == 4:
@@ -86,7 +114,6 @@ class InnerProduct(Rule):
 
     def _as_convolution(self, node, x, units):
         window = node.windows.get(node.layer.name, (1, 1))
-        node.learns((units, x.shape[-1], *window), *bias_shape(node.param, units))
         bias = node.param.bias_term
         name = node.conv_name
         return layers.CaffeConv2D(units, window, use_bias=bias, name=name, **_LAST)(x)

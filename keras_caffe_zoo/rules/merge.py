@@ -1,5 +1,7 @@
 """Layers of several bottoms, or several tops."""
 
+import functools
+
 from keras_caffe_zoo.caffe import Layer, Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.node import caffe_shape
@@ -28,6 +30,25 @@ class Eltwise(Rule):
     traits = POINTWISE
 
     def build(self, node, *bottoms):
+        self._check(node, bottoms)
+        param = node.param
+        if param.operation == _SUM and any(value != 1 for value in param.coeff):
+            coeff = list(param.coeff)
+            return layers.CaffeWeightedSum(coeff, name=node.name)(list(bottoms))
+        if len(bottoms) == 1:
+            return keras.layers.Identity(name=node.name)(bottoms[0])
+        kinds = (keras.layers.Multiply, keras.layers.Add, keras.layers.Maximum)
+        return kinds[param.operation](name=node.name)(list(bottoms))
+
+    def onnx(self, node, *bottoms):
+        self._check(node, bottoms)
+        parts, type_ = list(bottoms), ("Mul", "Add", "Max")[node.param.operation]
+        for i, factor in enumerate(node.param.coeff):
+            parts[i] = node.op("Mul", parts[i], factor) if factor != 1 else parts[i]
+        return functools.reduce(lambda x, y: node.op(type_, x, y), parts)
+
+    @staticmethod
+    def _check(node, bottoms) -> None:
         param = node.param
         _check_shapes(node, bottoms, ())
         if param.coeff and param.operation == _PROD:
@@ -40,14 +61,6 @@ class Eltwise(Rule):
             )
         if len(bottoms) == 1 and param.operation != _SUM:
             raise node.error("Expected several bottoms but with SUM; received: one")
-        if param.operation == _SUM and any(value != 1 for value in param.coeff):
-            return layers.CaffeWeightedSum(list(param.coeff), name=node.name)(
-                list(bottoms)
-            )
-        if len(bottoms) == 1:
-            return keras.layers.Identity(name=node.name)(bottoms[0])
-        kinds = (keras.layers.Multiply, keras.layers.Add, keras.layers.Maximum)
-        return kinds[param.operation](name=node.name)(list(bottoms))
 
     def encode(self, call):
         if not all(may_agree(tensor, call.inputs[0]) for tensor in call.inputs):
@@ -111,16 +124,25 @@ class Concat(Rule):
     same_items = True
 
     def build(self, node, *bottoms):
-        axis = _legacy_axis(node, bottoms[0], "concat_dim")
-        _check_shapes(node, bottoms, (axis,))
+        axis = self._axis(node, bottoms)
         if len(bottoms) == 1:
             return keras.layers.Identity(name=node.name)(bottoms[0])
-        if axis == 0:
-            node.whole_batch(*bottoms)
         options = {"axis": axis, "name": node.name}
         if all(x.dtype == "float32" for x in bottoms):
             options["dtype"] = "float32"  # prior boxes, which half precision moves
         return keras.layers.Concatenate(**options)(list(bottoms))
+
+    def onnx(self, node, *bottoms):
+        axis = self._axis(node, bottoms)
+        return node.op("Concat", *bottoms, axis=axis) if bottoms[1:] else bottoms[0]
+
+    @staticmethod
+    def _axis(node, bottoms) -> int:
+        axis = _legacy_axis(node, bottoms[0], "concat_dim")
+        _check_shapes(node, bottoms, (axis,))
+        if axis == 0 and len(bottoms) > 1:
+            node.whole_batch(*bottoms)
+        return axis
 
     def encode(self, call):
         call.add("Concat", concat_param={"axis": call.axis(call.layer.axis)})
@@ -205,6 +227,9 @@ class Split(Rule):
 
     def build(self, node, x):
         return [keras.layers.Identity(name=node.name)(x)] * len(node.layer.tops)
+
+    def onnx(self, node, x):
+        return [x] * len(node.layer.tops)
 
     def encode(self, call):
         call.add("Split")

@@ -132,7 +132,7 @@ class Node:
         )
 
     def axis(self, axis: int, rank: int, name: str = "axis") -> int:
-        """Return the Keras axis of a Caffe axis, of a blob with `rank` axes.
+        """Return the axis of a tensor that is a Caffe axis, of a blob with `rank` axes.
 
         Raises:
             CaffeFormatError: If the blob has no such axis.
@@ -231,4 +231,6 @@ def unused(name: str, used) -> str:
 
 def caffe_shape(tensor) -> tuple[int | None, ...]:
     """Return a tensor's shape in Caffe's order of axes."""
+    if hasattr(tensor, "caffe_shape"):  # of a graph that has no other order
+        return tensor.caffe_shape
     return axes.caffe_shape(tensor.shape)

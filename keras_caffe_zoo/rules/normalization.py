@@ -35,11 +35,7 @@ class LRN(Rule):
 
     def build(self, node, x):
         param = node.param
-        if len(x.shape) != 4:
-            raise node.error(
-                f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}",
-                "bottom",
-            )
+        self._check(node, x)
         return layers.CaffeLRN(
             param.local_size,
             param.alpha,
@@ -49,6 +45,32 @@ class LRN(Rule):
             data_format="channels_last",
             name=node.name,
         )(x)
+
+    def onnx(self, node, x):
+        param = node.param
+        self._check(node, x)
+        size, alpha, beta = param.local_size, param.alpha, param.beta
+        if self._region(param) == "across_channels":
+            return node.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=param.k)
+        half = [size // 2] * 4
+        options = {"kernel_shape": [size] * 2, "count_include_pad": 1}
+        squares = node.op("Mul", x, x)
+        mean = node.op("AveragePool", squares, pads=half, **options)
+        scale = node.op("Add", node.op("Mul", mean, alpha), 1.0)
+        return node.op("Div", x, node.op("Pow", scale, beta))
+
+    @staticmethod
+    def _check(node, x) -> None:
+        if len(x.shape) != 4:
+            raise node.error(
+                f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}",
+                "bottom",
+            )
+        if node.param.local_size % 2 == 0:
+            raise node.error(
+                f"Expected an odd number; received: {node.param.local_size}",
+                "lrn_param.local_size",
+            )
 
     @staticmethod
     def _region(param) -> str:

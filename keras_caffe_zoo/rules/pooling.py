@@ -2,6 +2,7 @@
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
+from keras_caffe_zoo.onnx.windows import pooling
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.geometry import pool_geometry, sides
 from keras_caffe_zoo.rules.registry import register
@@ -45,19 +46,28 @@ class Pooling(Rule):
     compares_reads = True
 
     def build(self, node, x):
-        check_image(node, x)
-        geometry = {**pool_geometry(node), "name": node.name, **LAST}
-        geometry["round_mode"] = _round_mode(node)
-        pool = _POOLS[node.param.pool]
+        pool, geometry = self._geometry(node, x)
+        options = {**geometry, "name": node.name, **LAST}
         if len(node.layer.tops) == 2:
-            if pool != "max":
-                raise node.error("Expected one top but for MAX; received: two", "top")
-            return layers.CaffeMaxPool2DWithMask(**geometry)(x)
+            return layers.CaffeMaxPool2DWithMask(**options)(x)
         if pool == "stochastic":
-            return layers.CaffeStochasticPool2D(**geometry)(x)
+            return layers.CaffeStochasticPool2D(**options)(x)
         return layers.CaffePool2D(
-            pool, include_pad=node.param.avg_include_pad, **geometry
+            pool, include_pad=node.param.avg_include_pad, **options
         )(x)
+
+    def onnx(self, node, x):
+        pool, geometry = self._geometry(node, x)
+        return pooling(node, x, pool, geometry, node.param.avg_include_pad)
+
+    @staticmethod
+    def _geometry(node, x) -> tuple[str, dict]:
+        """Return what is pooled how, and over which windows."""
+        check_image(node, x)
+        pool = _POOLS[node.param.pool]
+        if len(node.layer.tops) == 2 and pool != "max":
+            raise node.error("Expected one top but for MAX; received: two", "top")
+        return pool, {**pool_geometry(node), "round_mode": _round_mode(node)}
 
     def encode(self, call):
         layer = call.layer

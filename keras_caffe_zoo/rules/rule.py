@@ -201,6 +201,15 @@ class Rule:
         """
         raise node.error(self.refused or "Expected a type that can be built")
 
+    def onnx(self, node, *bottoms):
+        """Return the tensors of a Caffe layer's tops in an ONNX graph: one, or a list.
+
+        Args:
+            node: The layer, an `OnnxNode`, whose `op` adds operations.
+            *bottoms: A `Value` for each bottom, in Caffe's order of axes.
+        """
+        raise node.error("Expected a type that can be written as ONNX operations")
+
     def encode(self, call) -> None:
         """Add to `call`, a `Target`, the Caffe layers that a Keras layer is."""
         raise call.error("Caffe has no such layer")

@@ -2,6 +2,7 @@
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
+from keras_caffe_zoo.onnx.windows import convolution
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.geometry import (
@@ -114,7 +115,27 @@ class _Convolution(Rule):
         check_tops(node, bottoms)
         return on_each(node, self._layer(node, bottoms[0]), bottoms)
 
+    def onnx(self, node, *bottoms):
+        check_tops(node, bottoms)
+        axis, options, activation = self._options(node, bottoms[0])
+        tops = [convolution(node, x, axis, options, self.transposed) for x in bottoms]
+        return [node.op("Relu", y) for y in tops] if activation else tops
+
     def _layer(self, node, x):
+        axis, options, activation = self._options(node, x)
+        options = {"filters": node.param.num_output, "name": node.name, **options}
+        if len(x.shape) != 4 or axis != 1:
+            transposed = self.transposed
+            return layers.CaffeConvND(axis=axis, transposed=transposed, **options)
+        if self.transposed:
+            return layers.CaffeDeconv2D(**options, **LAST)
+        return layers.CaffeConv2D(activation=activation, **options, **LAST)
+
+    def _options(self, node, x) -> tuple[int, dict, str | None]:
+        """Return the axis of the channels, what slides over those behind, a function.
+
+        The node learns the parameters.
+        """
         param, shape = node.param, caffe_shape(x)
         axis = node.caffe_axis(param.axis, len(shape), "convolution_param.axis")
         filters = node.count(param.num_output, "convolution_param.num_output")
@@ -132,22 +153,14 @@ class _Convolution(Rule):
             ends = (channels, filters // groups)
         bias = [(filters,)] if param.bias_term else []
         node.learns((*ends, *geometry["kernel_size"]), *bias)
-        options = {**geometry, "groups": groups, "use_bias": param.bias_term}
-        options["name"] = node.name
         activation = _own_activation(node)
         if activation and (self.transposed or len(shape) != 4 or axis != 1):
             raise node.error(
                 "Expected a relu in convolutions of images; received it in another",
                 "convolution_param.relu",
             )
-        if len(shape) != 4 or axis != 1:
-            transposed = self.transposed
-            return layers.CaffeConvND(
-                filters, axis=axis, transposed=transposed, **options
-            )
-        if self.transposed:
-            return layers.CaffeDeconv2D(filters, **options, **LAST)
-        return layers.CaffeConv2D(filters, activation=activation, **options, **LAST)
+        options = {**geometry, "groups": groups, "use_bias": param.bias_term}
+        return axis, options, activation
 
     def encode(self, call):
         _add_convolution(call, self.types[0], call.layer.pad)

@@ -1,0 +1,193 @@
+"""What a Caffe net's files are, and its options, before anything is built of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
+from keras_caffe_zoo.conversion.deploy import DeployNet, deploy_net, with_data
+from keras_caffe_zoo.conversion.loading import blobs_by_position
+from keras_caffe_zoo.conversion.net_builder import Custom
+from keras_caffe_zoo.conversion.unknown import check_unknown_fields
+from keras_caffe_zoo.conversion.unknown_types import check_types, warn_of_guesses
+from keras_caffe_zoo.messages import there_are
+from keras_caffe_zoo.rules.python import code_name, name_python_layers
+from keras_caffe_zoo.rules.registry import as_rule, know_layers, rule_of
+from keras_caffe_zoo.rules.rule import Rule
+
+PathLike = str | os.PathLike
+
+
+@dataclass
+class PreparedNet:
+    """A net that predicts, its parameters, and the caller's options.
+
+    Attributes:
+        part: The net.
+        trained: The caffemodel; None if none was given.
+        blobs: Parameters of each layer by its position; None without a caffemodel.
+        custom: The caller's own rules, or functions, by type.
+        settings: Attributes of all nodes that no file tells, by name.
+    """
+
+    part: DeployNet
+    trained: Net | None
+    blobs: dict[int, list] | None
+    custom: Custom
+    settings: dict
+
+
+def prepared_net(
+    prototxt: PathLike,
+    caffemodel: PathLike | None,
+    *,
+    phase: str = "TEST",
+    level: int = 0,
+    stages: Collection[str] = (),
+    custom_layers: Mapping[str, Rule | type[Rule] | Callable] | None = None,
+    python_config: Mapping[str, Any] | None = None,
+    max_detections: int | None = None,
+    ignore_fields: Collection[str] = (),
+) -> PreparedNet:
+    """Read a net's files, and check all that can be checked of them.
+
+    Args:
+        prototxt: As in `from_caffe`, like all others.
+        caffemodel: None for a net without parameters.
+        phase: `"TEST"` or `"TRAIN"`.
+        level: What `min_level` and `max_level` are compared with.
+        stages: What `stage` and `not_stage` are looked for in.
+        custom_layers: The caller's rules, or functions, by type.
+        python_config: What Python layers take from elsewhere than the net.
+        max_detections: Most detections of one image.
+        ignore_fields: Unknown fields to pass over.
+
+    Raises:
+        CaffeFormatError: As `from_caffe`.
+        ValueError: As `from_caffe`.
+        OSError: If a file cannot be read.
+    """
+    custom = _checked_custom(custom_layers or {})
+    settings = _settings(python_config, max_detections)
+    net = read_prototxt(prototxt).fold_splits()
+    net = name_python_layers(_in_phase(net, phase, level, stages), custom)
+    trained = None if caffemodel is None else read_net(caffemodel)
+    part = deploy_net(net, trained, custom, by_place=True)
+    check_types(part.net, custom)
+    _check_config(settings["python_config"], part.net, custom)
+    warn_of_guesses(part, net.source)
+    check_unknown_fields(net, part.changed, custom, ignored=ignore_fields)
+    blobs = None if trained is None else blobs_by_position(part.net, trained)
+    return PreparedNet(part, trained, blobs, custom, settings)
+
+
+def check_inputs(part: DeployNet) -> None:
+    """Refuse data blobs of sizes that none can have.
+
+    Raises:
+        CaffeFormatError: If there are any.
+    """
+    for blob, shape in part.inputs.items():
+        if any(size is not None and not 0 < size < 2**31 for size in shape or ()):
+            raise CaffeFormatError(
+                f"Expected positive sizes of the data blob {blob!r}; received: {shape}",
+                source=part.net.source,
+            )
+
+
+def given_shapes(part: DeployNet, given) -> dict[str, tuple | None]:
+    """Return the shapes of the data blobs, those that were given in their place."""
+    shapes = dict(part.inputs)
+    if given is not None and not isinstance(given, Mapping):
+        given = {next(iter(shapes), "data"): given}
+    for blob, shape in (given or {}).items():
+        if blob not in shapes:
+            raise ValueError(
+                f"`input_shape` names {blob!r}, which is no data blob of the net. "
+                f"{there_are(shapes, blob)}."
+            )
+        shapes[blob] = _caffe_shape(blob, shape, shapes[blob])
+    unknown = [blob for blob, shape in shapes.items() if not shape]
+    if unknown:
+        made = [x for x in part.guessed if not set(unknown).isdisjoint(x.tops)]
+        types = [f"'{layer.name}' ({code_name(layer)})" for layer in made]
+        why = f": no rule is for what reads them, {', '.join(types)}" if made else ""
+        raise CaffeFormatError(
+            f"Expected shapes of all data blobs; received none for {unknown}{why}. "
+            f"Give from_caffe(…, input_shape={{{unknown[0]!r}: shape of one item}}), "
+            "(height, width, channels) of images",
+            source=part.net.source,
+        )
+    return shapes
+
+
+def _caffe_shape(blob: str, shape, declared) -> tuple:
+    shape = tuple(shape)
+    if not all(size is None or (isinstance(size, int) and size > 0) for size in shape):
+        raise ValueError(
+            "Expected `input_shape` of positive integers or None; received: "
+            f"{blob!r}: {shape}."
+        )
+    items = declared[0] if declared else None
+    if len(shape) == 3:
+        return (items, shape[2], *shape[:2])
+    return (items, *shape)
+
+
+def _checked_custom(custom_layers: Mapping) -> dict[str, Rule | Callable]:
+    custom = {}
+    for type_, given in custom_layers.items():
+        if isinstance(given, Rule) or (
+            isinstance(given, type) and issubclass(given, Rule)
+        ):
+            custom[type_] = as_rule(given)
+            know_layers(custom[type_])
+        elif callable(given):
+            custom[type_] = given
+        else:
+            raise ValueError(
+                "Expected `custom_layers` of rules or functions; received: "
+                f"{type_!r}: {given!r}."
+            )
+    return custom
+
+
+def _settings(python_config, max_detections) -> dict:
+    whole = isinstance(max_detections, Integral) and max_detections is not True
+    if max_detections is not None and not (whole and 0 < max_detections < 2**31):
+        raise ValueError(
+            "Expected `max_detections` to be a positive integer; received: "
+            f"max_detections={max_detections!r}."
+        )
+    if not isinstance(python_config, Mapping | None):
+        raise ValueError(
+            "Expected `python_config` of values by their names; received: "
+            f"{python_config!r}."
+        )
+    config = dict(python_config or {})
+    return {"python_config": config, "max_detections": max_detections}
+
+
+def _check_config(config: Mapping[str, Any], net: Net, custom: Custom) -> None:
+    """Refuse what no layer takes, unless a function of the caller's may."""
+    rules = [custom.get(layer.type, rule_of(layer.type)) for layer in net.layers]
+    if not all(isinstance(rule, Rule) for rule in rules):
+        return
+    known = dict.fromkeys(name for rule in rules for name in rule.config)
+    for name in config:
+        if name not in known:
+            raise ValueError(
+                f"`python_config` names {name!r}, which no layer of the net takes. "
+                f"{there_are(known, str(name))}."
+            )
+
+
+def _in_phase(net: Net, phase: str, level: int, stages) -> Net:
+    """Return what a net is in a phase, with data even if only the other has any."""
+    found = net.filter(phase, level, stages)
+    other = net.filter("TEST" if phase == "TRAIN" else "TRAIN", level, stages)
+    return with_data(found, net, other)

@@ -1,0 +1,146 @@
+"""An ONNX graph as a file."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_caffe_zoo.files import settle
+from keras_caffe_zoo.onnx.graph import Graph, Op, Value
+from keras_caffe_zoo.rules.node import unused
+from keras_caffe_zoo.version import package_version
+
+OPSET = 17
+MAX_INSIDE = 1 << 30  # bytes of constants in the file itself; protobuf ends at 2 GiB
+
+
+def check_onnx() -> None:
+    """Check that the package that writes ONNX files is there.
+
+    Raises:
+        ImportError: If not; says how to get it.
+    """
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "Expected the package onnx, to write ONNX files; received: none. Install "
+            'it: pip install "keras_caffe_zoo[onnx]"'
+        ) from error
+
+
+def model_proto(graph: Graph, name: str = "", opset: int = OPSET):
+    """Return a graph as an `onnx.ModelProto`.
+
+    Args:
+        graph: The graph.
+        name: The net's name.
+        opset: The version of the standard's operators.
+    """
+    from onnx import helper
+
+    names = _names(graph)
+    constants = {id(x): x for op in graph.ops for x in op.inputs if _is_constant(x)}
+    used: set[str] = set()
+    made = helper.make_graph(
+        [_node(op, names, used) for op in graph.ops],
+        name or "net",
+        [_info(x, names) for x in graph.inputs],
+        [_info(x, names) for x in graph.outputs.values()],
+        [_tensor(x.array, names[id(x)]) for x in constants.values()],
+    )
+    versions = [helper.make_opsetid("", opset)]
+    return helper.make_model(
+        made,
+        producer_name="keras_caffe_zoo",
+        producer_version=package_version(),
+        opset_imports=versions,
+        ir_version=helper.find_min_ir_version_for(versions),
+    )
+
+
+def write_model(proto, path: Path) -> None:
+    """Write an `onnx.ModelProto`, checked, with shapes of all its tensors.
+
+    Of a large one the constants are in a second file, `NAME.onnx.data`. The files
+    appear whole or not at all.
+    """
+    import onnx
+
+    large = sum(len(x.raw_data) for x in proto.graph.initializer) > MAX_INSIDE
+    data = f"{path.name}.data"
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx") as folder:
+        beside = Path(folder) / path.name
+        if large:
+            options = {"save_as_external_data": True, "location": data}
+            onnx.save_model(proto, beside, **options)
+            onnx.checker.check_model(beside)
+            settle(Path(folder) / data, path.with_name(data))
+        else:
+            onnx.checker.check_model(proto, full_check=True)
+            onnx.save_model(proto, beside)
+        settle(beside, path)
+
+
+def _is_constant(value: Value | None) -> bool:
+    return value is not None and value.array is not None
+
+
+def _names(graph: Graph) -> dict[int, str]:
+    """Return a name for each tensor: its own, or one made of its layer's."""
+    values = [*graph.inputs, *(x for op in graph.ops for x in op.outputs)]
+    names = {id(x): x.name for x in values if x.name}
+    used = set(names.values())
+    for op in graph.ops:
+        for value in (*op.inputs, *op.outputs):
+            if value is None or id(value) in names:
+                continue
+            name = value.name or f"{op.layer}/{op.type}"
+            names[id(value)] = unused(name, used)
+            used.add(names[id(value)])
+    return names
+
+
+def _node(op: Op, names: dict[int, str], used: set[str]):
+    from onnx import helper
+
+    name = unused(op.layer or op.type, used)
+    used.add(name)
+    return helper.make_node(
+        op.type,
+        [names[id(x)] if x is not None else "" for x in op.inputs],
+        [names[id(x)] for x in op.outputs],
+        name,
+        **{key: _attribute(value) for key, value in op.attributes.items()},
+    )
+
+
+def _attribute(value):
+    """Return an attribute as ONNX has it: types by number, arrays as tensors."""
+    from onnx import helper
+
+    if isinstance(value, np.ndarray):
+        return _tensor(value, "value")
+    if isinstance(value, (type, np.dtype)):
+        return helper.np_dtype_to_tensor_dtype(np.dtype(value))
+    return value
+
+
+def _tensor(array: np.ndarray, name: str):
+    from onnx import numpy_helper
+
+    return numpy_helper.from_array(np.ascontiguousarray(array), name)
+
+
+def _info(value: Value, names: dict[int, str]):
+    from onnx import helper
+
+    type_ = helper.np_dtype_to_tensor_dtype(value.dtype)
+    name = names[id(value)]
+    shape = [
+        size if size is not None else "N" if axis == 0 else f"{name}_{axis}"
+        for axis, size in enumerate(value.shape)
+    ]
+    return helper.make_tensor_value_info(name, type_, shape)
