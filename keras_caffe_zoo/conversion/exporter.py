@@ -69,10 +69,30 @@ def caffe_net(
     return _Writer(model, input_shape).net()
 
 
+def open_net(
+    model: keras.Model,
+) -> tuple[Net, dict[str, list[np.ndarray]], dict[str, tuple[int | None, ...]]]:
+    """Return a Keras model in Caffe's terms, whatever sizes it leaves open.
+
+    Args:
+        model: As in `to_caffe`.
+
+    Returns:
+        The net, whose data blobs have no shape; its parameters by layer; and the shapes
+        of the data blobs, None for what is open.
+
+    Raises:
+        ValueError: If the model has layers that Caffe does not have; names all of them.
+    """
+    writer = _Writer(model, sized=False)
+    net, params = writer.net()
+    return net, params, writer.shapes
+
+
 class _Writer:
     """One model on its way to a Caffe net."""
 
-    def __init__(self, model: keras.Model, input_shape):
+    def __init__(self, model: keras.Model, input_shape=None, sized: bool = True):
         if isinstance(model, keras.Sequential):
             model = keras.Model(model.inputs, model.outputs, name=model.name)
         if not hasattr(model, "_nodes_by_depth"):
@@ -83,7 +103,9 @@ class _Writer:
             )
         self.model = model
         self.wiring = Wiring(model)
-        self.sizes = Sizes(model, self.wiring.steps, input_shape)
+        steps = self.wiring.steps
+        self.sizes = Sizes(model, steps, input_shape) if sized else None
+        self.shapes: dict[str, tuple[int | None, ...]] = {}
         self.owners: dict[tuple, str] = {}
         self.uses = Counter(
             id(weight)
@@ -103,7 +125,8 @@ class _Writer:
                 problems.append(str(error))
         if problems:
             raise ValueError("\n".join(problems))
-        self.sizes.check()
+        if self.sizes is not None:
+            self.sizes.check()
         if self.wiring.unread:
             name = self.wiring.new_layer("unread")
             self.layers.append(silence_layer(name, self.wiring.unread))
@@ -141,8 +164,12 @@ class _Writer:
 
     def _input(self, step: Call) -> Layer:
         (tensor,) = step.outputs
+        name, tops = self.wiring.name(step), self.wiring.tops(step)
+        if self.sizes is None:
+            self.shapes |= dict.fromkeys(tops, axes.caffe_shape(tensor.shape))
+            return input_layer(name, tops)
         shape = axes.caffe_shape(self.sizes.shape(tensor))
-        return input_layer(self.wiring.name(step), self.wiring.tops(step), [shape])
+        return input_layer(name, tops, [shape])
 
     def _give_params(self, target: Target) -> None:
         weights = target.layer.weights

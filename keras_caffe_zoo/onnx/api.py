@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keras_caffe_zoo.caffe import CaffeFormatError
+from keras_caffe_zoo.conversion.exporter import open_net
 from keras_caffe_zoo.conversion.preparing import (
     PreparedNet,
     check_inputs,
     given_shapes,
     prepared_net,
 )
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.onnx.builder import OnnxBuilder
 from keras_caffe_zoo.onnx.file import OPSET, check_onnx, model_proto, write_model
 from keras_caffe_zoo.onnx.graph import Graph
@@ -104,3 +106,19 @@ def net_graph(
                     source=part.net.source,
                 ) from None
     raise AssertionError("unreachable")
+
+
+def model_graph(model: keras.Model) -> Graph:
+    """Return the ONNX graph of a Keras model of Caffe's kinds of layers.
+
+    Args:
+        model: The model; sizes that it leaves open stay so.
+
+    Raises:
+        ValueError: If a layer is none of Caffe's, or has no ONNX operations.
+    """
+    net, params, shapes = open_net(model)
+    blobs = {at: params.get(layer.name, []) for at, layer in enumerate(net.layers)}
+    fixed = all(shape[:1] != (None,) for shape in shapes.values())
+    builder = OnnxBuilder(net, shapes, {}, blobs=blobs, fixed=fixed)
+    return builder.finish()
