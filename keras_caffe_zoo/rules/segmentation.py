@@ -12,7 +12,7 @@ from keras_caffe_zoo.layers import (
 )
 from keras_caffe_zoo.rules.data import ImageData
 from keras_caffe_zoo.rules.loss import Accuracy
-from keras_caffe_zoo.rules.python import PYTHON, param_dict
+from keras_caffe_zoo.rules.python import PYTHON, add_python, param_dict
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
 
@@ -207,10 +207,8 @@ class SpatialDropout(Rule):
         return keras.layers.SpatialDropout2D(ratio, **options)(x)
 
     def encode(self, call):
-        module, name = self.types[0].split(".")
         settings = {"phase": "TEST", "p": float(call.layer.rate)}
-        param = {"module": module, "layer": name, "param_str": repr(settings)}
-        call.add("Python", python_param=param)
+        add_python(call, self.types[0], repr(settings))
 
 
 @register

@@ -10,9 +10,9 @@ from keras_caffe_zoo.layers import (
     CaffeYolov3Detections,
 )
 from keras_caffe_zoo.rules.loss import Loss
-from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
+from keras_caffe_zoo.rules.window import check_image
 
 _FORK = "YOLO"
 _MOST_ROWS = 100_000  # of an item, where nobody asked for so many
@@ -27,10 +27,7 @@ class Reorg(Rule):
     traits = MIXED
 
     def build(self, node, x):
-        if len(x.shape) != 4:
-            raise node.error(
-                f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}"
-            )
+        check_image(node, x)
         stride = node.count(node.param.stride, "reorg_param.stride")
         return CaffeReorg(stride, node.param.reverse, name=node.name)(x)
 
