@@ -24,9 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     output = sys.stdout if getattr(arguments, "json", False) else None
     arguments.json_output = output
     # What else is said, notes and progress bars of any library, is no JSON.
-    aside = (
-        contextlib.redirect_stdout(sys.stderr) if output else contextlib.nullcontext()
-    )
+    aside = contextlib.redirect_stdout(sys.stderr if output else sys.stdout)
     try:
         with aside:
             result = arguments.run(arguments)

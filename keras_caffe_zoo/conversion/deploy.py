@@ -66,7 +66,8 @@ def deploy_net(
     """
     result = DeployNet(net)
     role_at = roles(net, custom, by_place)
-    unneeded = _unneeded(net, role_at)
+    sources = makers(net.layers)
+    unneeded = _unneeded(net, role_at, sources)
     layers = []
     for at, layer in enumerate(net.layers):
         role = role_at[at]
@@ -94,7 +95,7 @@ def deploy_net(
         elif layer.tops and not needed:
             result.changed.add(layer.name)
         elif role == "silence":
-            layers += _silence(layer, makers(net.layers)[at], unneeded)
+            layers += _silence(layer, sources[at], unneeded)
         else:
             layers.append(layer)
     result.net = replace(net, layers=layers)
@@ -125,7 +126,7 @@ def _silence(layer: Layer, sources, unneeded) -> list[Layer]:
     return [replace(layer, bottoms=kept)] if kept else []
 
 
-def _unneeded(net: Net, role_at: list[str]) -> set[Top]:
+def _unneeded(net: Net, role_at: list[str], sources) -> set[Top]:
     """Return the tops, as (layer, top), that serve only as labels, or to be silenced.
 
     Tops that nobody reads are outputs, but for those of data layers after the first.
@@ -134,10 +135,17 @@ def _unneeded(net: Net, role_at: list[str]) -> set[Top]:
     """
     layers = net.layers
     readers: dict[Top | None, list[Top]] = {}
-    for at, sources in enumerate(makers(layers)):
-        for i, source in enumerate(sources):
+    for at, made_by in enumerate(sources):
+        for i, source in enumerate(made_by):
             readers.setdefault(source, []).append((at, i))
     unneeded: set[Top] = set()
+
+    def passes(at: int) -> int:
+        """Return how many of a layer's tops may be needed."""
+        tops = len(layers[at].tops)
+        if role_at[at] != "targets":
+            return tops
+        return min(rule_of(layers[at].type).passes, tops)
 
     def only_label(at: int, i: int) -> bool:
         if role_at[at] in _LABELLED:
@@ -145,23 +153,19 @@ def _unneeded(net: Net, role_at: list[str]) -> set[Top]:
         if role_at[at] == "silence":
             return True
         if role_at[at] == "targets":
-            passed = i < min(rule_of(layers[at].type).passes, len(layers[at].tops))
-            return not passed or (at, i) in unneeded
+            return i >= passes(at) or (at, i) in unneeded
         tops = layers[at].tops
         return bool(tops) and all((at, top) in unneeded for top in range(len(tops)))
 
     for at in reversed(range(len(layers))):
         data = role_at[at] == "data"
-        passes = len(layers[at].tops)
-        if role_at[at] == "targets":
-            passes = rule_of(layers[at].type).passes
         ends = data or role_at[at] in _LABELLED
         for i in range(len(layers[at].tops)):
             uses = readers.get((at, i), [])
             labels = [only_label(*use) for use in uses]
             silenced = all(role_at[use[0]] == "silence" for use in uses)
             if (
-                i >= passes
+                i >= passes(at)
                 or (uses and all(labels) and (ends or not silenced))
                 or (not uses and data and i > 0)
             ):

@@ -20,7 +20,7 @@ def source_of_rows(tensor):
             return keras.tree.flatten(layer.output)[0]
         if id(layer) not in seen:
             seen.add(id(layer))
-            waiting += keras.tree.flatten(found._keras_history.operation.input)
+            waiting += keras.tree.flatten(layer.input)
     return None
 
 

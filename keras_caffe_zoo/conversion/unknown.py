@@ -73,7 +73,8 @@ def check_unknown_fields(
         CaffeFormatError: If a field may change what the net computes; names all such.
         ValueError: If a path of `ignored` is no unknown field's.
     """
-    found = [(x, False) for x in net.unknown if _concerns(net, x)]
+    names = {layer.name for layer in net.layers}
+    found = [(x, False) for x in net.unknown if _concerns(names, x)]
     _check_number(net, found)
     for layer in net.layers:
         fields = _unknown_of(layer, custom)
@@ -146,9 +147,8 @@ def _said(path: str, fields: list[UnknownField]) -> str:
     return f"{layers}: field {path!r}{of_fork}"
 
 
-def _concerns(net: Net, field: UnknownField) -> bool:
+def _concerns(names: set[str], field: UnknownField) -> bool:
     """Tell whether a field is the net's, or of a layer that is in this phase."""
-    names = {layer.name for layer in net.layers}
     return field.layer is None or field.layer in names or field.layer.startswith("#")
 
 

@@ -7,6 +7,7 @@ from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.node import MAX_VALUES, caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
+from keras_caffe_zoo.rules.window import check_image
 
 FORK = "FlowNet2"
 _MOST_SHIFTS = 255  # along one axis: each row of them is a matrix product
@@ -21,10 +22,7 @@ class OnMaps(Rule):
     def call_on(self, node, layer, *bottoms):
         """Return the top of a layer that reads maps."""
         for x in bottoms:
-            if len(x.shape) != 4:
-                raise node.error(
-                    f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}"
-                )
+            check_image(node, x)
         return node.checked(layer(bottoms[0] if len(bottoms) == 1 else list(bottoms)))
 
 

@@ -8,6 +8,7 @@ from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, STORED, Codec, Rule, Window
+from keras_caffe_zoo.rules.window import check_image
 
 _WHOLE = MIXED._replace(channels="kept", order="kept")
 
@@ -61,11 +62,7 @@ class LRN(Rule):
 
     @staticmethod
     def _check(node, x) -> None:
-        if len(x.shape) != 4:
-            raise node.error(
-                f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}",
-                "bottom",
-            )
+        check_image(node, x)
         if node.param.local_size % 2 == 0:
             raise node.error(
                 f"Expected an odd number; received: {node.param.local_size}",

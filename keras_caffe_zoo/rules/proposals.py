@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
-from keras_caffe_zoo.rules.python import PYTHON, param_dict
+from keras_caffe_zoo.rules.python import PYTHON, add_python, param_dict
 from keras_caffe_zoo.rules.regions import as_rows
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
@@ -111,13 +111,10 @@ class Proposal(Rule):
                 stacklevel=2,
             )
         scales = [int(s) if s.is_integer() else s for s in layer.scales]
-        module, _, kind = _PYTHON_LAYER.rpartition(".")
         words = f"'feat_stride': {layer.feat_stride}, 'scales': {scales}"
         if layer.ratios != _RATIOS:
             words += f", 'ratios': {list(layer.ratios)}"
-        words = f"{{{words}}}"
-        param = {"module": module, "layer": kind, "param_str": words}
-        call.add("Python", python_param=param)
+        add_python(call, _PYTHON_LAYER, f"{{{words}}}")
 
     def blob(self, layer, array):
         """Return Caffe's rows: those of an item. A C++ layer's scores have one axis."""

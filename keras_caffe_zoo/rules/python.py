@@ -61,6 +61,19 @@ def code_name(layer: Layer) -> str:
     return f"{param.module}.{param.layer}".strip(".") or layer.type
 
 
+def add_python(call, type_: str, words: str) -> None:
+    """Add a Python layer to what is written.
+
+    Args:
+        call: The Keras layer's call, a `Target`.
+        type_: The module, and the class in it.
+        words: Its `param_str`.
+    """
+    module, _, kind = type_.rpartition(".")
+    param = {"module": module, "layer": kind, "param_str": words}
+    call.add(Python.types[0], python_param=param)
+
+
 class _Reader(yaml.SafeLoader):
     """YAML of plain values, and the tuples that PyYAML itself writes.
 

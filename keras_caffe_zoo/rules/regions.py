@@ -19,6 +19,15 @@ def as_rows(node, x):
     return layers.CaffeFlatten(name=node.aux("rows"))(x)
 
 
+def _pooled(layer) -> dict:
+    """Return the fields that tell a layer's bins and scale."""
+    return {
+        "pooled_h": layer.pooled_height,
+        "pooled_w": layer.pooled_width,
+        "spatial_scale": layer.spatial_scale,
+    }
+
+
 class _RegionPooling(Rule):
     """Reads a map and regions; a region may be of any item."""
 
@@ -80,12 +89,7 @@ class ROIPooling(_RegionPooling):
         return layer([x, as_rows(node, rois)])
 
     def encode(self, call):
-        param = {
-            "pooled_h": call.layer.pooled_height,
-            "pooled_w": call.layer.pooled_width,
-            "spatial_scale": call.layer.spatial_scale,
-        }
-        call.add("ROIPooling", roi_pooling_param=param)
+        call.add("ROIPooling", roi_pooling_param=_pooled(call.layer))
 
 
 @register
@@ -158,10 +162,5 @@ class ROIAlign(_RegionPooling):
         return layer([x, as_rows(node, rois)])
 
     def encode(self, call):
-        param = {
-            "pooled_h": call.layer.pooled_height,
-            "pooled_w": call.layer.pooled_width,
-            "spatial_scale": call.layer.spatial_scale,
-            "sampling_ratio": call.layer.sampling_ratio,
-        }
+        param = {**_pooled(call.layer), "sampling_ratio": call.layer.sampling_ratio}
         call.add("ROIAlign", roi_align_param=param)

@@ -127,13 +127,12 @@ class Accum(OnMaps):
         param = node.param
         if None in sum(map(tuple, sizes), ()):
             raise node.error(f"Expected bottoms of known sizes; received: {sizes}")
-        largest = tuple(map(max, *sizes)) if len(sizes) > 1 else tuple(sizes[0])
+        largest = _largest(sizes)
         wanted = (param.top_height, param.top_width)
         if param.HasField("size_divisible_by"):
             by = node.count(param.size_divisible_by, "accum_param.size_divisible_by")
             wanted = tuple(-(-size // by) * by for size in largest)
-        larger = all(a > b for a, b in zip(wanted, largest, strict=True))
-        return wanted if larger else largest
+        return wanted if _is_larger(wanted, largest) else largest
 
     def encode(self, call):
         layer = call.layer
@@ -141,12 +140,20 @@ class Accum(OnMaps):
             call.add("Accum", accum_param={"have_reference": True})
             return
         size = (layer.height, layer.width)
-        shapes = [tuple(x.shape[1:3]) for x in call.inputs]
-        largest = tuple(map(max, *shapes)) if len(shapes) > 1 else shapes[0]
+        largest = _largest([x.shape[1:3] for x in call.inputs])
         if size == largest:
             call.add("Accum")
-        elif all(a > b for a, b in zip(size, largest, strict=True)):
+        elif _is_larger(size, largest):
             values = dict(zip(("top_height", "top_width"), size, strict=True))
             call.add("Accum", accum_param=values)
         else:
             raise call.error(f"Caffe cannot bring maps of {largest} to {size}")
+
+
+def _largest(sizes) -> tuple[int, int]:
+    """Return the largest height and the largest width of some."""
+    return tuple(max(sides) for sides in zip(*sizes, strict=True))
+
+
+def _is_larger(size, other) -> bool:
+    return all(a > b for a, b in zip(size, other, strict=True))

@@ -6,7 +6,7 @@ from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.data import ImageData
 from keras_caffe_zoo.rules.loss import Accuracy
-from keras_caffe_zoo.rules.python import PYTHON, param_dict
+from keras_caffe_zoo.rules.python import PYTHON, add_python, param_dict
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
 
@@ -201,10 +201,8 @@ class SpatialDropout(Rule):
         return keras.layers.SpatialDropout2D(ratio, **options)(x)
 
     def encode(self, call):
-        module, name = self.types[0].split(".")
         settings = {"phase": "TEST", "p": float(call.layer.rate)}
-        param = {"module": module, "layer": name, "param_str": repr(settings)}
-        call.add("Python", python_param=param)
+        add_python(call, self.types[0], repr(settings))
 
 
 @register

@@ -6,9 +6,9 @@ from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.detection_rows import detections
 from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.rules.loss import Loss
-from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
+from keras_caffe_zoo.rules.window import check_image
 
 _FORK = "YOLO"
 _MOST_ROWS = 100_000  # of an item, where nobody asked for so many
@@ -23,10 +23,7 @@ class Reorg(Rule):
     traits = MIXED
 
     def build(self, node, x):
-        if len(x.shape) != 4:
-            raise node.error(
-                f"Expected a blob (N, C, H, W); received shape: {caffe_shape(x)}"
-            )
+        check_image(node, x)
         stride = node.count(node.param.stride, "reorg_param.stride")
         return layers.CaffeReorg(stride, node.param.reverse, name=node.name)(x)
 
