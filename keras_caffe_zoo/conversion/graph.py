@@ -23,7 +23,7 @@ class GraphBuilder(NetBuilder):
         super().__init__(*args, **kwargs)
         self.places = {}
         self.nodes: list[tuple[Node, keras.Layer]] = []
-        self._owners = {}  # name of a shared parameter -> (Keras layer, index)
+        self._layers: dict[str, keras.Layer] = {}  # of `nodes`, by the node's name
         self._ties = []
         self._stands_in = False
 
@@ -87,20 +87,9 @@ class GraphBuilder(NetBuilder):
                 )
             layer = layer.input._keras_history.operation
         self.nodes.append((node, layer))
-        for i, spec in enumerate(node.layer.message.param):
-            if not spec.name or i >= len(node.shapes):
-                continue
-            owner, index = self._owners.setdefault(spec.name, (layer, i))
-            if owner is not layer or index != i:
-                self._tie(node, layer, i, owner, index, spec.name)
+        self._layers[node.name] = layer
+        super().learn(node, tensors)
 
-    def _tie(self, node, layer, i, owner, index, name) -> None:
-        ours, theirs = layer.weights[i], owner.weights[index]
-        if tuple(ours.shape) != tuple(theirs.shape) or type(layer) is not type(owner):
-            raise node.error(
-                f"Expected the shape of '{owner.name}' for the shared parameter "
-                f"{name!r}, {tuple(theirs.shape)} in a {type(owner).__name__}; "
-                f"received: {tuple(ours.shape)} in a {type(layer).__name__}",
-                "param",
-            )
+    def share(self, node, i, owner, index):
+        layer, owner = self._layers[node.name], self._layers[owner.name]
         self._ties.append([layer.name, i, owner.name, index])

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
 from keras_caffe_zoo.messages import said
 from keras_caffe_zoo.rules.names import keras_name
@@ -58,6 +60,7 @@ class NetBuilder:
         self.blobs = {}
         self.unread = {}  # the blobs that no layer has read yet, in order
         self._silenced = []
+        self._owners = {}  # name of a shared parameter -> (node, index)
         self._budget = Budget()
         self._reserved = {keras_name(layer.name) for layer in net.layers}
         self._used = set(self._reserved)
@@ -84,6 +87,25 @@ class NetBuilder:
 
     def learn(self, node: Node, tensors: list) -> None:
         """Take note of a layer that has parameters, and of its tops."""
+        for i, spec in enumerate(node.layer.message.param[: len(node.shapes)]):
+            if spec.name:
+                owner, index = self._owners.setdefault(spec.name, (node, i))
+                if owner is not node or index != i:
+                    self._check_shared(node, i, owner, index, spec.name)
+                    self.share(node, i, owner, index)
+
+    def share(self, node: Node, i: int, owner: Node, index: int) -> None:
+        """Take note of a parameter of one layer that is one of another's."""
+
+    def _check_shared(self, node, i, owner, index, name) -> None:
+        ours, theirs = _stored_shape(node, i), _stored_shape(owner, index)
+        if ours != theirs or node.layer.type != owner.layer.type:
+            raise node.error(
+                f"Expected the shape of '{owner.layer.name}' for the shared parameter "
+                f"{name!r}, {theirs} in {owner.layer.type}; received: {ours} in "
+                f"{node.layer.type}",
+                "param",
+            )
 
     def written(self, node: Node, blob: str, tensor: Any) -> None:
         """Take note of what a layer wrote into a blob."""
@@ -260,3 +282,11 @@ class NetBuilder:
         self.written(node, blob, tensor)
         self.unread.pop(blob, None)
         self.unread[blob] = True
+
+
+def _stored_shape(node: Node, index: int) -> tuple[int, ...]:
+    """Return the shape that a parameter has in a caffemodel."""
+    shape = node.shapes[index]
+    if node.rule is None:
+        return tuple(shape)
+    return node.rule.stored(node, index, np.broadcast_to(np.float32(0), shape)).shape

@@ -76,7 +76,7 @@ class Graph:
         self.outputs: dict[str, Value] = {}
         self.ops: list[Op] = []
         self.layer = ""
-        self._constants: dict[int, Value] = {}
+        self._constants: dict[tuple, Value] = {}  # by their place in memory
 
     def input(self, name: str, shape: Sequence[Size], dtype="float32") -> Value:
         """Add an input."""
@@ -91,13 +91,14 @@ class Graph:
             array: Numbers; Python's integers become int64, its floats float32.
             name: The name in the file; one is found if not given.
         """
-        if isinstance(array, np.ndarray) and id(array) in self._constants:
-            return self._constants[id(array)]
         found = _as_array(array)
-        value = Value(found.shape, found.dtype, name, found)
-        if found is array:  # kept alive by the value: its id stays its own
-            self._constants[id(array)] = value
-        return value
+        if found is not array:
+            return Value(found.shape, found.dtype, name, found)
+        place = (array.__array_interface__["data"][0], array.shape, array.strides)
+        # The value keeps the array alive: its place stays its own.
+        return self._constants.setdefault(
+            (*place, array.dtype), Value(array.shape, array.dtype, name, array)
+        )
 
     def op(self, type: str, *inputs, outputs: int = 1, **attributes):
         """Add an operation.

@@ -6,6 +6,7 @@ the layer's parameters first (`node.learns`), and then asks for them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,23 +77,39 @@ class OnnxNode(Node):
             CaffeFormatError: If no file has it.
         """
         shape = self.shapes[index]
-        name = self._shared_name(index)
-        if self.blobs:
-            found = np.asarray(self.blobs[index], "float32").reshape(shape)
-        elif name in self.shared:
-            found = self.shared[name].reshape(shape)
-        elif self.blobs is None:
+        if self.blobs is None:
             return np.broadcast_to(np.float32(0), shape)
-        else:
+        name = self._shared_name(index)
+        shared = self._shared(index, name)
+        if not self.blobs and shared is None:
             raise self.error(
                 f"Expected parameters of the shapes {self.shapes} in the caffemodel; "
                 "received none"
             )
-        return self.shared.setdefault(name, found) if name else found
+        found = shared
+        if self.blobs:
+            found = np.asarray(self.blobs[index], "float32").reshape(shape)
+        if name:
+            self.shared.setdefault(name, self._stored(index, found))
+        # A file has one constant for the same memory.
+        same = shared is not None and np.array_equal(found, shared)
+        return shared if same else found
 
     def weight(self, index: int) -> Value:
         """Return a parameter in Caffe's layout as a constant of the graph."""
         return self.constant(self.array(index), f"{self.layer.name}/{index}")
+
+    def _shared(self, index: int, name: str) -> np.ndarray | None:
+        found = self.shared.get(name)
+        if found is None or found.size != math.prod(self.shapes[index]):
+            return None  # the builder refuses what does not fit
+        return self._stored(index, found).reshape(self.shapes[index])
+
+    def _stored(self, index: int, array: np.ndarray) -> np.ndarray:
+        """Return a parameter in the file's layout, and back: layers share it there."""
+        if self.rule is None:
+            return array
+        return self.rule.stored(self, index, array)
 
     def _shared_name(self, index: int) -> str:
         specs = self.layer.message.param

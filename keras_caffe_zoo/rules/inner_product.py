@@ -151,15 +151,19 @@ class InnerProduct(Rule):
         weight, *bias = layer.blobs
         return [layout.transposed(weight), *bias]
 
+    def stored(self, node, index, array):
+        if index or not node.param.transpose:
+            return array
+        return layout.transposed(array.reshape(len(array), -1))
+
     def fill(self, node, index, initializer):
         if index:
             return super().fill(node, index, initializer)
         # A matrix in Caffe, also where it became a convolution.
         shape = node.shapes[0]
         matrix = (shape[0], math.prod(shape[1:]))
-        if node.param.transpose:
-            return layout.transposed(filled(matrix[::-1], initializer)).reshape(shape)
-        return filled(matrix, initializer).reshape(shape)
+        matrix = matrix[::-1] if node.param.transpose else matrix
+        return self.stored(node, 0, filled(matrix, initializer)).reshape(shape)
 
 
 def kernel_from_caffe(layer, blobs):

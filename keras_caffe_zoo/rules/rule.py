@@ -254,6 +254,13 @@ class Rule:
         """Return a Caffe layer's blobs as `codec` takes them."""
         return layer.blobs
 
+    def stored(self, node, index: int, array: np.ndarray) -> np.ndarray:
+        """Return a blob as a caffemodel has it, where `codec` takes another.
+
+        Of a blob as in the file it returns what `codec` takes.
+        """
+        return array
+
     def filler_fields(self, node) -> Sequence[str]:
         """Return the field with the filler of each of a layer's blobs."""
         return self.fillers[: len(node.shapes)]
