@@ -1,51 +1,88 @@
-"""What the 1000 outputs of an ImageNet net mean."""
+"""What the outputs of a net mean: the names of its classes."""
 
 import functools
 from importlib import resources
 
 import numpy as np
 
+from keras_caffe_zoo.weights.manifest import class_list, model_entry
+
 
 @functools.cache
-def class_names() -> tuple[tuple[str, str], ...]:
-    """Return the 1000 classes of ILSVRC12 in Caffe's order.
+def class_names(labels: str = "ilsvrc12") -> tuple[tuple[str, str], ...]:
+    """Return the classes of a list, in the order of the published nets' outputs.
+
+    Args:
+        labels: Name of the list, an entry's `class_labels`. ImageNet's 1000 classes
+            have Caffe's order, which is Keras' too.
 
     Returns:
-        Pairs of WordNet identifier and description, `("n01440764", "tench, Tinca
-        tinca")` first. The order is that of the published Caffe files, which is
-        Keras' too.
+        Pairs of identifier and description: `("n01440764", "tench, Tinca tinca")` is
+        the first of ImageNet's, `("/a/airfield", "airfield")` that of Places365.
+
+    Raises:
+        ValueError: If the names are not at hand.
     """
-    path = resources.files("keras_caffe_zoo") / "data" / "imagenet_synset_words.txt"
+    known = class_list(labels)
+    if known.file is None:
+        raise ValueError(
+            f"Expected a list of classes whose names are known here; received: "
+            f"{labels!r} ({known.source or 'nobody published it'})"
+        )
+    path = resources.files("keras_caffe_zoo") / "data" / known.file
     lines = path.read_text(encoding="utf-8").splitlines()
     return tuple(tuple(line.split(" ", 1)) for line in lines)
 
 
-def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, float]]]:
+def decode_predictions(
+    preds, top: int = 5, model: str | None = None
+) -> list[list[tuple[str, str, float]]]:
     """Name the most probable classes, as in `keras.applications`.
 
     Args:
-        preds: Probabilities `(N, 1000)`, as `predict` gives them.
-        top: How many classes for each image.
+        preds: Probabilities `(N, classes)`, as `predict` gives them.
+        top: How many classes for each image, or all where there are fewer.
+        model: Name of the net of the zoo, such as `"places365_vgg16"`; one of
+            ImageNet's 1000 classes if None.
 
     Returns:
-        For each image a list of `(WordNet identifier, description, probability)`, the
-        most probable class first.
+        For each image a list of `(identifier, description, probability)`, the most
+        probable class first; the identifier is WordNet's for ImageNet.
 
     Raises:
-        ValueError: If `preds` has another shape, or `top` is not from 1 to 1000.
+        ValueError: If `preds` has another shape, `top` is no number of classes, or the
+            names of the net's classes are not at hand.
     """
     preds = np.asarray(preds)
-    names = class_names()
+    names = class_names() if model is None else names_of_net(model)
     if preds.ndim != 2 or preds.shape[1] != len(names):
         raise ValueError(
             f"Expected a batch of predictions of shape (N, {len(names)}); received: "
             f"{preds.shape}. (A fully convolutional net gives a map: choose a cell of "
-            "it, or take its mean. A net with other classes has other names.)"
+            "it, or take its mean. A net with other classes has other names: pass "
+            "`model=…`.)"
         )
-    if not 1 <= top <= len(names):
-        raise ValueError(f"Expected `top` from 1 to {len(names)}; received: top={top}")
+    most = max(len(names), 5)
+    if not 1 <= top <= most:
+        raise ValueError(f"Expected `top` from 1 to {most}; received: top={top}")
     best = np.argsort(-preds, axis=1, kind="stable")[:, :top]
     return [
         [(*names[i], float(row[i])) for i in indices]
         for row, indices in zip(preds, best, strict=True)
     ]
+
+
+def names_of_net(model: str) -> tuple[tuple[str, str], ...]:
+    """Return the classes of a net of the zoo, as `class_names` does.
+
+    Raises:
+        ValueError: If the zoo has no such net, or its classes' names are not at hand.
+    """
+    entry = model_entry(model)
+    if entry.class_labels is None or class_list(entry.class_labels).file is None:
+        raise ValueError(
+            "Expected a net whose classes have names that are known here, such as "
+            f"ImageNet's; received: {model}, with "
+            f"{entry.class_labels and f'those of {entry.class_labels}' or 'none'}"
+        )
+    return class_names(entry.class_labels)

@@ -91,6 +91,17 @@ def test_list_marks_what_is_not_for_commercial_use(run):
     assert "not for commercial use" in out
 
 
+def test_list_shows_what_nets_do_and_who_may_use_them(run):
+    status, out, _ = run("list", "--task", "segmentation", "--license", "BSD-2")
+    assert status == 0
+    rows = out.split("\n\n")[0].splitlines()[1:]
+    assert [row.split()[0] for row in rows] == list(model_names("segmentation"))
+    _, out, _ = run("list", "--license", "commercial", "--json")
+    assert all(net["licence"]["non_commercial"] is False for net in json.loads(out))
+    status, _, error = run("list", "--task", "detecting")
+    assert status == 2 and "has the task 'detecting'" in error
+
+
 def test_list_gives_programs_every_fact(run):
     status, out, _ = run("list", "--json")
     nets = {net["name"]: net for net in json.loads(out)}

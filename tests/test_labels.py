@@ -1,10 +1,10 @@
-"""Names of the 1000 classes."""
+"""Names of classes."""
 
 import numpy as np
 import pytest
 
 from keras_caffe_zoo import decode_predictions
-from keras_caffe_zoo.labels import class_names
+from keras_caffe_zoo.labels import class_names, names_of_net
 
 
 def test_classes_are_in_caffes_order():
@@ -23,6 +23,54 @@ def test_most_probable_classes_come_first():
     assert first[0] == ("n02123045", "tabby, tabby cat", 0.75)
     assert first[1][2] == 0.25
     assert second[0][0] == class_names()[999][0]
+
+
+@pytest.mark.parametrize(
+    ("model", "first", "last"),
+    [
+        (
+            "places365_alexnet",
+            ("/a/airfield", "airfield"),
+            ("/z/zen_garden", "zen garden"),
+        ),
+        ("age_net", ("0-2", "0 to 2 years"), ("60-100", "60 to 100 years")),
+        ("gender_net", ("Male", "male"), ("Female", "female")),
+        ("open_nsfw", ("SFW", "suitable for work"), ("NSFW", "not suitable for work")),
+        ("densenet121", ("n01440764", "tench, Tinca tinca"), ("n15075141",)),
+    ],
+)
+def test_each_net_has_the_names_of_its_own_classes(model, first, last):
+    preds = np.zeros((1, len(names_of_net(model))), "float32")
+    preds[0, 0], preds[0, -1] = 0.25, 0.75
+    (found,) = decode_predictions(preds, top=2, model=model)
+    assert found[0][: len(last)] == last and found[0][2] == 0.75
+    assert found[1] == (*first, 0.25)
+
+
+def test_places_have_the_numbers_that_others_print_for_them():
+    names = [identifier for identifier, _ in class_names("places365")]
+    known = {"/b/beach": 48, "/b/bedroom": 52, "/k/kitchen": 203}
+    assert {name: names.index(name) for name in known} == known
+
+
+def test_a_list_of_fewer_classes_than_are_asked_for_is_given_whole():
+    (found,) = decode_predictions([[0.25, 0.75]], model="gender_net")
+    assert found == [("Female", "female", 0.75), ("Male", "male", 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("places205_alexnet", "received: places205_alexnet, with those of places205"),
+        ("sphereface", "received: sphereface, with none"),
+        ("places366", "no net 'places366'"),
+    ],
+)
+def test_nets_whose_classes_have_no_known_names_are_refused(model, message):
+    with pytest.raises(ValueError, match=message):
+        decode_predictions(np.zeros((1, 205)), model=model)
+    with pytest.raises(ValueError, match="received: 'places205' .categoryIndex"):
+        class_names("places205")
 
 
 @pytest.mark.parametrize("shape", [(1000,), (1, 8, 8, 1000), (1, 10)])

@@ -8,7 +8,15 @@ from support import golden
 
 from keras_caffe_zoo import load_image, preprocess_input
 from keras_caffe_zoo.caffe import write_mean
-from keras_caffe_zoo.preprocessing import read_picture, resize, ten_crops
+from keras_caffe_zoo.preprocessing import (
+    cut,
+    cut_input,
+    mean_for,
+    net_input,
+    read_picture,
+    resize,
+    ten_crops,
+)
 from keras_caffe_zoo.weights import install, model_entry, model_names
 
 CASE = golden("preprocess")
@@ -190,6 +198,9 @@ def picture(tmp_path):
     return path
 
 
+SQUEEZED = ("nin", "vgg_face", "open_nsfw")
+
+
 @pytest.mark.parametrize("model", model_names())
 def test_every_nets_rule_gives_what_the_net_takes(picture, model):
     entry = model_entry(model)
@@ -200,12 +211,18 @@ def test_every_nets_rule_gives_what_the_net_takes(picture, model):
         with pytest.raises(ValueError, match="which crops none; received: crops=10"):
             load_image(picture, model, crops=10)
         return
-    sides = (256, 341) if size == 224 else (256, 256)  # VGG's and ResNet's are 224
-    if model in ("googlenet", "nin"):
+    if model == "sphereface":
+        np.testing.assert_array_equal(image, resize(whole, (112, 96)))
+        with pytest.raises(ValueError, match="which crops none; received: crops=10"):
+            load_image(picture, model, crops=10)
+        return
+    # VGG's and ResNet's are 224, and most that came after them.
+    sides = (256, 341) if size == (224, 224) else (256, 256)
+    if "googlenet" in model or "places" in model or model in SQUEEZED:
         sides = (256, 256)
     if model == "rcnn_ilsvrc13":
         sides = (227, 227)
-    wanted = ten_crops(resize(whole, sides), (size, size))
+    wanted = ten_crops(resize(whole, sides), size)
     np.testing.assert_array_equal(image, wanted[4])
     np.testing.assert_array_equal(load_image(picture, model, crops=10), wanted)
 
@@ -220,14 +237,56 @@ def test_other_numbers_of_crops_are_refused(picture, crops):
 def test_every_nets_mean_is_subtracted_or_asked_for(model):
     """Without any mean image at hand."""
     entry = model_entry(model)
-    size = entry.input_size or 64
-    zeros = np.zeros((1, size, size, 3), "uint8")
+    height, width = entry.input_size or (64, 64)
+    zeros = np.zeros((1, height, width, 3), "uint8")
     if model in ("nin", "places205_alexnet", "hybrid_cnn"):
         with pytest.raises(ValueError, match="or pass `mean=…`|Expected `mean=…`"):
             preprocess_input(zeros, model)
         return
-    wanted = entry.mean.channels or entry.mean.stand_in
-    np.testing.assert_allclose(-preprocess_input(zeros, model)[0, 0, 0], wanted)
+    wanted = np.array(entry.mean.channels or entry.mean.stand_in) * entry.scale
+    np.testing.assert_allclose(-preprocess_input(zeros, model)[0, 0, 0], wanted, 1e-6)
+
+
+# What the authors tell: mean in BGR, factor, order.
+NORMALIZED = {
+    "densenet121": ((103.94, 116.78, 123.68), 0.017, "BGR"),
+    "mobilenet_v2": ((103.94, 116.78, 123.68), 0.017, "BGR"),
+    "sphereface": ((127.5, 127.5, 127.5), 1 / 128, "BGR"),
+    "shufflenet_v2_x05": ((0, 0, 0), 1 / 255, "RGB"),
+}
+
+
+def normalized(rgb, mean, scale, order):
+    """Images as `(image - mean) * scale`, in doubles."""
+    bgr = (rgb[..., ::-1].astype("float64") - mean) * scale
+    return bgr if order == "BGR" else bgr[..., ::-1]
+
+
+@pytest.mark.parametrize("model", NORMALIZED)
+def test_images_are_scaled_and_ordered_as_their_authors_did(model, crop, picture):
+    wanted = normalized(crop, *NORMALIZED[model])
+    for images in (crop, keras.ops.convert_to_tensor(crop)):
+        found = np.asarray(preprocess_input(images, model))
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, wanted, 1e-5, 1e-6)
+    first = preprocess_input(crop.transpose(2, 0, 1), model, "channels_first")
+    np.testing.assert_allclose(first.transpose(1, 2, 0), wanted, 1e-5, 1e-6)
+    entry, whole = model_entry(model), read_picture(picture)
+    steps = preprocess_input(cut(whole, entry), model)
+    mean = mean_for(entry, entry.input_size)
+    np.testing.assert_array_equal(cut_input(whole, entry, mean), steps)
+    np.testing.assert_array_equal(net_input(cut(whole, entry), entry, mean), steps)
+
+
+def test_another_mean_is_bgr_and_another_scale_counts_whatever_the_nets_order(crop):
+    options = {"mean": (1, 2, 3), "scale": 0.5}
+    found = preprocess_input(crop, "shufflenet_v2_x05", **options)
+    np.testing.assert_allclose(found, normalized(crop, (1, 2, 3), 0.5, "RGB"), 1e-6)
+    mean = np.random.default_rng(0).uniform(0, 255, crop.shape)
+    found = preprocess_input(crop, "shufflenet_v2_x05", mean=mean, scale=0.5)
+    np.testing.assert_allclose(found, normalized(crop, mean, 0.5, "RGB"), 1e-4, 1e-4)
+    found = preprocess_input(crop, "densenet121", mean=(1, 2, 3))
+    np.testing.assert_allclose(found, normalized(crop, (1, 2, 3), 0.017, "BGR"), 1e-5)
 
 
 @pytest.mark.parametrize(

@@ -40,19 +40,15 @@ def add_net(parser) -> None:
 
 
 def build(arguments, **options):
-    """Build the net of ImageNet's classes that a command was given.
+    """Build the classifier that a command was given.
 
     Raises:
-        ValueError: If it has other classes.
+        ValueError: If the zoo has no such net, or its classes' names are not known.
     """
     from keras_caffe_zoo import models
+    from keras_caffe_zoo.labels import names_of_net
 
-    entry = models.model_info(arguments.model)
-    if entry.class_labels != "ilsvrc12":
-        raise ValueError(
-            "Expected a net of ImageNet's 1000 classes, whose names are known here; "
-            f"received: {arguments.model}, with those of {entry.class_labels}"
-        )
+    names_of_net(arguments.model)  # before the net, which may have to be downloaded
     return getattr(models, arguments.model)(weights=arguments.weights, **options)
 
 

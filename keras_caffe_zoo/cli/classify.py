@@ -37,7 +37,8 @@ def add_commands(commands) -> None:
 def _classify(arguments) -> tuple[None, int]:
     files = files_of(arguments.images)
     answers, bad = Answers(arguments.json_output), []
-    for name, classes, reason in _classified(files, build(arguments), arguments.top):
+    found = _classified(files, build(arguments), arguments)
+    for name, classes, reason in found:
         if reason:
             bad.append((name, reason))
             answers.add({"image": name, "bad": reason})
@@ -51,7 +52,7 @@ def _classify(arguments) -> tuple[None, int]:
     return None, EXIT_BAD_PICTURES if bad else 0
 
 
-def _classified(files: list[str], model, top: int) -> Iterator[tuple]:
+def _classified(files: list[str], model, arguments) -> Iterator[tuple]:
     """Yield `(name, classes, reason)` of each file, the reason for bad ones only."""
     from keras_caffe_zoo.extraction import local
     from keras_caffe_zoo.extraction.sources import blocks_of, open_source
@@ -66,7 +67,8 @@ def _classified(files: list[str], model, top: int) -> Iterator[tuple]:
     with silent_pillow(), contextlib.closing(local.compute(worker, tasks)) as blocks:
         for block in blocks:
             found = {bad.index: (bad.name, None, bad.reason) for bad in block.bad}
-            rows = decode_predictions(block.values[layer], top)
+            preds = block.values[layer]
+            rows = decode_predictions(preds, arguments.top, arguments.model)
             for index, name, classes in zip(
                 block.index.tolist(), block.names, rows, strict=True
             ):

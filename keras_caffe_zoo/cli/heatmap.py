@@ -62,9 +62,13 @@ def add_commands(commands) -> None:
 
 
 def _heatmap(arguments) -> tuple[dict | None, int]:
+    from keras_caffe_zoo.labels import names_of_net
+
     paths = arguments.images
     one = len(paths) == 1 and not paths[0].is_dir()
-    wanted = None if arguments.class_name is None else _find(arguments.class_name)
+    names = names_of_net(arguments.model)
+    text = arguments.class_name
+    wanted = None if text is None else _find(text, names)
     files = files_of(paths)
     outputs = _outputs(files, arguments.output, one)
     model = build(arguments, fully_convolutional=True)
@@ -126,7 +130,7 @@ def _read(file: str, side: int) -> tuple:
 def _drawn(model, picture, wanted: int | None, output: Path, arguments, one) -> dict:
     """Draw a picture's heat map; print and return what there is in it."""
     from keras_caffe_zoo.dense import predict_dense
-    from keras_caffe_zoo.labels import class_names
+    from keras_caffe_zoo.labels import names_of_net
     from keras_caffe_zoo.plots import heatmap
     from keras_caffe_zoo.preprocessing import preprocess_input
 
@@ -134,8 +138,10 @@ def _drawn(model, picture, wanted: int | None, output: Path, arguments, one) -> 
     progress = one and not arguments.json
     chances = predict_dense(model, image, stitch=arguments.stitch, progress=progress)
     index = int(chances.max((0, 1)).argmax()) if wanted is None else wanted
-    heatmap(picture, chances, index, output=output)
-    identifier, name = class_names()[index]
+    names = names_of_net(arguments.model)
+    shown = [name for _, name in names]
+    heatmap(picture, chances, index, class_names=shown, output=output)
+    identifier, name = names[index]
     best = float(chances[..., index].max())
     if not arguments.json:
         rows, columns = chances.shape[:2]
@@ -149,11 +155,8 @@ def _drawn(model, picture, wanted: int | None, output: Path, arguments, one) -> 
     }
 
 
-def _find(text: str) -> int:
+def _find(text: str, names) -> int:
     """Return the index of the one class that a name, number or identifier means."""
-    from keras_caffe_zoo.labels import class_names
-
-    names = class_names()
     if text.isdecimal() and int(text) < len(names):
         return int(text)
     folded = text.casefold()
@@ -165,6 +168,6 @@ def _find(text: str) -> int:
         return found[0]
     listed = "; ".join(f"{i} {names[i][1]}" for i in found[:8]) or "none"
     raise ValueError(
-        f"Expected --class to mean one of the 1000 classes; received: {text!r}, which "
-        f"is part of: {listed}"
+        f"Expected --class to mean one of the {len(names)} classes; received: "
+        f"{text!r}, which is part of: {listed}"
     )

@@ -2,12 +2,13 @@
 
 from keras_caffe_zoo.cli._command import add_command, add_json
 
-HEADER = f"{'NAME':<17}  {'MB':>3}  {'ACCURACY':<9}  {'CACHED':<7}    LICENCE"
+HEADER = f"{'NAME':<19}  {'MB':>3}  {'ACCURACY':<9}  {'CACHED':<7}    LICENCE"
 LEGEND = """
 MB        the download, in millions of bytes
-ACCURACY  top-1/top-5 in percent for one centre crop, or mean IU: the first
-          published figures, the authors' own where they gave any; who measured
-          what, and on which images, is in `keras-caffe-zoo list --json`
+ACCURACY  top-1/top-5 in percent for one centre crop, or mean IU, mean AP or
+          plain accuracy: the first published figures, the authors' own where
+          they gave any; who measured what, and on which images, is in
+          `keras-caffe-zoo list --json`
 CACHED    damaged files are replaced when next used
 !         not for commercial use"""
 SINGLE_CROP = ("one centre crop", None)  # None: the source does not say
@@ -21,7 +22,16 @@ def add_commands(commands) -> None:
         _list,
         "Show every net of the zoo: size, published accuracy, licence, and whether its "
         "weights are in the cache.",
-        example="list --json",
+        example="list --task classification --license commercial",
+    )
+    parser.add_argument(
+        "--task", help="only nets that do this, such as classification or segmentation"
+    )
+    parser.add_argument(
+        "--license",
+        metavar="TEXT",
+        help="only nets whose licence's text has this in it, such as MIT; or "
+        "'commercial' for those whose authors are known to allow that",
     )
     add_json(parser)
 
@@ -30,7 +40,8 @@ def _list(arguments) -> list[dict]:
     from keras_caffe_zoo.weights import cached_mean, cached_path, model_entry
     from keras_caffe_zoo.weights import model_names as names
 
-    entries = [model_entry(name) for name in names()]
+    found = names(arguments.task, arguments.license)
+    entries = [model_entry(name) for name in found]
     if not arguments.json:
         print(HEADER)
         print(*map(_row, entries), LEGEND, sep="\n")
@@ -54,17 +65,16 @@ def _text(path) -> str | None:
 def _row(entry) -> str:
     mark = "!" if entry.licence.non_commercial else " "
     return (
-        f"{entry.name:<17}  {entry.size / 1e6:>3.0f}  {_accuracy(entry):<9}  "
+        f"{entry.name:<19}  {entry.size / 1e6:>3.0f}  {_accuracy(entry):<9}  "
         f"{_cached(entry):<7}  {mark} {entry.licence.text or 'unknown'}"
     ).rstrip()
 
 
 def _accuracy(entry) -> str:
-    top1, top5, mean_iu = (
-        _first(entry, figure) for figure in ("top1", "top5", "mean_iu")
-    )
-    if mean_iu is not None:
-        return f"{mean_iu:.1f} mIU"
+    for figure, unit in (("mean_iu", " mIU"), ("mean_ap", " mAP"), ("accuracy", "")):
+        if (value := _first(entry, figure)) is not None:
+            return f"{value:.1f}{unit}"
+    top1, top5 = (_first(entry, figure) for figure in ("top1", "top5"))
     if top1 is None and top5 is None:
         return "-"
     return "/".join("-" if one is None else f"{one:.1f}" for one in (top1, top5))

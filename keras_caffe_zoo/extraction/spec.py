@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_caffe_zoo.preprocessing import bgr_minus, cut_input, mean_for
+from keras_caffe_zoo.preprocessing import cut_input, mean_for, net_input
 from keras_caffe_zoo.weights import ModelEntry, model_entry, model_names
 
 DTYPES = ("float32", "float16")
@@ -98,8 +98,8 @@ def recipe_for(spec: Spec) -> "_Rule | _Given":
             "which takes each as it is, so that no two maps need be alike. Pass "
             "`preprocess`, a function that gives all inputs one shape."
         )
-    size = (entry.input_size, entry.input_size)
-    return _Rule(net, entry, mean_for(entry, size, spec.mean), spec.crops)
+    mean = mean_for(entry, entry.input_size, spec.mean)
+    return _Rule(net, entry, mean, spec.crops)
 
 
 @dataclass
@@ -112,24 +112,25 @@ class _Rule:
     crops: int
 
     def __post_init__(self):
-        rule, size = self.entry.resize, self.entry.input_size
-        self.shape = (size, size, 3)
+        entry, rule = self.entry, self.entry.resize
+        self.shape = (*entry.input_size, 3)
         mean = np.ascontiguousarray(self.mean, "<f4")
         self.identity = {
-            "resize": f"{rule.rule} {rule.size}" if rule else "warp 256",
-            "input": size,
+            "resize": f"{rule.rule} {rule.size or ''}".strip() if rule else "warp 256",
+            "input": list(entry.input_size),
             "mean": mean.tolist()
             if mean.ndim == 1
             else f"image, sha256 {hashlib.sha256(mean).hexdigest()[:16]}",
+            "scale": entry.scale,
+            "channel_order": entry.channel_order,
         }
 
     def of_file(self, pixels: np.ndarray) -> np.ndarray:
         return cut_input(pixels, self.entry, self.mean, self.crops)
 
     def of_array(self, pixels: np.ndarray) -> np.ndarray:
-        size = self.entry.input_size
-        if self.crops == 1 and pixels.shape[:2] == (size, size):
-            return bgr_minus(pixels, self.mean)
+        if self.crops == 1 and pixels.shape[:2] == self.entry.input_size:
+            return net_input(pixels, self.entry, self.mean)
         return self.of_file(pixels)
 
 

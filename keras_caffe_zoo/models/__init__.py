@@ -2,20 +2,49 @@
 
 from keras_caffe_zoo.lazy import register_classes
 from keras_caffe_zoo.models._builder import list_models, model_info
+from keras_caffe_zoo.models.age_gender import age_net, gender_net
 from keras_caffe_zoo.models.caffenet import (
     alexnet,
     caffenet,
     flickr_style,
     hybrid_cnn,
     places205_alexnet,
+    places365_alexnet,
     rcnn_ilsvrc13,
 )
+from keras_caffe_zoo.models.densenet import (
+    densenet121,
+    densenet161,
+    densenet169,
+    densenet201,
+)
 from keras_caffe_zoo.models.fcn import fcn8s, fcn16s, fcn32s, fcn_alexnet
-from keras_caffe_zoo.models.googlenet import googlenet
+from keras_caffe_zoo.models.googlenet import (
+    googlenet,
+    places205_googlenet,
+    places365_googlenet,
+)
+from keras_caffe_zoo.models.googlenet_bn import googlenet_bn, se_bn_inception
+from keras_caffe_zoo.models.mobilenet import mobilenet_v1, mobilenet_v2
 from keras_caffe_zoo.models.nin import nin
-from keras_caffe_zoo.models.resnet import resnet50, resnet101, resnet152
+from keras_caffe_zoo.models.open_nsfw import open_nsfw
+from keras_caffe_zoo.models.resnet import (
+    places365_resnet152,
+    resnet50,
+    resnet101,
+    resnet152,
+)
+from keras_caffe_zoo.models.se_resnet import (
+    se_resnet50,
+    se_resnet101,
+    se_resnet152,
+    se_resnext50,
+    se_resnext101,
+)
+from keras_caffe_zoo.models.shufflenet import shufflenet_v2_x05
+from keras_caffe_zoo.models.sphereface import sphereface
 from keras_caffe_zoo.models.squeezenet import squeezenet_v1_0, squeezenet_v1_1
-from keras_caffe_zoo.models.vgg import vgg16, vgg19
+from keras_caffe_zoo.models.vgg import places365_vgg16, vgg16, vgg19, vgg_face
 from keras_caffe_zoo.models.vgg_cnn import (
     vgg_cnn_f,
     vgg_cnn_m,
@@ -26,23 +55,46 @@ from keras_caffe_zoo.models.vgg_cnn import (
 )
 
 __all__ = [
+    "age_net",
     "alexnet",
     "caffenet",
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
     "fcn16s",
     "fcn32s",
     "fcn8s",
     "fcn_alexnet",
     "flickr_style",
+    "gender_net",
     "googlenet",
+    "googlenet_bn",
     "hybrid_cnn",
     "list_models",
+    "mobilenet_v1",
+    "mobilenet_v2",
     "model_info",
     "nin",
+    "open_nsfw",
     "places205_alexnet",
+    "places205_googlenet",
+    "places365_alexnet",
+    "places365_googlenet",
+    "places365_resnet152",
+    "places365_vgg16",
     "rcnn_ilsvrc13",
     "resnet101",
     "resnet152",
     "resnet50",
+    "se_bn_inception",
+    "se_resnet101",
+    "se_resnet152",
+    "se_resnet50",
+    "se_resnext101",
+    "se_resnext50",
+    "shufflenet_v2_x05",
+    "sphereface",
     "squeezenet_v1_0",
     "squeezenet_v1_1",
     "vgg16",
@@ -53,6 +105,7 @@ __all__ = [
     "vgg_cnn_m_128",
     "vgg_cnn_m_2048",
     "vgg_cnn_s",
+    "vgg_face",
 ]
 
 register_classes(__name__)

@@ -2,7 +2,14 @@
 
 import keras
 
-from keras_caffe_zoo.layers import CaffeConv2D, CaffeDropout, CaffeLRN, CaffePool2D
+from keras_caffe_zoo.layers import (
+    CaffeBatchNorm,
+    CaffeConv2D,
+    CaffeDropout,
+    CaffeLRN,
+    CaffePool2D,
+    CaffeScale,
+)
 from keras_caffe_zoo.rules.names import keras_name
 
 CHANNELS_LAST = {"data_format": "channels_last"}  # whatever Keras' setting is
@@ -33,19 +40,55 @@ def conv(
     )(x)
 
 
-def max_pool(x, kernel_size: int, strides: int, name: str, pad=0):
-    """Apply a max pooling with Caffe's round-up output size."""
-    return _pool("max", x, kernel_size, strides, name, pad)
+def bare_conv(x, filters: int, kernel_size: int, name: str, **options):
+    """Apply a convolution without bias and ReLU, as there is before a BatchNorm."""
+    return conv(
+        x, filters, kernel_size, name, activation=None, use_bias=False, **options
+    )
 
 
-def ave_pool(x, kernel_size: int, strides: int, name: str):
+def max_pool(x, kernel_size: int, strides: int, name: str, pad=0, round_mode="ceil"):
+    """Apply a max pooling with Caffe's round-up output size, or a fork's `"floor"`."""
+    options = {"name": keras_name(name), "round_mode": round_mode, **CHANNELS_LAST}
+    return CaffePool2D("max", kernel_size, strides, pad, **options)(x)
+
+
+def ave_pool(x, kernel_size: int, strides: int, name: str, pad=0):
     """Apply an average pooling with Caffe's round-up output size."""
-    return _pool("ave", x, kernel_size, strides, name)
-
-
-def _pool(pool, x, kernel_size, strides, name, pad=0):
     options = {"name": keras_name(name), **CHANNELS_LAST}
-    return CaffePool2D(pool, kernel_size, strides, pad, **options)(x)
+    return CaffePool2D("ave", kernel_size, strides, pad, **options)(x)
+
+
+def global_pool(x, name: str):
+    """Apply an average pooling over the whole map."""
+    options = {"name": keras_name(name), **CHANNELS_LAST}
+    return CaffePool2D("ave", global_pooling=True, **options)(x)
+
+
+def batch_norm(x, name: str):
+    """Apply BatchNorm, with the statistics that Keras starts with."""
+    layer = CaffeBatchNorm(name=keras_name(name))
+    x = layer(x)
+    # Caffe starts without statistics and divides by the root of epsilon until it has
+    # some. These are a mean of 0 and a variance of 1.
+    layer.variance_sum.assign(keras.ops.ones_like(layer.variance_sum))
+    layer.weight_sum.assign(keras.ops.ones_like(layer.weight_sum))
+    return x
+
+
+def scale(x, name: str):
+    """Apply Scale: learned factors and offsets of the channels."""
+    return CaffeScale(use_bias=True, name=keras_name(name))(x)
+
+
+def relu(x, name: str):
+    """Apply a ReLU that is a layer of its own."""
+    return keras.layers.ReLU(name=keras_name(name))(x)
+
+
+def add(tensors: list, name: str):
+    """Add feature maps up."""
+    return keras.layers.Add(name=keras_name(name))(tensors)
 
 
 def lrn(x, name: str, alpha: float, k: float = 1.0):

@@ -49,9 +49,19 @@ class Builder(Protocol):
 _BUILDERS: dict[str, Builder] = {}
 
 
-def list_models() -> list[str]:
-    """Return the names of the nets that have a builder, families together."""
-    return [name for name in model_names() if name in _BUILDERS]
+def list_models(task: str | None = None, license: str | None = None) -> list[str]:
+    """Return the names of the nets that have a builder, families together.
+
+    Args:
+        task: What they are to do, such as `"classification"` or `"segmentation"`;
+            anything if None.
+        license: Part of their licence's text, such as `"MIT"`; or `"commercial"` for
+            all whose authors are known to allow that. Any if None, unknown ones too.
+
+    Raises:
+        ValueError: If no net has such a task or licence; names those that there are.
+    """
+    return [name for name in model_names(task, license) if name in _BUILDERS]
 
 
 def model_info(name: str) -> ModelEntry:
@@ -67,7 +77,11 @@ def model_info(name: str) -> ModelEntry:
 
 
 def builder(
-    *, smallest: int, features: str = "pool5", activation: str | None = "softmax"
+    *,
+    smallest: int,
+    features: str = "pool5",
+    activation: str | None = "softmax",
+    looks_at_all: bool = False,
 ) -> Callable[[Callable], Builder]:
     """Make a function that lists a net's layers into a builder of that net.
 
@@ -76,6 +90,8 @@ def builder(
             without its top if it has inner products.
         features: Name of the layer that the net ends with without its top.
         activation: The published net's last layer; None where it gives raw scores.
+        looks_at_all: Whether layers before the head look at the whole image, so that
+            the net cannot be slid over a larger one.
     """
 
     def decorate(layers: Callable) -> Builder:
@@ -97,6 +113,7 @@ def builder(
             design = Design(
                 entry,
                 smallest,
+                looks_at_all,
                 include_top,
                 weights,
                 input_tensor,
@@ -113,7 +130,7 @@ def builder(
         functools.update_wrapper(build, layers)
         del build.__wrapped__  # or `help` would show the list's own signature
         text = inspect.cleandoc(layers.__doc__)
-        build.__doc__ = describe(text, entry, smallest, features)
+        build.__doc__ = describe(text, entry, smallest, features, looks_at_all)
         _BUILDERS[entry.name] = build
         return build
 

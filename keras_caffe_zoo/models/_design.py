@@ -7,7 +7,14 @@ from typing import Any, ClassVar
 import keras
 
 from keras_caffe_zoo.conversion.model import CaffeModel
-from keras_caffe_zoo.models._blocks import CHANNELS_LAST, conv, dropout
+from keras_caffe_zoo.models._blocks import (
+    CHANNELS_LAST,
+    batch_norm,
+    conv,
+    dropout,
+    relu,
+    scale,
+)
 from keras_caffe_zoo.rules.names import conv_name, keras_name
 from keras_caffe_zoo.weights import ModelEntry, load_published, load_weights
 
@@ -22,6 +29,7 @@ class Design:
         FC_UNITS: Width of fc6 and fc7.
         entry: What the manifest knows of the net.
         smallest: Least height and width from which every layer has an output.
+        looks_at_all: Whether layers before the head look at the whole image.
         include_top: As in `keras.applications`, like the rest.
         weights: `"caffe"`, `None` or a path.
         input_tensor: Tensor to use as the image.
@@ -43,6 +51,7 @@ class Design:
 
     entry: ModelEntry
     smallest: int
+    looks_at_all: bool
     include_top: bool
     weights: Any
     input_tensor: Any
@@ -72,6 +81,13 @@ class Design:
                 "Expected include_top=True with fully_convolutional=True: without the "
                 "top the net is fully convolutional as it is. "
                 f"Received: include_top={self.include_top!r}"
+            )
+        if self.fully_convolutional and self.looks_at_all:
+            raise ValueError(
+                f"Expected fully_convolutional=False for {self.entry.name}: its layers "
+                "weigh channels by their means over the whole image, so that the cells "
+                "of a map would not be the classifier's answers. Cut windows out "
+                "instead, or build it with include_top=False."
             )
         if (
             self.weights is not None
@@ -115,27 +131,27 @@ class Design:
         return tensor
 
     @property
-    def _exact_size(self) -> int | None:
+    def _exact_sides(self) -> tuple[int, int] | None:
         """The one height and width that images can have, if there is only one."""
         free = self.fully_convolutional or not self.include_top
         return None if free else self.entry.input_size
 
     @property
-    def _least_size(self) -> int:
+    def _least_sides(self) -> tuple[int, int]:
         # A map of answers has a cell from the training size on.
         if self.fully_convolutional and self.entry.input_size:
             return self.entry.input_size
-        return self.smallest
+        return self.smallest, self.smallest
 
     def _image_shape(self) -> tuple:
-        default = (self._exact_size, self._exact_size, 3)
+        default = (*(self._exact_sides or (None, None)), 3)
         shape = default if self.input_shape is None else tuple(self.input_shape)
         self._check_shape(shape)
         return shape
 
     def _check_shape(self, shape: tuple) -> None:
-        if self._exact_size:
-            exact = (self._exact_size, self._exact_size, 3)
+        if self._exact_sides:
+            exact = (*self._exact_sides, 3)
             if shape != exact:
                 raise ValueError(
                     f"Expected `input_shape` to be {exact} with include_top=True; "
@@ -145,11 +161,16 @@ class Design:
         elif (
             len(shape) != 3
             or shape[2] != 3
-            or any(side is not None and side < self._least_size for side in shape[:2])
+            or any(
+                side is not None and side < least
+                for side, least in zip(shape, self._least_sides, strict=False)
+            )
         ):
+            height, width = self._least_sides
+            least = height if height == width else f"{height} and {width}"
             raise ValueError(
                 f"Expected `input_shape` to be (height, width, 3), each side at least "
-                f"{self._least_size} or None; received: {shape}"
+                f"{least} or None; received: {shape}"
             )
 
     def model(self, outputs) -> keras.Model:
@@ -168,21 +189,30 @@ class Design:
         self._load(model)
         return model
 
-    def classifier(self, x, window: int, fc7_units: int | None = None, head="fc8"):
+    def classifier(
+        self,
+        x,
+        window: int,
+        fc6_units: int | None = None,
+        fc7_units: int | None = None,
+        head="fc8",
+    ):
         """Apply fc6, fc7, the head and prob, if the net is to have its top.
 
         Args:
             x: Output of the last pooling, `pool5`.
             window: Its height and width for an image of the training size, which is
                 the window of `fc6-conv`.
-            fc7_units: Width of fc7 where it differs from that of fc6.
+            fc6_units: Width of fc6; that of most nets if None.
+            fc7_units: Width of fc7; that of most nets if None.
             head: Name of the last layer with weights.
         """
         if not self.include_top:
             return x
-        x = self.inner_product(x, self.FC_UNITS, "fc6", window, activation="relu")
+        fc6_units, fc7_units = fc6_units or self.FC_UNITS, fc7_units or self.FC_UNITS
+        x = self.inner_product(x, fc6_units, "fc6", window, activation="relu")
         x = dropout(x, "drop6")
-        x = self.inner_product(x, fc7_units or self.FC_UNITS, "fc7", activation="relu")
+        x = self.inner_product(x, fc7_units, "fc7", activation="relu")
         x = dropout(x, "drop7")
         x = self.inner_product(x, self.classes, head)
         return self.activation(x)
@@ -194,7 +224,8 @@ class Design:
             x: A map, or the output of another inner product.
             units: Number of outputs.
             name: Caffe's name of the layer.
-            window: Height and width of the map for an image of the training size.
+            window: Height and width of the map for an image of the training size, a
+                number if they are the same.
             activation: As in `keras.layers.Dense`.
         """
         if self.fully_convolutional:
@@ -202,6 +233,11 @@ class Design:
         x = self.flat(x, f"{name}_flatten")
         name = keras_name(name)
         return keras.layers.Dense(units, activation=activation, name=name)(x)
+
+    def scores(self, x, name: str):
+        """Apply the 1x1 convolution that some nets have for a last inner product."""
+        x = conv(x, self.classes, 1, name, activation=None)
+        return self.activation(self.flat(x, f"{name}_flatten"))
 
     def flat(self, x, name: str):
         """Flatten a map that is to become one answer; a map of answers it leaves."""
@@ -223,6 +259,19 @@ class Design:
         history = x._keras_history
         self.blobs[blob] = [history.operation.name, history.tensor_index]
         return x
+
+    def normalized(self, x, blob: str, norm: str, factors: str, active: str = ""):
+        """Apply BatchNorm, Scale and perhaps ReLU, all of which wrote one blob.
+
+        Args:
+            x: A map.
+            blob: Caffe's blob that the last of them wrote.
+            norm: Name of the BatchNorm.
+            factors: Name of the Scale.
+            active: Name of the ReLU, if there is one.
+        """
+        x = scale(batch_norm(x, norm), factors)
+        return self.wrote(blob, relu(x, active) if active else x)
 
     def _load(self, model: keras.Model) -> None:
         if self.weights is None:

@@ -20,8 +20,8 @@ Args:
     fully_convolutional: {fully_convolutional}
 
 Returns:
-    A `keras.Model`. It takes `{image}` images in BGR with the mean
-    subtracted, which `preprocess_input` makes.
+    A `keras.Model`. It takes `{image}` images, {order} with the mean
+    subtracted{scaled}, which `preprocess_input` makes.
 
 Raises:
     ValueError: On arguments that do not go together, or weights that do not fit.
@@ -29,22 +29,26 @@ Raises:
 """
 
 _ONE_SIZE = """\
-`(H, W, 3)`; with the top it can only be `({size}, {size}, 3)`, or with
+`(H, W, 3)`; with the top it can only be `({height}, {width}, 3)`, or with
         `fully_convolutional` anything from there, `None` included."""
+_NO_OTHER = "`(H, W, 3)`; with the top it can only be `({height}, {width}, 3)`."
 _ANY_SIZE = "`(H, W, 3)`, anything, `None` included."
 
 _MAP = """\
-        The model then takes images of any size from {size} pixels and gives a map of
-        answers, one for each {size} x {size} window."""
+        The model then takes images of any size from {pixels} and gives a map of
+        answers, one for each {height} x {width} window."""
 _DENSE = """\
 Turn the inner products into convolutions with the same weights
         (`{name}` into `{name}-conv`).
 """
 _POOLED = "Slide the last pooling over the map instead of taking it all.\n"
 _ALREADY = "Makes no difference: the net is fully convolutional as it is."
+_NOT = "Refused: layers look at the whole image, not at windows of it."
 
 
-def describe(text: str, entry: ModelEntry, smallest: int, features: str) -> str:
+def describe(
+    text: str, entry: ModelEntry, smallest: int, features: str, looks_at_all: bool
+) -> str:
     """Return a builder's docstring.
 
     Args:
@@ -52,25 +56,42 @@ def describe(text: str, entry: ModelEntry, smallest: int, features: str) -> str:
         entry: What the manifest knows of it.
         smallest: Least height and width of an image.
         features: Name of the last layer without the top.
+        looks_at_all: Whether layers before the head look at the whole image.
     """
-    size = entry.input_size
-    inner_products = [n for n, (w, *_) in entry.blobs.items() if len(w) == 2]
-    if size is None:
-        cast = _ALREADY
-    elif inner_products:
-        cast = _DENSE.format(name=inner_products[-1]) + _MAP.format(size=size)
-    else:
-        cast = _POOLED + _MAP.format(size=size)
-    shape = _ONE_SIZE if size else _ANY_SIZE
+    height, width = entry.input_size or ("H", "W")
+    sides = {"height": height, "width": width}
     arguments = _ARGUMENTS.format(
         smallest=smallest,
         features=features,
-        input_shape=shape.format(size=size, smallest=smallest),
-        fully_convolutional=cast,
-        image=f"(N, {size}, {size}, 3)" if size else "(N, H, W, 3)",
+        input_shape=_shapes(entry, looks_at_all).format(**sides),
+        fully_convolutional=_cast(entry, looks_at_all, sides),
+        image=f"(N, {height}, {width}, 3)",
+        order=entry.channel_order,
+        scaled="" if entry.scale == 1 else f"\n    and multiplied by {entry.scale:.6g}",
     )
     facts = "\n".join(f"    {line}" for line in fact_lines(entry))
     return f"{text}\n{arguments}\nFacts:\n{facts}\n"
+
+
+def _shapes(entry: ModelEntry, looks_at_all: bool) -> str:
+    if entry.input_size is None:
+        return _ANY_SIZE
+    return _NO_OTHER if looks_at_all else _ONE_SIZE
+
+
+def _cast(entry: ModelEntry, looks_at_all: bool, sides: dict) -> str:
+    """Return what `fully_convolutional` does to a net."""
+    if looks_at_all:
+        return _NOT
+    if entry.input_size is None:
+        return _ALREADY
+    height, width = entry.input_size
+    pixels = f"{height} pixels" if height == width else f"{height} x {width} pixels"
+    windows = _MAP.format(pixels=pixels, **sides)
+    inner_products = [n for n, (w, *_) in entry.blobs.items() if len(w) == 2]
+    if inner_products:
+        return _DENSE.format(name=inner_products[-1]) + windows
+    return _POOLED + windows
 
 
 def fact_lines(entry: ModelEntry) -> list[str]:
@@ -80,7 +101,7 @@ def fact_lines(entry: ModelEntry) -> list[str]:
     for accuracy in entry.accuracy:
         figures = [
             f"{value} % {what}"
-            for what in ("top1", "top5", "mean_iu")
+            for what in ("top1", "top5", "mean_iu", "mean_ap", "accuracy")
             if (value := getattr(accuracy, what)) is not None
         ]
         where = ", ".join(filter(None, [accuracy.dataset, accuracy.protocol]))

@@ -71,6 +71,17 @@ def places205_alexnet(design):
 
 
 @builder(smallest=39)
+def places365_alexnet(design):
+    """Build Places365-CNN (`alexnet_places365`) for the 365 scenes of Places365.
+
+    By the name it goes by it is an AlexNet; by its deploy definition it is CaffeNet,
+    with pooling before LRN. Fully convolutional, its windows have a stride of 32
+    pixels.
+    """
+    return design.classifier(caffenet_features(design.image()), window=6)
+
+
+@builder(smallest=39)
 def hybrid_cnn(design):
     """Build Hybrid-CNN for 1183 objects and scenes (`hybridCNN`).
 

@@ -1,4 +1,4 @@
-"""GoogLeNet, the winner of ILSVRC 2014."""
+"""GoogLeNet, the winner of ILSVRC 2014, also trained on scenes."""
 
 from keras_caffe_zoo.models._blocks import (
     ave_pool,
@@ -28,7 +28,36 @@ def googlenet(design, *, auxiliary_heads=False):
             "Expected include_top=True with auxiliary_heads=True; received: "
             f"include_top={design.include_top!r}"
         )
-    x = conv(design.image(), 64, 7, "conv1/7x7_s2", strides=2, pad=3)
+    x, first, second = googlenet_features(design.image())
+    x = classifier(design, x)
+    if not auxiliary_heads:
+        return x
+    return [x, _auxiliary(design, first, "loss1"), _auxiliary(design, second, "loss2")]
+
+
+@builder(smallest=31, features="inception_5b/output")
+def places205_googlenet(design):
+    """Build GoogLeNet for the 205 scenes of Places205 (`googlelet_places205`).
+
+    Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
+    image of 448 x 448.
+    """
+    return classifier(design, googlenet_features(design.image())[0])
+
+
+@builder(smallest=31, features="inception_5b/output")
+def places365_googlenet(design):
+    """Build GoogLeNet for the 365 scenes of Places365 (`googlenet_places365`).
+
+    Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
+    image of 448 x 448.
+    """
+    return classifier(design, googlenet_features(design.image())[0])
+
+
+def googlenet_features(image) -> tuple:
+    """Return inception_5b, and what the heads of training hang on: 4a and 4d."""
+    x = conv(image, 64, 7, "conv1/7x7_s2", strides=2, pad=3)
     x = max_pool(x, 3, 2, "pool1/3x3_s2")
     x = lrn(x, "pool1/norm1", alpha=1e-4)
     x = conv(x, 64, 1, "conv2/3x3_reduce")
@@ -45,16 +74,7 @@ def googlenet(design, *, auxiliary_heads=False):
     x = inception(x, "4e", 256, (160, 320), (32, 128), 128)
     x = max_pool(x, 3, 2, "pool4/3x3_s2")
     x = inception(x, "5a", 256, (160, 320), (32, 128), 128)
-    x = inception(x, "5b", 384, (192, 384), (48, 128), 128)
-    if not design.include_top:
-        return x
-    x = ave_pool(x, 7, 1, "pool5/7x7_s1")
-    x = dropout(x, "pool5/drop_7x7_s1", 0.4)
-    x = design.inner_product(x, design.classes, "loss3/classifier")
-    x = design.activation(x)
-    if not auxiliary_heads:
-        return x
-    return [x, _auxiliary(design, first, "loss1"), _auxiliary(design, second, "loss2")]
+    return inception(x, "5b", 384, (192, 384), (48, 128), 128), first, second
 
 
 def inception(x, name: str, one: int, three: tuple, five: tuple, pool: int):
@@ -77,6 +97,16 @@ def inception(x, name: str, one: int, three: tuple, five: tuple, pool: int):
     pooled = max_pool(x, 3, 1, f"{name}/pool", pad=1)
     pooled = conv(pooled, pool, 1, f"{name}/pool_proj")
     return concat([ones, threes, fives, pooled], f"{name}/output")
+
+
+def classifier(design, x):
+    """Apply pool5, the head and prob, if the net is to have its top."""
+    if not design.include_top:
+        return x
+    x = ave_pool(x, 7, 1, "pool5/7x7_s1")
+    x = dropout(x, "pool5/drop_7x7_s1", 0.4)
+    x = design.inner_product(x, design.classes, "loss3/classifier")
+    return design.activation(x)
 
 
 def _auxiliary(design, x, name):

@@ -1,9 +1,6 @@
-"""ResNets, with which their authors won ILSVRC 2015."""
+"""ResNets, with which their authors won ILSVRC 2015; one also trained on scenes."""
 
-import keras
-
-from keras_caffe_zoo.layers import CaffeBatchNorm, CaffeScale
-from keras_caffe_zoo.models._blocks import ave_pool, conv, max_pool
+from keras_caffe_zoo.models._blocks import add, ave_pool, conv, max_pool, relu
 from keras_caffe_zoo.models._builder import builder
 
 
@@ -56,12 +53,29 @@ def resnet152(design):
     Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
     image of 448 x 448.
     """
+    return classifier(design, resnet152_features(design))
+
+
+@builder(smallest=3, features="res5c_relu")
+def places365_resnet152(design):
+    """Build ResNet-152 for the 365 scenes of Places365 (`resnet152_places365`).
+
+    Its last layer is `fc365`; all others are those of `resnet152`, of which it is
+    fine-tuned. `feature_extractor` takes Caffe's blobs' names here too.
+
+    Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
+    image of 448 x 448.
+    """
+    return classifier(design, resnet152_features(design), head="fc365")
+
+
+def resnet152_features(design):
+    """Return the last block's output of ResNet-152."""
     x = stem(design)
     x = stage(design, x, 2, "abc", 64, strides=1)
     x = stage(design, x, 3, numbered(8), 128)
     x = stage(design, x, 4, numbered(36), 256)
-    x = stage(design, x, 5, "abc", 512)
-    return classifier(design, x)
+    return stage(design, x, 5, "abc", 512)
 
 
 def stem(design, use_bias=False):
@@ -73,7 +87,7 @@ def stem(design, use_bias=False):
     """
     options = {"strides": 2, "pad": 3, "activation": None, "use_bias": use_bias}
     x = conv(design.image(), 64, 7, "conv1", **options)
-    x = _scaled(design, x, "conv1", "_conv1", relu=True)
+    x = _scaled(design, x, "conv1", "_conv1", active=True)
     return max_pool(x, 3, 2, "pool1")
 
 
@@ -92,15 +106,15 @@ def stage(design, x, number: int, letters: list[str] | str, filters: int, stride
         name = f"{number}{letter}"
         short = x
         if i == 0:
-            options = {"strides": strides, "relu": False}
+            options = {"strides": strides, "active": False}
             short = _branch(design, x, 4 * filters, 1, f"{name}_branch1", **options)
         x = _branch(
             design, x, filters, 1, f"{name}_branch2a", strides=strides if i == 0 else 1
         )
         x = _branch(design, x, filters, 3, f"{name}_branch2b", pad=1)
-        x = _branch(design, x, 4 * filters, 1, f"{name}_branch2c", relu=False)
-        x = keras.layers.Add(name=f"res{name}")([short, x])
-        x = _relu(design, x, f"res{name}")
+        x = _branch(design, x, 4 * filters, 1, f"{name}_branch2c", active=False)
+        x = add([short, x], f"res{name}")
+        x = design.wrote(f"res{name}", relu(x, f"res{name}_relu"))
     return x
 
 
@@ -109,32 +123,22 @@ def numbered(blocks: int) -> list[str]:
     return ["a", *(f"b{i}" for i in range(1, blocks))]
 
 
-def classifier(design, x):
-    """Apply pool5, fc1000 and prob, if the net is to have its top."""
+def classifier(design, x, head="fc1000"):
+    """Apply pool5, the head and prob, if the net is to have its top."""
     if not design.include_top:
         return x
     x = ave_pool(x, 7, 1, "pool5")
-    x = design.inner_product(x, design.classes, "fc1000")
+    x = design.inner_product(x, design.classes, head)
     return design.activation(x)
 
 
-def _branch(design, x, filters, kernel_size, name, strides=1, pad=0, relu=True):
+def _branch(design, x, filters, kernel_size, name, strides=1, pad=0, active=True):
     options = {"strides": strides, "pad": pad, "activation": None, "use_bias": False}
     x = conv(x, filters, kernel_size, f"res{name}", **options)
-    return _scaled(design, x, f"res{name}", name, relu)
+    return _scaled(design, x, f"res{name}", name, active)
 
 
-def _scaled(design, x, blob, name, relu):
+def _scaled(design, x, blob, name, active):
     """Apply what follows a convolution in place: BatchNorm, Scale and perhaps ReLU."""
-    norm = CaffeBatchNorm(name=f"bn{name}")
-    x = norm(x)
-    # Caffe starts without statistics and divides by the root of epsilon until it has
-    # some. These are what Keras starts with: a mean of 0 and a variance of 1.
-    norm.variance_sum.assign(keras.ops.ones_like(norm.variance_sum))
-    norm.weight_sum.assign(keras.ops.ones_like(norm.weight_sum))
-    x = design.wrote(blob, CaffeScale(use_bias=True, name=f"scale{name}")(x))
-    return _relu(design, x, blob) if relu else x
-
-
-def _relu(design, x, blob):
-    return design.wrote(blob, keras.layers.ReLU(name=f"{blob}_relu")(x))
+    names = f"bn{name}", f"scale{name}", f"{blob}_relu" if active else ""
+    return design.normalized(x, blob, *names)

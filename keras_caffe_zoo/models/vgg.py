@@ -1,4 +1,7 @@
-"""VGG-16 and VGG-19, configurations D and E of "Very Deep Convolutional Networks"."""
+"""VGG-16 and VGG-19, configurations D and E of "Very Deep Convolutional Networks".
+
+VGG-16 was trained on scenes and on faces too.
+"""
 
 from keras_caffe_zoo.models._blocks import conv, max_pool
 from keras_caffe_zoo.models._builder import builder
@@ -11,12 +14,30 @@ def vgg16(design):
     Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
     image of 448 x 448.
     """
-    x = stage(design.image(), 1, 64, 2)
-    x = stage(x, 2, 128, 2)
-    x = stage(x, 3, 256, 3)
-    x = stage(x, 4, 512, 3)
-    x = stage(x, 5, 512, 3)
-    return design.classifier(x, window=7)
+    return design.classifier(vgg16_features(design.image()), window=7)
+
+
+@builder(smallest=1)
+def places365_vgg16(design):
+    """Build VGG-16 for the 365 scenes of Places365 (`vgg16_places365`).
+
+    Its last layer is `fc8a`. Fully convolutional, its windows have a stride of 32
+    pixels: a map of 8 x 8 for an image of 448 x 448.
+    """
+    x = vgg16_features(design.image())
+    return design.classifier(x, window=7, head="fc8a")
+
+
+@builder(smallest=1)
+def vgg_face(design):
+    """Build VGG-16 for the faces of 2622 people (`VGG_FACE`).
+
+    `fc7` describes a face, whoever's it is.
+
+    Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
+    image of 448 x 448.
+    """
+    return design.classifier(vgg16_features(design.image()), window=7)
 
 
 @builder(smallest=1)
@@ -32,6 +53,15 @@ def vgg19(design):
     x = stage(x, 4, 512, 4)
     x = stage(x, 5, 512, 4)
     return design.classifier(x, window=7)
+
+
+def vgg16_features(image):
+    """Return the pool5 of VGG-16."""
+    x = stage(image, 1, 64, 2)
+    x = stage(x, 2, 128, 2)
+    x = stage(x, 3, 256, 3)
+    x = stage(x, 4, 512, 3)
+    return stage(x, 5, 512, 3)
 
 
 def stage(x, number: int, filters: int, convolutions: int, pad=1):

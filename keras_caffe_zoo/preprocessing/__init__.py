@@ -1,13 +1,14 @@
-"""What each net wants to eat: images resized, cropped, BGR, the mean subtracted."""
+"""What each net wants to eat: images resized, cropped, BGR, normalized."""
 
 from keras_caffe_zoo.pictures import read_picture
 from keras_caffe_zoo.preprocessing.crops import ten_crops
 from keras_caffe_zoo.preprocessing.inputs import (
-    bgr_minus,
     check_crops,
     cut,
     cut_input,
     load_image,
+    net_input,
+    ordered,
     preprocess_input,
     resized_sides,
 )
@@ -15,12 +16,13 @@ from keras_caffe_zoo.preprocessing.means import mean_for
 from keras_caffe_zoo.preprocessing.resizing import resize, resize_float
 
 __all__ = [
-    "bgr_minus",
     "check_crops",
     "cut",
     "cut_input",
     "load_image",
     "mean_for",
+    "net_input",
+    "ordered",
     "preprocess_input",
     "read_picture",
     "resize",

@@ -12,12 +12,19 @@ from keras_caffe_zoo.preprocessing.resizing import resize_float
 from keras_caffe_zoo.weights import model_entry
 
 
-def preprocess_input(images, model: str, data_format: str | None = None, mean=None):
+def preprocess_input(
+    images,
+    model: str,
+    data_format: str | None = None,
+    mean=None,
+    scale: float | None = None,
+):
     """Turn RGB images into what a net of the zoo was trained on.
 
-    Channels are reversed to BGR and the net's mean is subtracted; values stay in
-    0-255. The mean is the published mean image where that is in the cache (cut to the
-    centre of a smaller input, as Caffe does), else its channel means.
+    `(image - mean) * scale` in the net's order of channels, which is BGR but for a few.
+    The mean is the published mean image where that is in the cache (cut to the centre
+    of a smaller input, as Caffe does), else its channel means. The scale is 1 for most
+    nets, whose values so stay in 0-255.
 
     Args:
         images: RGB, 0-255, of any numeric type: `(N, H, W, 3)` or `(H, W, 3)`, or
@@ -26,9 +33,10 @@ def preprocess_input(images, model: str, data_format: str | None = None, mean=No
         model: The net's name, such as `"caffenet"`.
         data_format: `"channels_last"` or `"channels_first"`; Keras' setting if None.
         mean: Another mean instead, in BGR: three numbers, or an image `(H, W, 3)`.
+        scale: Another factor instead.
 
     Returns:
-        Float32 of the same shape and kind, BGR, mean-subtracted.
+        Float32 of the same shape and kind, as the net takes it.
 
     Raises:
         ValueError: If the zoo has no such net, the channels are not three, or the mean
@@ -45,12 +53,21 @@ def preprocess_input(images, model: str, data_format: str | None = None, mean=No
             f"with data_format={data_format!r}"
         )
     size = shape[-3:-1] if axis == -1 else shape[-2:]
-    mean = mean_for(entry, size, mean)
+    mean = ordered(mean_for(entry, size, mean), entry)
     if axis == -3:
         mean = np.moveaxis(mean, -1, 0) if mean.ndim == 3 else mean[:, None, None]
+    factor = np.float32(entry.scale if scale is None else scale)
+    turned = entry.channel_order == "BGR"
     if isinstance(images, np.ndarray):
-        return _minus(np.flip(images, axis).astype("float32", order="C"), mean)
-    return ops.cast(ops.flip(images, axis), "float32") - mean
+        images = np.flip(images, axis) if turned else images
+        return _normalized(images.astype("float32", order="C"), mean, factor)
+    images = ops.cast(ops.flip(images, axis) if turned else images, "float32") - mean
+    return images if factor == 1 else images * factor
+
+
+def ordered(channels: np.ndarray, entry) -> np.ndarray:
+    """Return BGR images or means `(…, 3)` in the net's order of channels."""
+    return channels if entry.channel_order == "BGR" else channels[..., ::-1]
 
 
 def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarray:
@@ -58,8 +75,8 @@ def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarra
 
     The resize rule is the net's own: BVLC's nets squeeze the picture to 256 x 256, the
     VGG nets and ResNets shrink its shortest side to 256 and keep its proportions.
-    Where no rule was published, the picture is squeezed. The nets for segmentation take
-    the picture whole and as it is.
+    Where no rule was published, the picture is squeezed. Some nets take the picture
+    whole: squeezed to their own size, or as it is.
 
     Args:
         path: A picture that Pillow reads. Its EXIF orientation is applied; a palette,
@@ -69,9 +86,10 @@ def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarra
             answers to ten crops for the figures that papers call "10-crop".
 
     Returns:
-        RGB uint8 array `(size, size, 3)`, 227 for CaffeNet, to put into a batch
-        (`image[None]`) and to pass to `preprocess_input`. A batch of ten,
-        `(10, size, size, 3)`, for ten crops. `(H, W, 3)` for segmentation.
+        RGB uint8 array `(height, width, 3)` of the net's input size, 227 x 227 for
+        CaffeNet, to put into a batch (`image[None]`) and to pass to `preprocess_input`.
+        A batch of ten, `(10, height, width, 3)`, for ten crops. The picture's own size
+        for nets that take any.
 
     Raises:
         ValueError: If the zoo has no such net, the file is no picture, `crops` is
@@ -88,9 +106,11 @@ def check_crops(entry, crops: int) -> None:
     Raises:
         ValueError: If `crops` is neither 1 nor 10, or 10 for a net of whole pictures.
     """
-    if crops not in (1, 10) or (crops == 10 and entry.input_size is None):
-        whole = f"1 for {entry.name}, which crops none"
-        expected = "1 or 10" if entry.input_size else whole
+    whole = entry.input_size is None or (
+        entry.resize is not None and entry.resize.rule == "to_input"
+    )
+    if crops not in (1, 10) or (crops == 10 and whole):
+        expected = f"1 for {entry.name}, which crops none" if whole else "1 or 10"
         raise ValueError(f"Expected crops to be {expected}; received: crops={crops!r}")
 
 
@@ -107,8 +127,7 @@ def cut(image: np.ndarray, entry, crops: int = 1) -> np.ndarray:
     """
     if entry.input_size is None:
         return image
-    size = (entry.input_size, entry.input_size)
-    sides = resized_sides(entry, image.shape)
+    size, sides = entry.input_size, resized_sides(entry, image.shape)
     if crops == 1:
         return _resized_box(image, sides, five_boxes(sides, size)[-1])
     # Box by box: a picture 1 pixel high may be enlarged to millions of columns.
@@ -134,34 +153,46 @@ def cut_input(image: np.ndarray, entry, mean: np.ndarray, crops: int = 1) -> np.
         crops: 1 or 10.
 
     Returns:
-        Float32, BGR, mean-subtracted: `(size, size, 3)` or `(10, size, size, 3)`.
+        Float32, as the net takes it: `(H, W, 3)` or `(10, H, W, 3)` of its input size.
     """
     sides = resized_sides(entry, image.shape)
     if crops == 10 or image.shape[:2] == sides:
-        return bgr_minus(cut(image, entry, crops), mean)
-    box = five_boxes(sides, (entry.input_size, entry.input_size))[-1]
-    pixels = resize_float(image, sides, box=box, channels=(2, 1, 0))
+        return net_input(cut(image, entry, crops), entry, mean)
+    box = five_boxes(sides, entry.input_size)[-1]
+    order = (2, 1, 0) if entry.channel_order == "BGR" else (0, 1, 2)
+    pixels = resize_float(image, sides, box=box, channels=order)
     np.rint(pixels, out=pixels)  # as uint8 rounds
-    return _minus(pixels, mean)
+    return _normalized(pixels, ordered(mean, entry), np.float32(entry.scale))
 
 
-def bgr_minus(images: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Return RGB images `(…, H, W, 3)` as float32 BGR with the mean subtracted."""
-    return _minus(np.flip(images, -1).astype("float32", order="C"), mean)
+def net_input(images: np.ndarray, entry, mean: np.ndarray) -> np.ndarray:
+    """Return RGB images `(…, H, W, 3)` as a net takes them.
+
+    Args:
+        images: Of any numeric type.
+        entry: The net's `ModelEntry`.
+        mean: What `mean_for` returned.
+    """
+    images = ordered(np.flip(images, -1), entry).astype("float32", order="C")
+    return _normalized(images, ordered(mean, entry), np.float32(entry.scale))
 
 
-def _minus(images: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Subtract a mean from contiguous images, in their place."""
+def _normalized(images: np.ndarray, mean: np.ndarray, scale: np.float32) -> np.ndarray:
+    """Subtract a mean from contiguous images and scale them, in their place."""
     if mean.ndim == 1:  # row by row: many times as fast as pixel by pixel
         rows = images.reshape(*images.shape[:-2], -1)
         rows -= np.tile(mean, images.shape[-2])
     else:
         images -= mean
+    if scale != 1:
+        images *= scale
     return images
 
 
 def resized_sides(entry, shape) -> tuple[int, int]:
     """Return the height and width that a net's rule resizes a picture to."""
+    if entry.resize and entry.resize.rule == "to_input":
+        return entry.input_size
     size = entry.resize.size if entry.resize else 256
     if entry.resize is None or entry.resize.rule == "warp":
         return size, size

@@ -55,6 +55,9 @@ def sha256_of(path: str | os.PathLike) -> str:
 def check_names_and_shapes(path: Path, entry: ModelEntry) -> None:
     """Where no checksum was published, compare layer names and shapes instead.
 
+    Layers that only the file has are another file's, unless it is not known how much
+    the published one holds.
+
     Raises:
         ValueError: If a layer differs from the manifest, or it is no caffemodel.
     """
@@ -65,7 +68,8 @@ def check_names_and_shapes(path: Path, entry: ModelEntry) -> None:
         for layer, blobs in read_caffemodel(path).items()
         if blobs
     }
-    for layer in sorted(found.keys() | entry.blobs.keys()):
+    others = found.keys() if entry.file.payload_bytes else set()
+    for layer in sorted(others | entry.blobs.keys()):
         expected = tuple(map(_essential, entry.blobs.get(layer, ())))
         if expected != found.get(layer, ()):
             received = found.get(layer, "no such layer")

@@ -28,7 +28,8 @@ class WeightFile:
         sha1: Hex digest.
         sha256: Hex digest.
         sha384: Hex digest.
-        payload_bytes: Bytes of the parameters alone: a lower bound of the size.
+        payload_bytes: Bytes of the parameters alone: a lower bound of the size. `None`
+            where the file has layers that nobody described.
         archive: Name of the `.tar.gz` that holds the file.
         member: Base name of the file inside the archive.
     """
@@ -97,10 +98,13 @@ class Licence:
 
 @dataclass(frozen=True)
 class Resize:
-    """`"warp"` to `size` x `size`, or `"shortest_side"` to `size`; then crop."""
+    """`"warp"` to `size` x `size`, or `"shortest_side"` to `size`; then crop.
+
+    `"to_input"` is to the net's own size, whole.
+    """
 
     rule: str
-    size: int
+    size: int | None
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,21 @@ class Accuracy:
     top1: float | None = None
     top5: float | None = None
     mean_iu: float | None = None
+    mean_ap: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """A list of classes: how many, its file in the package's `data/`, its source.
+
+    `file` is `None` where the names are not at hand.
+    """
+
+    name: str
+    classes: int
+    file: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,13 +141,17 @@ class ModelEntry:
     Attributes:
         name: The builder's name.
         title: The net's name in prose.
+        task: What it does: `"classification"`, `"detection"`, ….
         paper: The paper, if there is one.
         licence: Licence of the weights.
         file: The published `.caffemodel`.
         mean: The mean it subtracts.
-        input_size: Side of the square input; `None` for any size.
+        scale: What the difference is multiplied by.
+        channel_order: `"BGR"` or `"RGB"`, how the net takes an image's channels.
+        input_size: Height and width of the input; `None` for any size.
         resize: How an image is resized before the crop.
-        class_labels: Name of the class list, e.g. `"ilsvrc12"`.
+        class_labels: Name of the class list, e.g. `"ilsvrc12"`; `None` where the
+            outputs are no classes.
         classes: Number of outputs.
         accuracy: Published measurements, the authors' own first.
         format: `"V1"` or `"V2"`, the format of the file.
@@ -138,13 +161,16 @@ class ModelEntry:
 
     name: str
     title: str
+    task: str
     paper: Paper | None
     licence: Licence
     file: WeightFile
     mean: MeanSpec | None
-    input_size: int | None
+    scale: float
+    channel_order: str
+    input_size: tuple[int, int] | None
     resize: Resize | None
-    class_labels: str
+    class_labels: str | None
     classes: int
     accuracy: tuple[Accuracy, ...]
     format: str | None
@@ -158,7 +184,7 @@ class ModelEntry:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the published file holds."""
+        """How many numbers the layers of `blobs` have."""
         shapes = (shape for blobs in self.blobs.values() for shape in blobs)
         return sum(map(math.prod, shapes))
 
@@ -173,10 +199,20 @@ class ModelEntry:
 
 
 @functools.cache
+def _read() -> dict:
+    source = resources.files("keras_caffe_zoo") / "weights_manifest.json"
+    return json.loads(source.read_text(encoding="utf-8"))
+
+
+@functools.cache
 def load_manifest() -> Mapping[str, ModelEntry]:
     """Return every entry by name; read once and immutable."""
-    source = resources.files("keras_caffe_zoo") / "weights_manifest.json"
-    return parse_manifest(json.loads(source.read_text(encoding="utf-8")))
+    return parse_manifest(_read())
+
+
+def class_list(name: str) -> ClassList:
+    """Return what is known of a list of classes, by an entry's `class_labels`."""
+    return ClassList(name, **_read()["labels"][name])
 
 
 def parse_manifest(data: dict) -> Mapping[str, ModelEntry]:
@@ -199,9 +235,35 @@ def parse_manifest(data: dict) -> Mapping[str, ModelEntry]:
     return MappingProxyType(entries)
 
 
-def model_names() -> tuple[str, ...]:
-    """Return the names of all nets in the manifest, in its order."""
-    return tuple(load_manifest())
+def model_names(task: str | None = None, license: str | None = None) -> tuple[str, ...]:
+    """Return the names of nets in the manifest, in its order.
+
+    Args:
+        task: What they are to do, such as `"classification"`; anything if None.
+        license: Part of their licence's text, such as `"MIT"`; or `"commercial"` for
+            all whose authors are known to allow that. Any if None, unknown ones too.
+
+    Raises:
+        ValueError: If no net has such a task or licence.
+    """
+    entries = load_manifest().values()
+    of_task = [entry for entry in entries if task in (None, entry.task)]
+    if not of_task:
+        tasks = there_are({entry.task: None for entry in entries}, task)
+        raise ValueError(f"No net of the zoo has the task {task!r}. {tasks}")
+    if not any(_is_licensed(entry, license) for entry in entries):
+        texts = {entry.licence.text: None for entry in entries if entry.licence.text}
+        raise ValueError(
+            f"No net of the zoo has a licence like {license!r}. "
+            f"{there_are(['commercial', *texts])}"
+        )
+    return tuple(entry.name for entry in of_task if _is_licensed(entry, license))
+
+
+def _is_licensed(entry: ModelEntry, wanted: str | None) -> bool:
+    if wanted == "commercial":
+        return entry.licence.non_commercial is False
+    return wanted is None or wanted.casefold() in (entry.licence.text or "").casefold()
 
 
 def model_entry(name: str) -> ModelEntry:
@@ -245,6 +307,7 @@ def _entry(name: str, value: dict, papers: dict, means: dict) -> ModelEntry:
         "mean": means[value["mean"]] if value["mean"] else None,
         "licence": Licence(**value["licence"]),
         "file": _file(value["file"]),
+        "input_size": value["input_size"] and tuple(value["input_size"]),
         "resize": value["resize"] and Resize(**value["resize"]),
         "accuracy": tuple(Accuracy(**one) for one in value["accuracy"]),
         "blobs": MappingProxyType(blobs),

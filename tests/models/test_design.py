@@ -9,6 +9,8 @@ import pytest
 from definitions import NETS, define, formula_params
 from families import (
     CONTRACT,
+    CONVOLUTIONAL,
+    LOOKING_AT_ALL,
     POOLED,
     answer,
     assert_same_weights,
@@ -54,12 +56,24 @@ REFUSED = [
 ]
 REFUSED_FOR_ITS_SIZE = [
     ({"input_shape": (64, 64, 3)}, r"include_top=True; received: \(64, 64, 3\)"),
+    ({"input_shape": (96, 112, 3)}, r"include_top=True; received: \(96, 112, 3\)"),
     (
         {"input_tensor": keras.KerasTensor((None, 64, 64, 3))},
         r"include_top=True; received: \(64, 64, 3\)",
     ),
     ({"input_shape": (None, None, 3)}, "pass fully_convolutional=True"),
-    ({"fully_convolutional": True, "input_shape": (64, 64, 3)}, "at least 22[47] or"),
+]
+REFUSED_AS_A_MAP = [
+    (
+        {"fully_convolutional": True, "input_shape": (64, 64, 3)},
+        "at least (22[47]|112 and 96) or",
+    ),
+]
+REFUSED_FOR_LOOKING_AT_ALL = [
+    (
+        {"fully_convolutional": True},
+        "fully_convolutional=False for se_.* means over the whole image",
+    ),
 ]
 
 
@@ -67,6 +81,10 @@ REFUSED_FOR_ITS_SIZE = [
 def test_arguments_that_do_not_go_together_are_refused(name):
     size, least, *_ = CONTRACT[name]
     refused = REFUSED + (REFUSED_FOR_ITS_SIZE if size else [])
+    if name in LOOKING_AT_ALL:
+        refused = refused + REFUSED_FOR_LOOKING_AT_ALL
+    elif size:
+        refused = refused + REFUSED_AS_A_MAP
     if least > 1:
         shape = (least - 1, least, 3)
         message = f"each side at least {least} or None"
@@ -161,7 +179,7 @@ def test_without_top_it_takes_any_image_and_pools(name):
     if least > 1:
         with pytest.raises(ValueError, match="received"):
             model.compute_output_shape((1, least - 1, least, 3))
-    x = image(least + 70, least + 40)
+    x = image(*(least + more for more in CONTRACT[name].more))
     expected = answer(model, x)
     assert expected.shape[0] == 1 and min(expected.shape[1:3]) > 1
     for pooling, reduce in (("avg", np.mean), ("max", np.max)):
@@ -173,15 +191,16 @@ def test_without_top_it_takes_any_image_and_pools(name):
 
 @few("caffenet")
 def test_files_of_weights_fit_every_form_of_the_net(name, tmp_path, capsys):
-    size, _, _, _, stride, heads = CONTRACT[name]
+    size, _, _, _, stride, heads, _ = CONTRACT[name]
+    height, width = CONTRACT[name].sides
     build, definition = getattr(models, name), define(name, fc=16)
     caffemodel = tmp_path / "net.caffemodel"
     net = parse_prototxt(definition.prototxt)
     write_caffemodel(caffemodel, formula_params(definition), net)
     dumped = dump_caffe_weights(caffemodel, tmp_path / "net.h5", progress=False)
     model = build(weights=caffemodel, classifier_activation=None)
-    assert model.input_shape == (None, size, size, 3)
-    x = image(size or 33, size or 47)
+    assert model.input_shape == (None, height, width, 3)
+    x = image(height or 33, width or 47)
     expected = answer(model, x)
     assert expected.shape == ((1, NETS[name][2]) if size else (1, 33, 47, 21))
     assert np.abs(expected).max() > 0.1
@@ -196,6 +215,8 @@ def test_files_of_weights_fit_every_form_of_the_net(name, tmp_path, capsys):
     assert list(map(caffe_name, said)) == heads
     caffemodel.unlink()
 
+    if name in LOOKING_AT_ALL:
+        return
     dense = build(weights=dumped, fully_convolutional=True, classifier_activation=None)
     dumped.unlink()
     assert dense.input_shape == (None, None, None, 3)
@@ -206,7 +227,8 @@ def test_files_of_weights_fit_every_form_of_the_net(name, tmp_path, capsys):
     if size:
         wide = np.pad(x, ((0, 0), (0, 0), (0, stride), (0, 0)))
         assert answer(dense, wide).shape == (1, 1, 2, NETS[name][2])
-        assert dense.layers[-1].name.endswith("-conv") or name in POOLED
+        last = keras_name(heads[0]) if name in CONVOLUTIONAL else "-conv"
+        assert dense.layers[-1].name.endswith(last) or name in POOLED
         assert_the_map_is_the_documented_one(dense, name)
     dense.save(tmp_path / "net.keras")
     loaded = keras.models.load_model(tmp_path / "net.keras")
@@ -224,12 +246,12 @@ def assert_the_map_is_the_documented_one(dense, name):
 
 @few("caffenet", "squeezenet_v1_1")
 def test_it_trains_with_another_number_of_classes(name):
-    size, *_ = CONTRACT[name]
+    size, (height, width) = CONTRACT[name].size, CONTRACT[name].sides
     model = getattr(models, name)(
         weights=None, classes=3, classifier_activation="softmax", name="mine"
     )
     assert (model.name, model.layers[-1].name) == ("mine", "prob")
-    x = image(size or 9, size or 12, batch=2)
+    x = image(height or 9, width or 12, batch=2)
     labels = np.array([1, 2])
     if not size:
         labels = np.broadcast_to(labels[:, None, None], x.shape[:3])

@@ -30,7 +30,7 @@ def test_the_definition_is_that_of_the_published_file(name):
     definition, entry = define(name), models.model_info(name)
     count = sum(math.prod(s) for shapes in definition.params.values() for s in shapes)
     assert definition.params == dict(entry.blobs)
-    assert count == NETS[name][3] == entry.file.payload_bytes / 4
+    assert count == NETS[name][3] == entry.parameters
 
 
 @pytest.mark.usefixtures("zeros")

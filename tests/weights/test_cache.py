@@ -192,10 +192,18 @@ def test_without_a_checksum_other_layers_are_refused(
     host, publish, tmp_path, own_cache, changes, layer
 ):
     data = caffemodel(tmp_path, **changes).read_bytes()
-    publish(host.serve(NAME, host.body(data)))
+    publish(host.serve(NAME, host.body(data)), payload_bytes=1)  # a bound is known
     with pytest.raises(WeightsDownloadError, match=f"Expected layer '{layer}'"):
         converted_weights("tiny", progress=False)
     assert kept(own_cache) == []
+
+
+def test_where_nobody_knows_how_much_a_file_holds_it_may_hold_more(
+    host, publish, tmp_path
+):
+    data = caffemodel(tmp_path, fc9=[ZEROS]).read_bytes()
+    publish(host.serve(NAME, host.body(data)), payload_bytes=None)
+    assert stored(converted_weights("tiny", progress=False)) == data
 
 
 @pytest.mark.parametrize("cut", [0.5, 0.0])

@@ -32,7 +32,7 @@ def image_dataset(
     crop_size: int | None = None,
     resize: int | tuple[int, int] | None = None,
     mean=None,
-    scale: float = 1.0,
+    scale: float | None = None,
     seed: int = 0,
     repeat: bool = False,
     resume: keras.Model | None = None,
@@ -64,18 +64,21 @@ def image_dataset(
         source: A directory with one folder of pictures for each class, or the list
             file of Caffe's ImageData: a path, a space and a label on each line.
         model: A net's name, such as `"caffenet"`, or a Keras model. A model that has
-            the name of a net of the zoo takes that net's resize rule and mean.
+            the name of a net of the zoo takes that net's resize rule, mean, scale and
+            order of channels.
         batch_size: Pictures in a batch; an epoch's last batch may be smaller.
         training: Whether to crop at random; in the middle otherwise.
         shuffle: Whether each epoch is shuffled anew; as `training` if None.
         mirror: Whether half of the pictures are mirrored; as `training` if None.
-        crop_size: Side of the crop; the net's input size if None.
+        crop_size: Side of the crop; the net's input size if None. Nets that take
+            pictures whole crop none.
         resize: Height and width that pictures are squeezed to before the crop, instead
             of the net's rule. For a model that is no net of the zoo, the crop's if
             None: then there is nothing to choose for the crop.
         mean: The mean instead of the net's, BGR: values, an image `(H, W, 3)` of the
             size before the crop, or the path of a `.binaryproto`.
-        scale: What the pictures are multiplied by, after the mean is subtracted.
+        scale: What the pictures are multiplied by, after the mean is subtracted; as
+            the net was trained if None.
         seed: Chooses orders, crops and mirrors.
         repeat: Whether the dataset is endless, for `fit(steps_per_epoch=…)`. Batches
             then run over the end of an epoch, as Caffe's do.
@@ -89,7 +92,7 @@ def image_dataset(
 
     Returns:
         `tf.data.Dataset` of `(images, labels)`: float32 `(N, crop_size, crop_size, 3)`,
-        BGR, mean-subtracted, and int32 `(N,)`. `(…, 1)`, grey, for a model whose input
+        as the net takes them, and int32 `(N,)`. `(…, 1)`, grey, for a model whose input
         is.
 
     Raises:
@@ -128,14 +131,18 @@ class _Net:
     """What is known of a net: its entry in the manifest, if any, and its input."""
 
     entry: object | None
-    crop_size: int
+    crop_size: int | None
     gray: bool
+
+    @property
+    def colour_entry(self):
+        """The entry, unless the model takes grey pictures and so is another net."""
+        return None if self.gray else self.entry
 
 
 def _net_of(model, crop_size: int | None) -> _Net:
     if isinstance(model, str):
-        entry = model_entry(model)
-        return _Net(entry, _crop(crop_size, entry.input_size, model), False)
+        return _Net(model_entry(model), _crop(crop_size, model_entry(model)), False)
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
         raise ValueError(
@@ -143,26 +150,30 @@ def _net_of(model, crop_size: int | None) -> _Net:
             "(N, H, W, 3) or (N, H, W, 1), channels last; received: "
             f"{model!r} with input_shape={shape}"
         )
-    entry = load_manifest().get(model.name)
+    entry, gray = load_manifest().get(model.name), shape[3] == 1
     if None in shape[1:3]:
-        side = entry and entry.input_size
-    elif shape[1] == shape[2] and crop_size in (None, shape[1]):
-        side = shape[1]
-    else:
-        raise ValueError(
-            "Expected a model with square input, and its size as crop_size; received: "
-            f"input_shape={shape}, crop_size={crop_size}"
-        )
-    return _Net(entry, _crop(crop_size, side, model.name), shape[3] == 1)
+        return _Net(entry, _crop(crop_size, entry, model.name), gray)
+    if entry and crop_size is None and shape[1:3] == entry.input_size:
+        return _Net(entry, _crop(None, entry), gray)
+    if shape[1] == shape[2] and crop_size in (None, shape[1]):
+        return _Net(entry, shape[1], gray)
+    raise ValueError(
+        "Expected a model with square input, and its size as crop_size; received: "
+        f"input_shape={shape}, crop_size={crop_size}"
+    )
 
 
-def _crop(given: int | None, own: int | None, name: str) -> int:
-    if given is None and own is None:
+def _crop(given: int | None, entry, name: str = "") -> int | None:
+    """Return the side of the crop; None where a net takes pictures whole."""
+    if given is not None:
+        return given
+    if entry is None or entry.input_size is None:
         raise ValueError(
-            f"Expected `crop_size=…` for {name}, which takes pictures of any size; "
-            "received: None"
+            f"Expected `crop_size=…` for {name or entry.name}, which takes pictures of "
+            "any size; received: None"
         )
-    return own if given is None else given
+    whole = entry.resize is not None and entry.resize.rule == "to_input"
+    return None if whole else entry.input_size[0]
 
 
 def _items(source, labels, root):
@@ -193,29 +204,48 @@ def _resizing(net: _Net, size: tuple[int, int] | None):
 
 
 def _transform(net: _Net, size, *, mean, scale, **options):
-    """Return the transform, with the net's mean if none is given."""
+    """Return the transform, with the net's mean and scale where none are given."""
+    entry = net.colour_entry
+    if scale is None:
+        scale = entry.scale if entry else 1.0
     if mean is not None:
-        return Transform(mean=mean, scale=scale, **options)
-    entry = net.entry
-    if entry is None or net.gray:
+        transform = Transform(mean=mean, scale=scale, **options)
+    elif entry is None:
         raise ValueError(
             "Expected `mean=…` for a model that has no name of a net of the zoo, BGR: "
             "values, an image (H, W, C) or the path of a .binaryproto (0 for none); "
             "received: None"
         )
-    kind = entry.mean and entry.mean.kind
-    crop = (net.crop_size, net.crop_size)
-    if kind == "image":
-        side = entry.resize.size if entry.resize else 256
-        return Transform(
-            mean=mean_for(entry, size or (side, side)),
-            scale=scale,
-            **options,
-        )
+    else:
+        transform = _with_own_mean(net, size, scale, options)
+    is_rgb = entry is not None and entry.channel_order == "RGB"
+    return _InRGB(transform) if is_rgb else transform
+
+
+def _with_own_mean(net: _Net, size, scale, options):
+    entry = net.entry
+    crop = (net.crop_size,) * 2 if net.crop_size else entry.input_size
+    if entry.mean and entry.mean.kind == "image":
+        mean = mean_for(entry, size or resized_sides(entry, (1, 1)))
+        return Transform(mean=mean, scale=scale, **options)
     mean = mean_for(entry, crop)
     if mean.ndim == 1:
         return Transform(mean=mean, scale=scale, **options)
     return _MeanOfCrop(Transform(**options), mean, np.float32(scale))
+
+
+@dataclass(frozen=True, eq=False)
+class _InRGB:
+    """A transform for a net that takes RGB: Caffe's own hands BGR on."""
+
+    transform: object
+
+    @property
+    def crop_size(self):
+        return self.transform.crop_size
+
+    def __call__(self, image, position: int = 0, seed: int = 0) -> np.ndarray:
+        return np.ascontiguousarray(self.transform(image, position, seed)[..., ::-1])
 
 
 @dataclass(frozen=True, eq=False)

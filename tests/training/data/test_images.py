@@ -27,7 +27,11 @@ def tiny(name="tiny", shape=(16, 16, 3)):
     return keras.Sequential([keras.Input(shape), keras.layers.Flatten()], name=name)
 
 
-@pytest.mark.parametrize("model", ["vgg16", "googlenet", "caffenet", "vgg_cnn_s"])
+@pytest.mark.parametrize(
+    "model",
+    ["vgg16", "googlenet", "caffenet", "vgg_cnn_s"]
+    + ["mobilenet_v2", "shufflenet_v2_x05", "sphereface"],
+)
 def test_without_training_pictures_are_those_of_load_image(folder, model):
     images, labels = rows(image_dataset(folder, model, training=False))
     paths = sorted(folder.rglob("*.png"))
@@ -66,6 +70,14 @@ def test_pixel_mean_is_subtracted_after_the_crop(folder, tmp_path):
     path = min(folder.rglob("*.png"))
     wanted = preprocess_input(load_image(path, "vgg_cnn_s"), "vgg_cnn_s")
     np.testing.assert_array_equal(images[0], wanted)
+
+
+def test_a_model_of_a_nets_name_and_size_takes_pictures_as_that_net(folder):
+    model = tiny("sphereface", (112, 96, 3))
+    images, _ = rows(image_dataset(folder, model, shuffle=False, mirror=False))
+    wanted, _ = rows(image_dataset(folder, "sphereface", training=False))
+    assert images.shape[1:] == (112, 96, 3)
+    np.testing.assert_array_equal(images, wanted)
 
 
 def test_given_mean_and_scale_replace_the_nets(folder):

@@ -1,0 +1,232 @@
+"""A net's published deploy definition under construction, and what follows from it.
+
+Sizes of blobs and shapes of parameters are worked out here by Caffe's own rules, so
+that a builder can be held against them without any of the package's code.
+"""
+
+from math import ceil, prod, sqrt
+
+import numpy as np
+from golden_pattern import pattern
+
+MEAN_OF_ALL = "global"  # a pooling with `global_pooling: true`
+
+
+class Definition:
+    """A net under construction: prototxt, shapes of blobs and of parameters."""
+
+    def __init__(self, name, size, fc=4096, classes=1000, batch=1):
+        sizes = (size, size) if isinstance(size, int) else size
+        self.name, self.fc, self.classes = name, fc, classes
+        self.top = "data"
+        self.blobs = {"data": (3, *sizes)}  # name -> channels, height, width
+        self.params = {}  # layer -> shapes in Caffe's layout
+        self.kinds = {}  # layer -> type
+        dims = " ".join(f"dim: {d}" for d in (batch, 3, *sizes))
+        self.lines = [
+            f'name: "{name}"',
+            'layer { name: "data" type: "Input" top: "data" '
+            f"input_param {{ shape {{ {dims} }} }} }}",
+        ]
+
+    @property
+    def prototxt(self):
+        return "\n".join(self.lines) + "\n"
+
+    def layer(self, kind, name, bottoms, top, shape, params=(), **message):
+        for param, fields in message.items():
+            body = " ".join(f"{key}: {value}" for key, value in fields.items())
+            message[param] = f" {param} {{ {body} }}"
+        ends = "".join(f' bottom: "{bottom}"' for bottom in bottoms)
+        self.lines.append(
+            f'layer {{ name: "{name}" type: "{kind}"{ends} top: "{top}"'
+            f"{''.join(message.values())} }}"
+        )
+        assert name not in self.kinds, name
+        self.kinds[name], self.blobs[top], self.top = kind, shape, top
+        if params:
+            self.params[name] = tuple(params)
+        return top
+
+    def in_place(self, kind, name, **message):
+        return self.layer(
+            kind, name, [self.top], self.top, self.blobs[self.top], **message
+        )
+
+    def relu(self, name):
+        return self.in_place("ReLU", name)
+
+    def prelu(self, name):
+        self.params[name] = ((self.blobs[self.top][0],),)
+        return self.in_place("PReLU", name)
+
+    def dropout(self, name, ratio=0.5):
+        return self.in_place("Dropout", name, dropout_param={"dropout_ratio": ratio})
+
+    def conv(
+        self, name, n, k, bottom=None, s=1, p=0, g=1, bias=True, relu="relu_", top=None
+    ):
+        bottom = bottom or self.top
+        c, h, w = self.blobs[bottom]
+        shape = (n, *((side + 2 * p - k) // s + 1 for side in (h, w)))
+        fields = {"num_output": n, "kernel_size": k, "stride": s, "pad": p, "group": g}
+        fields |= {} if bias else {"bias_term": "false"}
+        params = [(n, c // g, k, k), (n,)][: 1 + bias]
+        top = self.layer(
+            "Convolution",
+            name,
+            [bottom],
+            top or name,
+            shape,
+            params,
+            convolution_param=fields,
+        )
+        return self.relu(relu + name) if relu else top
+
+    def deconv(self, name, n, k, s):
+        c, h, w = self.blobs[self.top]
+        shape = (n, *(s * (side - 1) + k for side in (h, w)))
+        fields = {"num_output": n, "kernel_size": k, "stride": s, "bias_term": "false"}
+        return self.layer(
+            "Deconvolution",
+            name,
+            [self.top],
+            name,
+            shape,
+            [(c, n, k, k)],
+            convolution_param=fields,
+        )
+
+    def pool(self, name, k, s=1, kind="MAX", bottom=None, p=0, floor=False):
+        bottom = bottom or self.top
+        c, *sides = self.blobs[bottom]
+        if floor:
+            shape = (c, *((side + 2 * p - k) // s + 1 for side in sides))
+            fields = {"pool": kind, "kernel_size": k, "stride": s, "pad": p}
+            fields["round_mode"] = "FLOOR"
+            return self.layer(
+                "Pooling", name, [bottom], name, shape, pooling_param=fields
+            )
+        if k == MEAN_OF_ALL:
+            fields = {"pool": kind, "global_pooling": "true"}
+            return self.layer(
+                "Pooling", name, [bottom], name, (c, 1, 1), pooling_param=fields
+            )
+        shape = [ceil((side + 2 * p - k) / s) + 1 for side in sides]
+        if p:
+            last = [(n - 1) * s for n in shape]
+            clip = zip(shape, last, sides, strict=True)
+            shape = [n - (at >= side + p) for n, at, side in clip]
+        fields = {"pool": kind, "kernel_size": k, "stride": s, "pad": p}
+        return self.layer(
+            "Pooling", name, [bottom], name, (c, *shape), pooling_param=fields
+        )
+
+    def lrn(self, name, alpha, k=1.0):
+        fields = {"local_size": 5, "alpha": alpha, "beta": 0.75, "k": k}
+        shape = self.blobs[self.top]
+        return self.layer("LRN", name, [self.top], name, shape, lrn_param=fields)
+
+    def ip(self, name, n, bottom=None, relu=None):
+        bottom = bottom or self.top
+        inputs = 1
+        for side in self.blobs[bottom]:
+            inputs *= side
+        top = self.layer(
+            "InnerProduct",
+            name,
+            [bottom],
+            name,
+            (n,),
+            [(n, inputs), (n,)],
+            inner_product_param={"num_output": n},
+        )
+        return self.relu(relu) if relu else top
+
+    def concat(self, name, bottoms):
+        channels = sum(self.blobs[bottom][0] for bottom in bottoms)
+        shape = (channels, *self.blobs[bottoms[0]][1:])
+        return self.layer("Concat", name, bottoms, name, shape)
+
+    def add(self, name, bottoms):
+        return self.layer("Eltwise", name, bottoms, name, self.blobs[bottoms[0]])
+
+    def cut(self, name, bottom, tops, at):
+        """Slice in two along the channels."""
+        c, *sides = self.blobs[bottom]
+        ends = "".join(f' top: "{top}"' for top in tops)
+        self.lines.append(
+            f'layer {{ name: "{name}" type: "Slice" bottom: "{bottom}"{ends} '
+            f"slice_param {{ slice_point: {at} axis: 1 }} }}"
+        )
+        self.kinds[name] = "Slice"
+        for top, n in zip(tops, (at, c - at), strict=True):
+            self.blobs[top] = (n, *sides)
+
+    def crop(self, name, bottom, like, offset):
+        shape = (self.blobs[bottom][0], *self.blobs[like][1:])
+        fields = {"axis": 2, "offset": offset}
+        return self.layer("Crop", name, [bottom, like], name, shape, crop_param=fields)
+
+    def norm_scale(self, norm, scale):
+        self.bn(norm)
+        self.factors(scale)
+
+    def bn(self, name, top=None):
+        """BatchNorm in place, or with a blob of its own."""
+        top, shape = top or self.top, self.blobs[self.top]
+        fields = {"use_global_stats": "true"}
+        self.layer("BatchNorm", name, [self.top], top, shape, batch_norm_param=fields)
+        self.params[name] = ((shape[0],), (shape[0],), (1,))
+
+    def factors(self, name, top=None):
+        """Scale in place, or with a blob of its own."""
+        top, shape = top or self.top, self.blobs[self.top]
+        fields = {"bias_term": "true"}
+        self.layer("Scale", name, [self.top], top, shape, scale_param=fields)
+        self.params[name] = ((shape[0],), (shape[0],))
+
+    def squeeze(self, name, ratio=16):
+        """The weights of a block's channels."""
+        channels = self.blobs[self.top][0]
+        self.pool(f"{name}_global_pool", MEAN_OF_ALL, kind="AVE")
+        self.conv(f"{name}_1x1_down", channels // ratio, 1, relu=None)
+        self.relu(f"{name}_1x1_down/relu")
+        self.conv(f"{name}_1x1_up", channels, 1, relu=None)
+        return self.in_place("Sigmoid", f"{name}_prob")
+
+    def softmax(self, name="prob"):
+        return self.layer("Softmax", name, [self.top], name, self.blobs[self.top])
+
+    def classifier(self, head="fc8", fc7=None, prob=True):
+        self.ip("fc6", self.fc, relu="relu6")
+        self.dropout("drop6")
+        self.ip("fc7", fc7 or self.fc, relu="relu7")
+        self.dropout("drop7")
+        self.ip(head, self.classes)
+        if prob:
+            self.softmax()
+
+
+def formula_params(definition):
+    """Return arrays in Caffe's layout for all parameters, made by the goldens' formula.
+
+    Values keep about the same size from layer to layer.
+    """
+    arrays = {}
+    for j, (name, shapes) in enumerate(definition.params.items()):
+        if definition.kinds[name] == "BatchNorm":
+            weights = 999.98  # Caffe's sum of weights after some thousand iterations
+            mean = pattern(shapes[0], 3 * j, 0.2) * weights
+            variance = (1 + pattern(shapes[1], 3 * j + 1, 1.0)) * weights
+            values = [mean, variance, np.array([weights])]
+        elif definition.kinds[name] == "Scale":
+            size = 0.2 if name.endswith("branch2c") else 1.0
+            values = [size * (1 + pattern(shapes[0], 3 * j, 0.4))]
+            values.append(pattern(shapes[1], 3 * j + 1, 0.2))
+        else:
+            spread = sqrt(24 / prod(shapes[0][1:])) * 0.9
+            values = [pattern(shapes[0], 3 * j, spread)]
+            values += [pattern(shape, 3 * j + 1, 0.2) for shape in shapes[1:]]
+        arrays[name] = [value.astype("float32") for value in values]
+    return arrays

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Write the shapes of nets' parameters into the manifest, from the built models.
+
+    python tools/write_manifest.py densenet121 densenet161
+
+A new net is one builder in `keras_caffe_zoo/models/` and its facts in
+`weights_manifest.json`, with `"blobs": {}` and `"payload_bytes": null`. This builds the
+net and writes both. `--more-in-file` is for a published file that has, or may have,
+layers which nobody described, such as the heads of training: how much it holds then
+stays unknown. Without names the manifest is only brought into its form.
+"""
+
+import argparse
+import json
+import math
+import textwrap
+from pathlib import Path
+
+MANIFEST = Path(__file__).parents[1] / "weights_manifest.json"
+WIDTH = 88
+_SHORT = ("licence", "resize")  # objects on one line
+
+
+def formatted(manifest: dict) -> str:
+    """Return the manifest as it is kept: a line for each fact, shapes side by side."""
+    return _value(manifest, 0, "") + "\n"
+
+
+def _value(value, indent: int, key: str) -> str:
+    if isinstance(value, dict) and value and key not in _SHORT:
+        inner = {k: _value(v, indent + 2, k) for k, v in value.items()}
+        pairs = [f"{json.dumps(k)}: {text}" for k, text in inner.items()]
+        if key == "blobs":
+            return _enclosed("{}", [_filled(pairs, indent + 2)], indent)
+        return _enclosed("{}", pairs, indent)
+    if key in ("urls", "accuracy") and value:
+        rows = [json.dumps(one, ensure_ascii=False) for one in value]
+        return _enclosed("[]", rows, indent)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _enclosed(brackets: str, rows: list[str], indent: int) -> str:
+    inner = " " * (indent + 2)
+    body = ",\n".join(inner + row for row in rows)
+    return f"{brackets[0]}\n{body}\n{' ' * indent}{brackets[1]}"
+
+
+def _filled(pairs: list[str], indent: int) -> str:
+    """Return pairs side by side, no pair cut in two."""
+    whole = [pair.replace(" ", "\0") for pair in pairs]
+    lines = textwrap.wrap(
+        ", ".join(whole), WIDTH - indent, break_long_words=False, break_on_hyphens=False
+    )
+    return f"\n{' ' * indent}".join(lines).replace("\0", " ")
+
+
+def shapes_of(name: str) -> dict[str, list[list[int]]]:
+    """Return the shapes of a net's parameters in Caffe's layout, layer by layer."""
+    import keras
+
+    from keras_caffe_zoo import caffe_params, models
+
+    keras.config.set_dtype_policy("float16")  # values do not matter, memory does
+    params = caffe_params(getattr(models, name)(weights=None))
+    return {
+        layer: [list(blob.shape) for blob in blobs] for layer, blobs in params.items()
+    }
+
+
+def main():
+    """Write the manifest."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--more-in-file", action="store_true")
+    arguments = parser.parse_args()
+    manifest = json.loads(MANIFEST.read_text("utf-8"))
+    for name in arguments.names:
+        entry = manifest["models"][name]
+        blobs = entry["blobs"] = shapes_of(name)
+        numbers = sum(math.prod(shape) for shapes in blobs.values() for shape in shapes)
+        known = None if arguments.more_in_file else 4 * numbers
+        entry["file"]["payload_bytes"] = known
+        print(f"{name}: {numbers:,} parameters")
+    MANIFEST.write_text(formatted(manifest), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
