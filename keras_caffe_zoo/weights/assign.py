@@ -132,8 +132,10 @@ def _load_caffemodel(model, path, may_differ):
 def _load_stored(model, stored, may_differ):
     check_structure(stored.net, model)
     for layer, name in _matched(model, stored.names, stored.path):
-        arrays = stored.arrays(name, flat_channels(layer))
-        _assign(layer, arrays, list(stored.shapes(name).values()), may_differ)
+        arrays, shapes = stored.arrays(name, flat_channels(layer)), stored.shapes(name)
+        if "kernel" not in shapes:  # blobs as Caffe had them
+            arrays = codec_of(layer).decode(layer, arrays)
+        _assign(layer, arrays, list(shapes.values()), may_differ)
 
 
 def _matched(model, names, path) -> Iterator[tuple[keras.Layer, str]]:

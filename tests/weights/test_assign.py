@@ -177,6 +177,24 @@ def test_a_net_of_another_structure_is_refused(tmp_path):
             load_weights(model(), file)
 
 
+@pytest.mark.parametrize("dumped", [False, True])
+def test_slopes_of_channels_get_the_axes_that_keras_keeps(tmp_path, dumped):
+    slopes = np.arange(4, dtype="float32")
+    net = NET.split('layer { name: "fc"')[0].replace("conv/1", "conv")
+    net += 'layer { name: "relu" type: "PReLU" bottom: "conv" top: "conv" }'
+    path = tmp_path / "x.caffemodel"
+    write_caffemodel(
+        path, {"conv": arrays()["conv/1"], "relu": [slopes]}, parse_prototxt(net)
+    )
+    if dumped:
+        path = dump_caffe_weights(path, tmp_path / "x.h5", progress=False)
+    inputs = keras.Input((5, 4, 3))
+    x = CaffeConv2D(4, 2, name="conv", data_format="channels_last")(inputs)
+    relu = keras.layers.PReLU(shared_axes=(1, 2), name="relu")
+    load_weights(keras.Model(inputs, relu(x)), path)
+    np.testing.assert_array_equal(relu.get_weights(), [slopes[None, None]])
+
+
 @pytest.mark.filterwarnings("ignore:Skipping nested")  # Keras, before it raises
 def test_weights_of_keras_load_into_the_same_form(tmp_path):
     source, target = model(), model()
