@@ -301,13 +301,17 @@ class _AlongAxes(Rule):
     def traits_of(self, layer):
         inputs = keras.tree.flatten(layer.input)
         rank = len(inputs[0].shape)
-        size = layer.num_axes if len(inputs) == 1 else len(inputs[1].shape)
-        end = rank if size == -1 else layer.axis % rank + size
-        two_maps = len(inputs) == 2 and size == rank  # value by value
-        on_places = rank == 4 and size and end > 2
-        return _WHOLE if on_places and not two_maps else POINTWISE
+        if len(inputs) == 2:  # a value for each value, or values for whole maps
+            whole = len(inputs[1].shape) < rank
+        else:
+            size = layer.num_axes
+            end = rank if size == -1 else layer.axis % rank + size
+            whole = size and end > 2
+        return _WHOLE if rank == 4 and whole else POINTWISE
 
     def on_map(self, layer, image):
+        if self.traits_of(layer) == _WHOLE:
+            raise ValueError("it looks at the whole map")
         if len(layer.output.shape) != 4 and (layer.axis, layer.num_axes) != (1, 1):
             raise ValueError("it has values for other axes than the channels")
         return layer.__class__.from_config(layer.get_config())

@@ -35,9 +35,9 @@ CONVOLUTION = Param(
 
 def new_size(layer, size: int, axis: int) -> int:
     """Return how many windows a layer makes of `size` cells along an axis."""
-    channels = layer.input.shape[-1]
-    shape = layer.compute_output_shape((1, size, size, channels))
-    return shape[1 + axis]
+    shape = [1, None, None, layer.input.shape[-1]]
+    shape[1 + axis] = size  # the other axis may have another, and other windows
+    return layer.compute_output_shape(tuple(shape))[1 + axis]
 
 
 def _convolution_window(layer, size, axis):

@@ -182,6 +182,22 @@ def test_what_cannot_be_cast_is_named(head, name):
         to_fully_convolutional(sequential(*head))
 
 
+def squeezed(scale):
+    """Return a classifier whose maps are weighed by what they hold as a whole."""
+    inputs = keras.Input((20, 24, 3))
+    x = layers.Conv2D(5, 3)(inputs)
+    pool = CaffePool2D("ave", global_pooling=True, data_format="channels_last")
+    factor = layers.Dense(5)(layers.Flatten()(pool(x)))
+    x = layers.GlobalAveragePooling2D()(scale([x, factor]))
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+def test_maps_weighed_by_their_averages_cannot_be_cast():
+    model = squeezed(CaffeScale(axis=0, name="excited"))
+    with pytest.raises(ValueError, match="Layer 'excited'.* looks at the whole map"):
+        to_fully_convolutional(model)
+
+
 def test_models_of_other_inputs_are_refused():
     with pytest.raises(ValueError, match="Expected a model of one image"):
         to_fully_convolutional(keras.Sequential([layers.Input((5,)), layers.Dense(2)]))

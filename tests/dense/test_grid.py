@@ -85,6 +85,13 @@ def test_without_padding_box_and_field_are_the_same():
     assert grid.box(1, 2) == grid.field_box(1, 2) == (4, 8, 11, 15)
 
 
+def test_windows_of_rectangles_are_followed_along_each_axis():
+    x = inputs = keras.Input((5, 40, 1))
+    x = layers.Conv2D(1, (3, 9), strides=(1, 3))(x)
+    grid = output_grid(keras.Model(inputs, x), (5, 40))
+    assert (grid.shape, grid.window, grid.stride) == ((3, 11), (3, 9), (1, 3))
+
+
 @pytest.mark.parametrize("size", [20, 21, 22, 23])
 def test_uneven_padding_of_keras_is_followed(size):
     x = inputs = keras.Input((size, size, 1))
