@@ -22,6 +22,7 @@ class Definition:
         self.blobs = {"data": (3, *sizes)}  # name -> channels, height, width
         self.params = {}  # layer -> shapes in Caffe's layout
         self.kinds = {}  # layer -> type
+        self.ends = {}  # layer -> names of its bottoms, and its top
         dims = " ".join(f"dim: {d}" for d in (batch, 3, *sizes))
         self.lines = [
             f'name: "{name}"',
@@ -44,6 +45,7 @@ class Definition:
         )
         assert name not in self.kinds, name
         self.kinds[name], self.blobs[top], self.top = kind, shape, top
+        self.ends[name] = bottoms, top
         if params:
             self.params[name] = tuple(params)
         return top
