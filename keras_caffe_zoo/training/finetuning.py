@@ -89,7 +89,12 @@ def finetune(
 
 
 def _zoo_net(name: str, weights, options: dict) -> keras.Model:
-    models.model_info(name)  # an unknown name raises here, with those that there are
+    task = models.model_info(name).task  # an unknown name raises, with those known
+    if task not in ("classification", "segmentation"):
+        raise ValueError(
+            f"Expected a net that classifies; received: {name!r}, of the task "
+            f"{task!r}. Put a classifier on top of it"
+        )
     if options.get("include_top", True) is not True:
         raise ValueError(
             "Expected a net with its top, whose last layer is to be replaced; "

@@ -12,18 +12,35 @@ from keras_caffe_zoo.training import CaffeSGD, finetune
 RNG = np.random.default_rng(2)
 # The layers that must be new, where they are not `fc8`.
 HEADS = {
+    **dict.fromkeys(
+        ["densenet121", "densenet161", "densenet169", "densenet201"], ["fc6"]
+    ),
+    **dict.fromkeys(
+        ["se_bn_inception", "se_resnet50", "se_resnet101", "se_resnet152"]
+        + ["se_resnext50", "se_resnext101"],
+        ["classifier"],
+    ),
+    **dict.fromkeys(
+        ["googlenet", "googlenet_bn", "places205_googlenet", "places365_googlenet"],
+        ["loss3/classifier"],
+    ),
     "fcn16s": ["score_fr", "score_pool4", "upscore2", "upscore16"],
     "fcn32s": ["score_fr", "upscore"],
     "fcn8s": ["score_fr", "score_pool3", "score_pool4"]
     + ["upscore2", "upscore8", "upscore_pool4"],
     "fcn_alexnet": ["score_fr", "upscore"],
     "flickr_style": ["fc8_flickr"],
-    "googlenet": ["loss3/classifier"],
+    "mobilenet_v1": ["fc7"],
+    "mobilenet_v2": ["fc7"],
     "nin": ["cccp8-1024"],
+    "open_nsfw": ["fc_nsfw"],
+    "places365_resnet152": ["fc365"],
+    "places365_vgg16": ["fc8a"],
     "rcnn_ilsvrc13": ["fc-rcnn"],
     "resnet50": ["fc1000"],
     "resnet101": ["fc1000"],
     "resnet152": ["fc1000"],
+    "shufflenet_v2_x05": ["fc"],
     "squeezenet_v1_0": ["conv10"],
     "squeezenet_v1_1": ["conv10"],
 }
@@ -41,6 +58,7 @@ def narrow(monkeypatch):
     [
         pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
         for name in models.list_models()
+        if models.model_info(name).task in ("classification", "segmentation")
     ],
 )
 def test_every_net_of_the_zoo_gets_a_new_head(name):
@@ -54,6 +72,12 @@ def test_every_net_of_the_zoo_gets_a_new_head(name):
         if [b.shape for b in blobs] != shapes[k]
     }
     assert sorted(changed) == sorted(HEADS.get(name, ["fc8"]))
+
+
+def test_a_net_without_classes_is_refused():
+    message = "a net that classifies; .* 'sphereface', of the task 'embedding'"
+    with pytest.raises(ValueError, match=message):
+        finetune("sphereface", 7, weights=None)
 
 
 def test_all_but_the_head_is_kept_and_the_model_is_not_changed():
