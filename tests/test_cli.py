@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from support import pattern
 
-from keras_caffe_zoo import cli, read_mean, write_caffemodel
+from keras_caffe_zoo import caffe_params, cli, gender_net, read_mean, write_caffemodel
 from keras_caffe_zoo.caffe import write_mean
 from keras_caffe_zoo.cli import classify
 from keras_caffe_zoo.extraction import worker
@@ -85,6 +85,24 @@ def test_classify_gives_json_to_programs(photo, caffemodel, capsys):
     chances = [c["probability"] for c in answer["classes"]]
     assert len(chances) == 3
     assert chances == sorted(chances, reverse=True)
+
+
+def test_classify_knows_a_nets_own_classes(photo, tmp_path, capsys):
+    weights = tmp_path / "net.caffemodel"
+    write_caffemodel(weights, caffe_params(gender_net(weights=None)))
+    net = ("--model", "gender_net", "--weights", weights)
+    assert run("classify", photo, *net) == 0
+    found = {line.split()[-1] for line in capsys.readouterr().out.splitlines()[-2:]}
+    assert found == {"female", "male"}
+
+
+@pytest.mark.slow
+def test_heatmap_knows_a_nets_own_classes(photo, tmp_path, capsys):
+    weights, output = tmp_path / "net.caffemodel", tmp_path / "map.png"
+    write_caffemodel(weights, caffe_params(gender_net(weights=None)))
+    net = ("--model", "gender_net", "--weights", weights)
+    assert run("heatmap", photo, *net, "--class", "female", "-o", output) == 0
+    assert "female: at most" in capsys.readouterr().out
 
 
 def test_json_is_alone_on_stdout(photo, caffemodel, capsys, monkeypatch):

@@ -1,9 +1,9 @@
-"""The README's table of layers is what `supported_layers` says."""
+"""The README's tables are what `supported_layers` and `list_models` say."""
 
 import re
 from pathlib import Path
 
-from keras_caffe_zoo import supported_layers
+from keras_caffe_zoo import list_models, supported_layers
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- supported layers -->\n", "<!-- end of supported layers -->"
@@ -24,6 +24,11 @@ def test_the_readme_lists_the_layers_of_each_fork():
     (found,) = re.findall(f"{BEGIN}(.*?){END}", text, re.DOTALL)
     wanted = table(supported_layers())
     assert found == wanted, f"Put this into README.md:\n{wanted}"
+
+
+def test_every_net_stands_in_one_row():
+    rows = README.read_text("utf-8").split("| family | builders |")[1].split("\n\n")[0]
+    assert sorted(re.findall(r"`(\w+)`", rows)) == sorted(list_models())
 
 
 def test_types_stand_by_their_fork_and_rules_of_ones_own_nowhere():
