@@ -109,7 +109,7 @@ CONVOLUTIONAL = {
 # They look at the whole image before the head.
 LOOKING_AT_ALL = {name for name in CONTRACT if name.startswith("se_")}
 # One of each family; `pytest -m slow` runs the others, and those that take long.
-LONG = {"densenet121", "googlenet_bn", "open_nsfw"}
+LONG = {"densenet121", "googlenet_bn", "open_nsfw", "se_resnet50"}
 FIRST = {
     *("caffenet", "vgg_cnn_s", "vgg16", "googlenet", "nin"),
     *("squeezenet_v1_1", "resnet50", "fcn8s", "gender_net", "googlenet_bn"),

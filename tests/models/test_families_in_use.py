@@ -28,15 +28,7 @@ BLOBS = {
     "se_resnet50": ("pool5/7x7_s1", (1, 1, 2048)),
 }
 WEIGHING = ("se_bn_inception", "se_resnet50")  # by the averages of whole maps
-QUICK = ("gender_net",)
-
-
-def nets(names):
-    marked = [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-        for name in names
-    ]
-    return pytest.mark.parametrize("name", marked)
+QUICK = "gender_net"
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +49,10 @@ def fed(name, picture):
     return in_order.astype("float32")[None]
 
 
-@nets(BLOBS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n == QUICK else pytest.mark.slow) for n in BLOBS],
+)
 def test_features_are_those_of_the_pixels_that_the_net_wants(name):
     blob, shape = BLOBS[name]
     model = getattr(models, name)(weights=None)
@@ -68,7 +63,8 @@ def test_features_are_those_of_the_pixels_that_the_net_wants(name):
     assert relative_error(found.values[blob], wanted) <= 1e-5
 
 
-@nets([name for name in BLOBS if name not in WEIGHING])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in BLOBS if name not in WEIGHING])
 def test_maps_are_the_classifier_slid_over_the_picture(name):
     options = {"weights": None, "classifier_activation": None}
     classifier = getattr(models, name)(**options)
