@@ -143,7 +143,8 @@ def _as_array(array) -> np.ndarray:
     found = np.asarray(array)
     if not isinstance(array, np.generic):
         if found.dtype == np.float64:
-            return found.astype("float32")
+            with np.errstate(over="ignore"):  # what is too large is infinite
+                return found.astype("float32")
         if found.dtype == np.int64 or not found.size:
             return found.astype("int64")
     return found

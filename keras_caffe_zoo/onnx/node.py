@@ -57,6 +57,13 @@ class OnnxNode(Node):
         """
         return self.op("Reshape", x, self.sizes(sizes))
 
+    def reshape_like(self, x: Value, other: Value) -> Value:
+        """Return a tensor in the shape of another that has as many values."""
+        unknown = other.shape.count(None)
+        if unknown > 1:
+            return self.op("Reshape", x, self.op("Shape", other))
+        return self.reshape(x, [-1 if size is None else size for size in other.shape])
+
     def sizes(self, sizes: Sequence[int | Value]) -> Value:
         """Return sizes, integers or values of no axes, as one tensor."""
         if all(isinstance(size, int) for size in sizes):

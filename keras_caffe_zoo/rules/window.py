@@ -123,7 +123,7 @@ class _Convolution(Rule):
 
     def _layer(self, node, x):
         axis, options, activation = self._options(node, x)
-        options = {"filters": node.param.num_output, "name": node.name, **options}
+        options["name"] = node.name
         if len(x.shape) != 4 or axis != 1:
             transposed = self.transposed
             return layers.CaffeConvND(axis=axis, transposed=transposed, **options)
@@ -159,8 +159,8 @@ class _Convolution(Rule):
                 "Expected a relu in convolutions of images; received it in another",
                 "convolution_param.relu",
             )
-        options = {**geometry, "groups": groups, "use_bias": param.bias_term}
-        return axis, options, activation
+        counts = {"filters": filters, "groups": groups, "use_bias": param.bias_term}
+        return axis, {**geometry, **counts}, activation
 
     def encode(self, call):
         _add_convolution(call, self.types[0], call.layer.pad)
