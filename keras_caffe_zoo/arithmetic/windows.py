@@ -66,7 +66,7 @@ def deconvolved_size(size, kernel, stride, pad, dilation, layer):
 
 
 def pyramid(sizes, height: int, layer: str) -> list[tuple]:
-    """Return `(kernel, pad)` of each level of a spatial pyramid: 1, 2 x 2, 4 x 4, …
+    """Return `(kernel, pad)` of each level of a pyramid, of 1, 2 x 2, 4 x 4 bins.
 
     Args:
         sizes: Height and width of the image.

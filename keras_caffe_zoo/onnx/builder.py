@@ -43,6 +43,7 @@ class OnnxBuilder(NetBuilder):
                 value = self.graph.op("Identity", value)
             self.graph.outputs[blob] = value
             value.name = blob
+        self.graph.drop_unused()
         self._name_blobs()
         return self.graph
 

@@ -38,8 +38,11 @@ def _places(node, x, axis: int, count: int):
         places = node.op("ArgMax", x, axis=axis, select_last_index=1)
         return node.op("Cast", places, to=np.float32)
     # ONNX' first of equal values is the last here.
-    turned = node.op("Slice", x, [-1], [-(2**63)], [axis], [-1])
-    _, places = node.op("TopK", turned, [count], axis=axis, outputs=2)
     size = node.size(x, axis)
-    last = size - 1 if isinstance(size, int) else node.op("Sub", size, 1)
+    if isinstance(size, int):
+        last, turned = size - 1, node.op("Gather", x, np.arange(size)[::-1], axis=axis)
+    else:
+        last = node.op("Sub", size, 1)
+        turned = node.op("Slice", x, [-1], [-(2**63)], [axis], [-1])
+    _, places = node.op("TopK", turned, [count], axis=axis, outputs=2)
     return node.op("Cast", node.op("Sub", last, places), to=np.float32)

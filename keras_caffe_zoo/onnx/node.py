@@ -55,7 +55,10 @@ class OnnxNode(Node):
             x: The tensor.
             sizes: Integers, values of no axes (see `size`), and at most one -1.
         """
-        return self.op("Reshape", x, self.sizes(sizes))
+        found, unknown = list(sizes), [isinstance(size, Value) for size in sizes]
+        if sum(unknown) == 1 and -1 not in found:  # what is left is this one
+            found[unknown.index(True)] = -1
+        return self.op("Reshape", x, self.sizes(found))
 
     def reshape_like(self, x: Value, other: Value) -> Value:
         """Return a tensor in the shape of another that has as many values."""

@@ -29,12 +29,11 @@ def pooling(node, x, pool: str, geometry: dict, include_pad: bool = True):
     if pool == "max":
         y = node.op("MaxPool", x, pads=[*pad, *ends], **options)
         return _beside(node, y, outside, _LOWEST)
-    # What a window reaches beyond the padding is not counted.
-    beyond = [end - start for end, start in zip(ends, pad, strict=True)]
-    if include_pad and any(pad) and any(beyond):
+    if include_pad and any(pad):  # ONNX has `count_include_pad`, which OpenCV 4 ignores
         x = node.op("Pad", x, [0, 0, *pad, 0, 0, *pad], 0.0)
-        return node.op("AveragePool", x, pads=[0, 0, *beyond], **options)
-    options["count_include_pad"] = int(include_pad and any(pad))
+        # What a window reaches beyond the padding is not counted.
+        ends = [end - start for end, start in zip(ends, pad, strict=True)]
+        pad = (0, 0)
     y = node.op("AveragePool", x, pads=[*pad, *ends], **options)
     return _beside(node, y, outside, np.nan)
 

@@ -23,7 +23,7 @@ class Axpy(Rule):
 
     def onnx(self, node, a, x, y):
         check_factors(a.shape, x.shape, y.shape, node.layer.name)
-        a = node.op("Unsqueeze", a, [2, 3]) if len(a.shape) == 2 else a
+        a = node.reshape(a, [0, 0, 1, 1]) if len(a.shape) == 2 else a
         return node.op("Add", node.op("Mul", a, x), y)
 
     def encode(self, call):

@@ -222,12 +222,16 @@ class Reduction(Rule):
         )(x)
 
     def onnx(self, node, x):
-        param, axes = node.param, list(range(self._axis(node, x), len(x.shape)))
-        if param.operation == 1:  # the only one whose axes are an input by now
-            y = node.op("ReduceSum", x, axes, keepdims=0)
+        param, axis = node.param, self._axis(node, x)
+        if axis < len(x.shape) - 1:  # OpenCV 4 goes wrong over three axes and more
+            x = node.reshape(x, [*[0] * axis, -1])
+        if param.operation == 2:  # OpenVINO's ReduceL1 forgets its axes
+            x = node.op("Abs", x)
+        if param.operation <= 2:  # the only sum whose axes are an input by now
+            y = node.op("ReduceSum", x, [axis], keepdims=0)
         else:
-            operation = ("L1", "SumSquare", "Mean")[param.operation - 2]
-            y = node.op(f"Reduce{operation}", x, axes=axes, keepdims=0)
+            type_ = ("ReduceSumSquare", "ReduceMean")[param.operation - 3]
+            y = node.op(type_, x, axes=[axis], keepdims=0)
         return y if param.coeff == 1 else node.op("Mul", y, param.coeff)
 
     @staticmethod
