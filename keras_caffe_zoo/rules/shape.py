@@ -227,12 +227,15 @@ class Reduction(Rule):
             x = node.reshape(x, [*[0] * axis, -1])
         if param.operation == 2:  # OpenVINO's ReduceL1 forgets its axes
             x = node.op("Abs", x)
-        if param.operation <= 2:  # the only sum whose axes are an input by now
-            y = node.op("ReduceSum", x, [axis], keepdims=0)
+        scaled = param.coeff != 1  # where OpenCV 4 needs the axis still
+        if param.operation <= 2:  # the only one whose axes are an input by now
+            y = node.op("ReduceSum", x, [axis], keepdims=int(scaled))
         else:
             type_ = ("ReduceSumSquare", "ReduceMean")[param.operation - 3]
-            y = node.op(type_, x, axes=[axis], keepdims=0)
-        return y if param.coeff == 1 else node.op("Mul", y, param.coeff)
+            y = node.op(type_, x, axes=[axis], keepdims=int(scaled))
+        if not scaled:
+            return y
+        return node.op("Squeeze", node.op("Mul", y, param.coeff), [axis])
 
     @staticmethod
     def _axis(node, x) -> int:
