@@ -24,18 +24,19 @@ def pooling(node, x, pool: str, geometry: dict, include_pad: bool = True):
         return _stochastic(node, x, geometry)
     if geometry.get("global_pooling"):
         return node.op("GlobalMaxPool" if pool == "max" else "GlobalAveragePool", x)
-    pad, (ends, outside) = geometry["pad"], _ends(node, x, geometry)
+    pad, (ends, gaps) = geometry["pad"], _ends(node, x, geometry)
     options = _options(geometry)
     if pool == "max":
         y = node.op("MaxPool", x, pads=[*pad, *ends], **options)
-        return _beside(node, y, outside, _LOWEST)
+        return _beside(node, y, gaps, _LOWEST, _LOWEST)
     if include_pad and any(pad):  # ONNX has `count_include_pad`, which OpenCV 4 ignores
         x = node.op("Pad", x, [0, 0, *pad, 0, 0, *pad], 0.0)
         # What a window reaches beyond the padding is not counted.
         ends = [end - start for end, start in zip(ends, pad, strict=True)]
         pad = (0, 0)
     y = node.op("AveragePool", x, pads=[*pad, *ends], **options)
-    return _beside(node, y, outside, np.nan)
+    # Caffe divides 0 by the pixels that it takes a window to have: 0, or fewer.
+    return _beside(node, y, gaps, np.nan, 0.0)
 
 
 def max_and_mask(node, x, geometry: dict) -> list:
@@ -50,7 +51,7 @@ def max_and_mask(node, x, geometry: dict) -> list:
         places = node.op("ArgMax", node.reshape(x, [0, 0, -1]), axis=2)
         mask = node.op("Unsqueeze", node.op("Cast", places, to=np.float32), [3])
         return [node.op("GlobalMaxPool", x), mask]
-    ends, outside = _ends(node, x, geometry)
+    ends, gaps = _ends(node, x, geometry)
     pads = [*geometry["pad"], *ends]
     y, places = node.op("MaxPool", x, pads=pads, outputs=2, **_options(geometry))
     height, width = node.size(x, 2), node.size(x, 3)
@@ -58,7 +59,10 @@ def max_and_mask(node, x, geometry: dict) -> list:
     # ONNX counts through all channels of all items.
     area = height * width if known else node.op("Mul", height, width)
     mask = node.op("Cast", node.op("Mod", places, area), to=np.float32)
-    return [_beside(node, y, outside, _LOWEST), _beside(node, mask, outside, -1.0)]
+    return [
+        _beside(node, y, gaps, _LOWEST, _LOWEST),
+        _beside(node, mask, gaps, -1.0, -1.0),
+    ]
 
 
 def _options(geometry: dict) -> dict:
@@ -66,36 +70,51 @@ def _options(geometry: dict) -> dict:
     return {key: list(geometry[name]) for key, name in names.items()}
 
 
-def _ends(node, x, geometry: dict) -> tuple[list[int], list[int]]:
-    """Return how far windows reach beyond height and width, and how many lie beyond.
+def _ends(node, x, geometry: dict) -> tuple[list[int], list]:
+    """Return how far windows reach beyond height and width, and how far one lies.
 
-    A last one may where the stride is above the kernel's size.
+    A last window may lie beyond an image, where the stride is above the kernel's size:
+    right behind it (0) or farther away; None if it does not.
     """
     kernel, strides, pad = (geometry[k] for k in ("kernel_size", "strides", "pad"))
     rules = (any(pad), geometry["round_mode"] == "floor")
     axes = list(zip(kernel, strides, pad, strict=True))
     ends = [end_padding(*axis, *rules) for axis in axes]
     if all(end < side for end, side in zip(ends, kernel, strict=True)):
-        return ends, [0, 0]
+        return ends, [None, None]
     if None in x.shape[2:]:
         raise node.error(
             "Expected an image of known size to pool with strides above the kernel's "
             f"size; received: {x.shape}. Give an input_shape"
         )
     found = [_end(*pair, *rules) for pair in zip(x.shape[2:], axes, strict=True)]
-    return [end for end, _ in found], [count for _, count in found]
+    return [end for end, _ in found], [gap for _, gap in found]
 
 
-def _end(size: int, axis: tuple, padded: bool, floor: bool) -> tuple[int, int]:
+def _end(size: int, axis: tuple, padded: bool, floor: bool) -> tuple[int, int | None]:
     kernel, stride, pad = axis
     last = (pooled_size(size, *axis, padded, floor) - 1) * stride - pad
-    outside = int(last >= size)
-    return max(last - outside * stride + kernel - size, 0), outside
+    gap = last - size if last >= size else None
+    inside = last if gap is None else last - stride
+    return max(inside + kernel - size, 0), gap
 
 
-def _beside(node, y, counts: list[int], value: float):
-    """Return a map with rows and columns more at its ends, all of a value."""
-    return node.op("Pad", y, [0] * 6 + counts, value) if any(counts) else y
+def _beside(node, y, gaps: list, behind: float, beyond: float):
+    """Return a map with the row or column of windows that lie beyond the image.
+
+    Args:
+        node: The layer, an `OnnxNode`.
+        y: The map without them.
+        gaps: How far away they are, as `_ends` tells it.
+        behind: The value of those right behind the image.
+        beyond: That of others.
+    """
+    for value, counts in (
+        (beyond, [int(gap is not None and gap > 0) for gap in gaps]),
+        (behind, [int(gap == 0) for gap in gaps]),
+    ):
+        y = node.op("Pad", y, [0] * 6 + counts, value) if any(counts) else y
+    return y
 
 
 def _stochastic(node, x, geometry: dict):
