@@ -22,9 +22,8 @@ def largest(node, x, axis: int | None, count: int, values: bool):
     found = [_places(node, flat, 1, count)]
     found += [_values(node, flat, 1, count)] if values else []
     more = [1] * max(len(x.shape) - 3, 0)
-    found = [node.op("Unsqueeze", y, [1]) for y in found]
-    both = node.op("Concat", *found, axis=1) if values else found[0]
-    return node.reshape(both, [0, 1 + values, count, *more]) if more else both
+    found = [node.reshape(y, [0, 1, count, *more]) for y in found]
+    return node.op("Concat", *found, axis=1) if values else found[0]
 
 
 def _values(node, x, axis: int, count: int):

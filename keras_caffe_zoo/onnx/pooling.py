@@ -20,11 +20,11 @@ def pooling(node, x, pool: str, geometry: dict, include_pad: bool = True):
             takes them, or `global_pooling`.
         include_pad: Whether averages count the padding.
     """
-    if pool == "stochastic":
-        return _stochastic(node, x, geometry)
     if geometry.get("global_pooling"):
+        if pool == "stochastic":
+            return _stochastic(node, x, lambda y: node.op("GlobalAveragePool", y))
         return node.op("GlobalMaxPool" if pool == "max" else "GlobalAveragePool", x)
-    pad, (ends, gaps) = geometry["pad"], _ends(node, x, geometry)
+    pad, (ends, gaps) = list(geometry["pad"]), _ends(node, x, geometry)
     options = _options(geometry)
     if pool == "max":
         y = node.op("MaxPool", x, pads=[*pad, *ends], **options)
@@ -33,8 +33,12 @@ def pooling(node, x, pool: str, geometry: dict, include_pad: bool = True):
         x = node.op("Pad", x, [0, 0, *pad, 0, 0, *pad], 0.0)
         # What a window reaches beyond the padding is not counted.
         ends = [end - start for end, start in zip(ends, pad, strict=True)]
-        pad = (0, 0)
-    y = node.op("AveragePool", x, pads=[*pad, *ends], **options)
+        pad = [0, 0]
+    options["pads"] = [*pad, *ends]
+    if pool == "stochastic":
+        y = _stochastic(node, x, lambda y: node.op("AveragePool", y, **options))
+        return _beside(node, y, gaps, 0.0, 0.0)
+    y = node.op("AveragePool", x, **options)
     # Caffe divides 0 by the pixels that it takes a window to have: 0, or fewer.
     return _beside(node, y, gaps, np.nan, 0.0)
 
@@ -117,10 +121,9 @@ def _beside(node, y, gaps: list, behind: float, beyond: float):
     return y
 
 
-def _stochastic(node, x, geometry: dict):
+def _stochastic(node, x, average):
     """Return each window's `sum(x^2) / sum(x)`, 0 where the sum is not positive."""
     # The same divisor twice: what is left is the quotient of the sums.
-    squares = pooling(node, node.op("Mul", x, x), "ave", geometry)
-    sums = pooling(node, x, "ave", geometry)
+    squares, sums = average(node.op("Mul", x, x)), average(x)
     positive = node.op("Greater", sums, 0.0)
     return node.op("Where", positive, node.op("Div", squares, sums), 0.0)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from keras_caffe_zoo.arithmetic.windows import convolved_size, deconvolved_size
 
 _END = 2**63 - 1
+_WINDOW = ("kernel_size", "strides", "dilation_rate")
 
 
 def convolution(node, x, axis: int, options: dict, transposed: bool = False):
@@ -61,7 +64,7 @@ def _ends(node, window: list, options: dict, transposed: bool) -> list[int]:
 def windows_as_channels(node, x, geometry: dict):
     """Return what Caffe's Im2col does: each window of an image laid out as channels.
 
-    Rows first, then columns: what is only moved stays exact.
+    What is only moved stays exact.
 
     Args:
         node: The layer, an `OnnxNode`.
@@ -71,22 +74,22 @@ def windows_as_channels(node, x, geometry: dict):
     ends = _ends(node, list(x.shape[2:]), geometry, transposed=False)
     if any((*geometry["pad"], *ends)):
         x = node.op("Pad", x, [0, 0, *geometry["pad"], 0, 0, *ends], 0.0)
-    channels = node.channels(x)
-    sides = zip(
-        *(geometry[name] for name in ("kernel_size", "strides", "dilation_rate")),
-        strict=True,
-    )
-    for axis, (kernel, stride, dilation) in zip((2, 3), sides, strict=True):
-        apart, reach = node.op("Unsqueeze", x, [axis]), dilation * (kernel - 1)
-        places = [
-            # To the last place that a window has this pixel at, from the end.
-            _every(node, apart, 2 * axis - 1, at, at - reach or _END, stride)
-            for at in range(0, reach + 1, dilation)
-        ]
-        x = node.op("Concat", *places, axis=axis) if places[1:] else places[0]
-    columns = channels * geometry["kernel_size"][0] * geometry["kernel_size"][1]
-    return node.reshape(x, [0, columns, node.size(x, 4), node.size(x, 5)])
+    channels, (rows, columns) = node.channels(x), geometry["kernel_size"]
+    for axis in (2, 3):
+        x = _places(node, x, axis, *(geometry[name][axis - 2] for name in _WINDOW))
+    if rows * columns == 1:
+        return x
+    # By column, row and channel so far.
+    numbers = np.arange(columns * rows * channels).reshape(columns, rows, channels)
+    return node.op("Gather", x, numbers.transpose().reshape(-1), axis=1)
 
 
-def _every(node, x, axis: int, start: int, end: int, stride: int):
-    return node.op("Slice", x, [start], [end], [axis], [stride])
+def _places(node, x, axis: int, kernel: int, stride: int, dilation: int):
+    """Return, as channels, what windows along an axis have at each of their places."""
+    reach = dilation * (kernel - 1)
+    places = [
+        # To the last that a window has at this place, counted from the end.
+        node.op("Slice", x, [at], [at - reach or _END], [axis], [stride])
+        for at in range(0, reach + 1, dilation)
+    ]
+    return node.op("Concat", *places, axis=1) if kernel > 1 else places[0]

@@ -45,7 +45,7 @@ class Power(Pointwise):
         param = node.param
         if param.power * param.scale == 0:  # the input does not count
             value = constant_power(param.power, param.shift)
-            return node.op("Expand", value, node.op("Shape", x))
+            return node.op("Where", node.op("Less", x, x), value, value)
         y = _affine(node, x, param.scale, param.shift)
         return y if param.power == 1 else node.op("Pow", y, param.power)
 
