@@ -1,4 +1,4 @@
-"""What a whole ONNX graph is like, and cases that the tests of single layers have not."""
+"""Whole ONNX graphs, and cases that the tests of single layers do not have."""
 
 import caffe_reference as caffe
 import numpy as np
