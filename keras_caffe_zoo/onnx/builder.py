@@ -35,14 +35,16 @@ class OnnxBuilder(NetBuilder):
             ends: The blobs to end with; those that no layer reads if not given.
         """
         self.build()
-        outputs = self.outputs(ends)
+        outputs, inputs = self.outputs(ends), {x.name for x in self.graph.inputs}
         self.graph.layer = ""
         for blob, value in outputs.items():
             taken = value in self.graph.outputs.values() or value in self.graph.inputs
             if taken or value.array is not None:  # an output is made by an operation
                 value = self.graph.op("Identity", value)
             self.graph.outputs[blob] = value
-            value.name = blob
+            overwritten = blob in inputs  # by a layer in place
+            value.name = unused(blob, {*inputs, *outputs}) if overwritten else blob
+        self.graph.drop_unused()
         self._name_blobs()
         return self.graph
 
@@ -51,7 +53,8 @@ class OnnxBuilder(NetBuilder):
 
         ONNX knows no layers in place: each tensor has a name of its own.
         """
-        used = {*self.graph.outputs, *(x.name for x in self.graph.inputs)}
+        ends = (*self.graph.inputs, *self.graph.outputs.values())
+        used = {x.name for x in ends}
         for blob, value in self.blobs.items():
             if not value.name and value.array is None:
                 value.name = unused(blob, used)
