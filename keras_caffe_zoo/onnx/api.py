@@ -17,8 +17,11 @@ from keras_caffe_zoo.conversion.preparing import (
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.onnx.builder import OnnxBuilder
 from keras_caffe_zoo.onnx.file import OPSET, check_onnx, model_proto, write_model
-from keras_caffe_zoo.onnx.graph import Graph
+from keras_caffe_zoo.onnx.graph import Graph, Value
+from keras_caffe_zoo.onnx.preprocessing import image_input, image_shape, take_pixels
+from keras_caffe_zoo.preprocessing.recipe import Recipe, recipe_for
 from keras_caffe_zoo.rules.node import NeedsBatch
+from keras_caffe_zoo.rules.registry import rule_of
 
 PathLike = str | os.PathLike
 
@@ -31,6 +34,9 @@ def to_onnx(
     opset: int = OPSET,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     fully_convolutional: bool = False,
+    preprocessing: bool | str = False,
+    mean=None,
+    scale: float | None = None,
     **options,
 ) -> None:
     """Write a Caffe net as an ONNX file, without Keras and TensorFlow.
@@ -45,6 +51,16 @@ def to_onnx(
         opset: The version of ONNX's operators.
         input_shape: As in `from_caffe`: `(H, W, C)` of an image; H and W may be None.
         fully_convolutional: As in `from_caffe`.
+        preprocessing: Whether the file takes pictures as they are, RGB uint8
+            `(N, H, W, 3)`, or gray `(N, H, W, 1)`, and does itself what the net wants:
+            BGR, the mean subtracted, scaled. The name of a net of the zoo, such as
+            `"caffenet"`, for what `preprocess_input` does for that. True for what the
+            data layer of a training net's prototxt tells, or for `mean` and `scale`.
+            Pictures are to have the net's size already.
+        mean: What is subtracted instead, 0-255: one number, or one for each channel
+            (B, G, R), or an image `(H, W, C)` no smaller than the input, whose centre
+            counts, or the path of a `.binaryproto` with one.
+        scale: What the difference is multiplied by instead; 1 if nobody tells.
         **options: What else `from_caffe` takes: `phase`, `level`, `stages`,
             `custom_layers`, `python_config`, `max_detections`, `ignore_fields`.
 
@@ -55,12 +71,49 @@ def to_onnx(
         OSError: If a file cannot be read or written.
     """
     check_onnx()
+    _check_used(preprocessing, mean=mean, scale=scale)
     net = prepared_net(prototxt, caffemodel, **options)
     net.blobs = net.blobs or {}  # a layer that has parameters asks for them
     graph = net_graph(
         net, input_shape, fully_convolutional, phase=options.get("phase", "TEST")
     )
+    if preprocessing:
+        x = image_input(graph)
+        zoo = preprocessing if isinstance(preprocessing, str) else None
+        take_pixels(graph, x, net_recipe(net, x, zoo, mean, scale))
     write_model(model_proto(graph, net.part.net.name, opset), Path(path))
+
+
+def _check_used(needed, **given) -> None:
+    """Refuse what would be passed over."""
+    for name, value in given.items():
+        if value is not None and not needed:
+            raise ValueError(
+                f"Expected `{name}` together with `preprocessing`; received: "
+                f"{name}={value!r} alone"
+            )
+
+
+def net_recipe(
+    net: PreparedNet, x: Value, zoo: str | None = None, mean=None, scale=None
+) -> Recipe:
+    """Return what a net does to the image that is one of its inputs.
+
+    Args:
+        net: The net.
+        x: The input.
+        zoo: The net of the zoo that it is, if it is one.
+        mean: As in `to_onnx`, like `scale`.
+        scale: None for the data layer's.
+
+    Raises:
+        ValueError: If nobody tells, or an argument does not fit.
+    """
+    layer = net.part.data.get(x.name)
+    pixels = layer and getattr(rule_of(layer.type), "pixels", None)
+    told = pixels(layer) if pixels else None
+    options = {"net": zoo, "told": told, "mean": mean, "scale": scale}
+    return recipe_for(image_shape(x), **options)
 
 
 def net_graph(
