@@ -91,6 +91,8 @@ def _quantized(proto, pictures: Calibration):
             activation_type=quantization.QuantType.QInt8,
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=quantization.CalibrationMethod.MinMax,
+            # Of integers, OpenCV 4 adds wrong ones to an inner product.
+            extra_options={"QuantizeBias": False},
         )
         return onnx.load(path)
 

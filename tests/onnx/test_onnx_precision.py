@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -12,10 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from support import relative_error
 
-from keras_caffe_zoo.demo import held_out_digits, windows
+from keras_caffe_zoo.demo import held_out_digits, load, windows
 from keras_caffe_zoo.onnx.api import to_onnx
 from keras_caffe_zoo.precision.calibration import Calibration
 from keras_caffe_zoo.precision.half import half
+from keras_caffe_zoo.precision.litert import litert_half
 from keras_caffe_zoo.precision.openvino_files import openvino_int8, save_half
 from keras_caffe_zoo.preprocessing.recipe import recipe_for
 
@@ -174,6 +176,16 @@ def test_integers_agree_with_floats(tmp_path, digits, folder, preprocessing):
     assert (wanted == got).mean() >= 0.95
 
 
+def test_opencv_and_openvino_compute_the_same_integers(tmp_path, digits, folder):
+    path = str(tmp_path / "int8.onnx")
+    to_onnx(*DIGITS, path, precision="int8", calibration=folder, mean=0)
+    x = np.moveaxis(digits[:20], -1, 1)
+    net = cv2.dnn.readNetFromONNX(path)
+    net.setInput(x)
+    assert relative_error(net.forward(), answer(path, x)) < 1e-5
+    assert relative_error(by_openvino(path, x), answer(path, x)) < 1e-5
+
+
 def test_what_does_not_bear_it_stays_in_floats(tmp_path, folder):
     path = tmp_path / "int8.onnx"
     to_onnx(*DIGITS, path, precision="int8", calibration=folder, mean=0)
@@ -235,6 +247,28 @@ def test_openvino_refuses_weights_beyond_the_range(tmp_path):
     onnx.save(model, tmp_path / "big.onnx")
     with pytest.raises(ValueError, match="at most 65,504"):
         save_half(openvino.convert_model(tmp_path / "big.onnx"), tmp_path / "big.xml")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
+def test_litert_takes_half_the_size(tmp_path, digits):
+    import tensorflow as tf
+
+    load().export(tmp_path / "net", verbose=False)
+    files = []
+    for prepare in (lambda converter: None, litert_half):
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "net"))
+        prepare(converter)
+        files.append(converter.convert())
+    assert len(files[1]) < 0.55 * len(files[0])
+    found = []
+    for file in files:
+        net = tf.lite.Interpreter(model_content=file)
+        net.allocate_tensors()
+        net.set_tensor(net.get_input_details()[0]["index"], digits[:1])
+        net.invoke()
+        found.append(net.get_tensor(net.get_output_details()[0]["index"]))
+    assert relative_error(found[1], found[0]) < 2e-3
 
 
 @pytest.mark.slow
