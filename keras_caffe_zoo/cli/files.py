@@ -100,7 +100,89 @@ def _add_convert(commands) -> None:
         "NET.xml for OpenVINO, a name that ends in / for a SavedModel, NET.h5 for the "
         "weights alone (as `dump` writes them)",
     )
+    _add_onnx(parser)
     add_json(parser)
+
+
+def _add_onnx(parser) -> None:
+    """Give a command the options that only ONNX files have."""
+    parser.add_argument(
+        "--preprocessing",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="NET",
+        help="have NET.onnx take RGB pictures, uint8 (N, H, W, 3), and prepare them as "
+        "--mean and --scale, the data layer of a training net, or a net of the zoo "
+        "(--preprocessing=caffenet) tell",
+    )
+    parser.add_argument(
+        "--mean",
+        type=_mean,
+        metavar="B,G,R",
+        help="what is subtracted from pictures: a number for each channel, as in "
+        "104,117,123, or the path of a .binaryproto",
+    )
+    parser.add_argument(
+        "--scale", type=float, help="what the difference is multiplied by"
+    )
+    bits = parser.add_mutually_exclusive_group()
+    bits.add_argument(
+        "--fp16", action="store_true", help="write NET.onnx in half precision"
+    )
+    bits.add_argument(
+        "--int8",
+        metavar="FOLDER",
+        help="write NET.onnx in integers, whose ranges are measured on the pictures "
+        "in a folder",
+    )
+
+
+def _mean(text: str) -> str | list[float]:
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        return text
+
+
+def _onnx_options(arguments) -> dict:
+    """Return what `to_onnx` is to be told beside a net's files; none if not needed."""
+    options = {
+        "preprocessing": arguments.preprocessing,
+        "mean": arguments.mean,
+        "scale": arguments.scale,
+        "calibration": arguments.int8,
+    }
+    if arguments.fp16 or arguments.int8:
+        options["precision"] = "float16" if arguments.fp16 else "int8"
+    options = {
+        key: value for key, value in options.items() if value not in (None, False)
+    }
+    if options and not arguments.output.endswith(".onnx"):
+        raise ValueError(
+            "Expected a name that ends in .onnx, with --preprocessing, --mean, "
+            f"--scale, --fp16 and --int8; received: {arguments.output}"
+        )
+    return options
+
+
+def _convert_to_onnx(arguments, options: dict) -> dict:
+    from dataclasses import asdict
+
+    from keras_caffe_zoo.onnx.api import to_onnx
+
+    found = to_onnx(
+        arguments.prototxt,
+        arguments.caffemodel,
+        arguments.output,
+        fully_convolutional=arguments.fully_convolutional,
+        **options,
+        **_import_options(arguments),
+    )
+    if not arguments.json:
+        print(f"{found}\n" if found else "", end="")
+        print(f"Wrote {arguments.output}")
+    return {"output": arguments.output, "agreement": found and asdict(found)}
 
 
 def _convert(arguments) -> dict:
@@ -108,6 +190,8 @@ def _convert(arguments) -> dict:
     from keras_caffe_zoo.conversion.summary import model_rows, model_table
     from keras_caffe_zoo.weights import dump_caffe_weights
 
+    if options := _onnx_options(arguments):
+        return _convert_to_onnx(arguments, options)
     weights_only = arguments.output.endswith(".h5")
     if not weights_only:
         check_target(arguments.output)

@@ -17,10 +17,17 @@ from keras_caffe_zoo.conversion.preparing import (
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.onnx.builder import OnnxBuilder
 from keras_caffe_zoo.onnx.file import OPSET, check_onnx, model_proto, write_model
-from keras_caffe_zoo.onnx.graph import Graph
+from keras_caffe_zoo.onnx.graph import Graph, Value
+from keras_caffe_zoo.onnx.preprocessing import image_input, image_shape, take_pixels
+from keras_caffe_zoo.precision.calibration import Agreement, Calibration
+from keras_caffe_zoo.precision.half import half
+from keras_caffe_zoo.precision.int8 import check_onnxruntime, int8
+from keras_caffe_zoo.preprocessing.recipe import Recipe, recipe_for
 from keras_caffe_zoo.rules.node import NeedsBatch
+from keras_caffe_zoo.rules.registry import rule_of
 
 PathLike = str | os.PathLike
+_PRECISIONS = ("float32", "float16", "int8")
 
 
 def to_onnx(
@@ -31,8 +38,13 @@ def to_onnx(
     opset: int = OPSET,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     fully_convolutional: bool = False,
+    preprocessing: bool | str = False,
+    mean=None,
+    scale: float | None = None,
+    precision: str = "float32",
+    calibration: PathLike | None = None,
     **options,
-) -> None:
+) -> Agreement | None:
     """Write a Caffe net as an ONNX file, without Keras and TensorFlow.
 
     The file has Caffe's order of axes, (N, C, H, W), and Caffe's names of blobs, and
@@ -45,22 +57,104 @@ def to_onnx(
         opset: The version of ONNX's operators.
         input_shape: As in `from_caffe`: `(H, W, C)` of an image; H and W may be None.
         fully_convolutional: As in `from_caffe`.
+        preprocessing: Whether the file takes pictures as they are, RGB uint8
+            `(N, H, W, 3)`, or gray `(N, H, W, 1)`, and does itself what the net wants:
+            BGR, the mean subtracted, scaled. The name of a net of the zoo, such as
+            `"caffenet"`, for what `preprocess_input` does for that. True for what the
+            data layer of a training net's prototxt tells, or for `mean` and `scale`.
+            Pictures are to have the net's size already.
+        mean: What is subtracted instead, 0-255: one number, or one for each channel
+            (B, G, R), or an image `(H, W, C)` no smaller than the input, whose centre
+            counts, or the path of a `.binaryproto` with one.
+        scale: What the difference is multiplied by instead; 1 if nobody tells.
+        precision: `"float32"`; `"float16"`, in which inputs, outputs and what needs it
+            stay float32, see `half`; or `"int8"`, for which the ranges of blobs are
+            measured on pictures, see `int8`.
+        calibration: The folder of these pictures, at most 400 of them. They are
+            prepared as `preprocessing`, `mean`, `scale` or the data layer tell; every
+            fourth is not measured, but compared with the answers in float32.
         **options: What else `from_caffe` takes: `phase`, `level`, `stages`,
             `custom_layers`, `python_config`, `max_detections`, `ignore_fields`.
 
+    Returns:
+        How the net of integers agrees with that of floats; None for others.
+
     Raises:
         CaffeFormatError: As `from_caffe`; also if a layer has no ONNX operations.
-        ValueError: If an argument is not as above.
-        ImportError: If the package onnx is not installed.
+        ValueError: If an argument is not as above, or no picture can be read.
+        ImportError: If the package onnx is not installed, or for int8 ONNX Runtime.
         OSError: If a file cannot be read or written.
     """
     check_onnx()
+    _check_options(preprocessing, mean, scale, precision, calibration)
     net = prepared_net(prototxt, caffemodel, **options)
     net.blobs = net.blobs or {}  # a layer that has parameters asks for them
     graph = net_graph(
         net, input_shape, fully_convolutional, phase=options.get("phase", "TEST")
     )
-    write_model(model_proto(graph, net.part.net.name, opset), Path(path))
+    pictures = None
+    if preprocessing or calibration is not None:
+        x = image_input(graph)
+        zoo = preprocessing if isinstance(preprocessing, str) else None
+        recipe = net_recipe(net, x, zoo, mean, scale)
+        if calibration is not None:
+            height, width, channels = image_shape(x)
+            options = {"items": x.shape[0] or 1}
+            size = (height, width)
+            pictures = Calibration(calibration, size, channels, recipe, **options)
+        if preprocessing:
+            take_pixels(graph, x, recipe)
+    proto, found = model_proto(graph, net.part.net.name, opset), None
+    if precision == "float16":
+        proto = half(proto)
+    elif pictures is not None:
+        proto, found = int8(proto, pictures)
+    write_model(proto, Path(path))
+    return found
+
+
+def _check_options(preprocessing, mean, scale, precision, calibration) -> None:
+    """Refuse options that contradict one another, or would be passed over."""
+    if precision not in _PRECISIONS:
+        raise ValueError(
+            f"Expected precision to be one of {_PRECISIONS}; received: {precision!r}"
+        )
+    if (precision == "int8") != (calibration is not None):
+        raise ValueError(
+            "Expected `calibration`, a folder of pictures, together with "
+            f"precision='int8'; received: precision={precision!r}, "
+            f"calibration={calibration!r}"
+        )
+    if precision == "int8":
+        check_onnxruntime()
+    for name, value in (("mean", mean), ("scale", scale)):
+        if value is not None and not preprocessing and calibration is None:
+            raise ValueError(
+                f"Expected `{name}` together with `preprocessing` or `calibration`; "
+                f"received: {name}={value!r} alone"
+            )
+
+
+def net_recipe(
+    net: PreparedNet, x: Value, zoo: str | None = None, mean=None, scale=None
+) -> Recipe:
+    """Return what a net does to the image that is one of its inputs.
+
+    Args:
+        net: The net.
+        x: The input.
+        zoo: The net of the zoo that it is, if it is one.
+        mean: As in `to_onnx`, like `scale`.
+        scale: None for the data layer's.
+
+    Raises:
+        ValueError: If nobody tells, or an argument does not fit.
+    """
+    layer = net.part.data.get(x.name)
+    pixels = layer and getattr(rule_of(layer.type), "pixels", None)
+    told = pixels(layer) if pixels else None
+    options = {"net": zoo, "told": told, "mean": mean, "scale": scale}
+    return recipe_for(image_shape(x), **options)
 
 
 def net_graph(

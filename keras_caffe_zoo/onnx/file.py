@@ -113,6 +113,7 @@ def _node(op: Op, names: dict[int, str], used: set[str]):
         [names[id(x)] if x is not None else "" for x in op.inputs],
         [names[id(x)] for x in op.outputs],
         name,
+        doc_string=op.layer or None,
         **{key: _attribute(value) for key, value in op.attributes.items()},
     )
 
