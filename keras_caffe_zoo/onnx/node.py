@@ -57,6 +57,11 @@ class OnnxNode(Node):
         """
         return self.op("Reshape", x, self.sizes(sizes))
 
+    def with_ones(self, x: Value, count: int) -> Value:
+        """Return a tensor with so many axes of size 1 behind its own."""
+        sizes = [size or 0 for size in x.shape]  # 0 is the size that it has
+        return self.op("Reshape", x, sizes + [1] * count) if count else x
+
     def sizes(self, sizes: Sequence[int | Value]) -> Value:
         """Return sizes, integers or values of no axes, as one tensor."""
         if all(isinstance(size, int) for size in sizes):

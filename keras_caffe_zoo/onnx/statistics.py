@@ -62,10 +62,25 @@ def affine(node, x, factor, offset):
 
 def centred(node, x, axes: list[int]) -> tuple:
     """Return a blob less its mean over some axes, and the mean."""
-    mean = node.op("ReduceMean", x, axes=axes)
+    mean = reduced(node, "ReduceMean", x, axes)
     return node.op("Sub", x, mean), mean
 
 
 def mean_square(node, x, axes: list[int]):
     """Return the mean of squares over some axes."""
-    return node.op("ReduceMean", node.op("Mul", x, x), axes=axes)
+    return reduced(node, "ReduceMean", node.op("Mul", x, x), axes)
+
+
+def reduced(node, type_: str, x, axes: list[int]):
+    """Return a mean, sum or extreme over some axes, which stay, of size 1.
+
+    OpenCV 4.14 goes wrong over channels, rows and columns at once: the channels of an
+    image are reduced in a second step.
+    """
+    steps = [axes[1:], axes[:1]] if axes == [1, 2, 3] else [axes]
+    for step in steps:
+        if type_ == "ReduceSum":  # has its axes as an input
+            x = node.op(type_, x, step)
+        else:
+            x = node.op(type_, x, axes=step)
+    return x

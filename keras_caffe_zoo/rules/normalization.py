@@ -272,9 +272,9 @@ class MVN(Rule):
         return layers.CaffeMVN(*settings, name=node.name)(x)
 
     def onnx(self, node, x):
-        param, rank = node.param, len(x.shape)
+        param = node.param
         self._check(node, x)
-        x = x if rank == 4 else node.op("Unsqueeze", x, list(range(rank, 4)))
+        x = node.with_ones(x, 4 - len(x.shape))
         axes = [1, 2, 3] if param.across_channels else [2, 3]
         x, _ = centred(node, x, axes)
         if not param.normalize_variance:

@@ -27,9 +27,7 @@ class _AlongAxes(Rule):
         """Return the second bottom and learned parameters, shaped to meet the first."""
         behind = len(x.shape) - self._span(node, x, second, blobs)
         if second is not None:
-            rank = len(second.shape)
-            ones = list(range(rank, rank + behind))
-            yield node.op("Unsqueeze", second, ones) if behind else second
+            yield node.with_ones(second, behind)
         for index in range(blobs):
             array = node.array(index)
             shaped = array.reshape(*array.shape, *[1] * behind)
