@@ -25,6 +25,15 @@ class OnMaps(Rule):
             check_image(node, x)
         return node.checked(layer(bottoms[0] if len(bottoms) == 1 else list(bottoms)))
 
+    def onnx(self, node, *bottoms):
+        for x in bottoms:
+            check_image(node, x)
+        return node.checked(self.on_maps(node, *bottoms))
+
+    def on_maps(self, node, *bottoms):
+        """Return the top in an ONNX graph; the bottoms are maps."""
+        raise NotImplementedError
+
 
 @register
 class Correlation(OnMaps):

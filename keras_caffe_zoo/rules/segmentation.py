@@ -4,11 +4,13 @@ import math
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
+from keras_caffe_zoo.onnx.resizing import new_size, repeated, stretched
 from keras_caffe_zoo.rules.data import ImageData
 from keras_caffe_zoo.rules.loss import Accuracy
 from keras_caffe_zoo.rules.python import PYTHON, add_python, param_dict
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
+from keras_caffe_zoo.rules.window import check_image
 
 _DEEPLAB, _SEGNET = "DeepLab", "SegNet"
 
@@ -29,15 +31,58 @@ class Interp(Rule):
     traits = MIXED._replace(channels="kept", enlarges=True)
 
     def build(self, node, x):
-        param = node.param
-        names = ("height", "width", "zoom_factor", "shrink_factor")
-        given = {
-            name: getattr(param, name) if param.HasField(name) else None
-            for name in names
-        }
-        pads = {"pad_beg": param.pad_beg, "pad_end": param.pad_end}
+        given = self._given(node)
+        pads = {"pad_beg": node.param.pad_beg, "pad_end": node.param.pad_end}
         layer = layers.CaffeInterp(**given, **pads, name=node.name)
         return node.checked(layer(x))
+
+    def onnx(self, node, x):
+        check_image(node, x)
+        wanted, factors = self._settings(node)
+        begin, end = -node.param.pad_beg, node.param.pad_end
+        lost = begin - end
+        if any(size is not None and size <= lost for size in x.shape[2:]):
+            raise node.error(
+                f"Expected more than the {lost} rows and columns that are cut off; "
+                f"received shape: {x.shape}",
+                "interp_param.pad_beg",
+            )
+        if lost:
+            ends = [end or 2**31 - 1] * 2
+            x = node.op("Slice", x, [begin] * 2, ends, [2, 3])
+        sizes = [
+            new_size(node, node.size(x, 2 + axis), wanted[axis], *factors)
+            for axis in range(2)
+        ]
+        return node.checked(stretched(node, x, sizes))
+
+    @staticmethod
+    def _given(node) -> dict[str, int | None]:
+        """Return the sizes and factors that the layer has, None for others."""
+        param = node.param
+        names = ("height", "width", "zoom_factor", "shrink_factor")
+        return {x: getattr(param, x) if param.HasField(x) else None for x in names}
+
+    def _settings(self, node) -> tuple[list, list]:
+        """Return height and width, or neither, and the factors that count."""
+        param = node.param
+        height, width, *factors = self._given(node).values()
+        # A single factor takes the place of a size.
+        has_size = factors.count(None) != 1 and None not in (height, width)
+        used = [height, width] if has_size else [x for x in factors if x is not None]
+        if not used or min(used) < 1:
+            raise node.error(
+                "Expected a positive zoom_factor or shrink_factor, or a positive height "
+                f"and width; received: {self._given(node)}",
+                "interp_param",
+            )
+        if max(param.pad_beg, param.pad_end) > 0:
+            raise node.error(
+                "Expected pad_beg and pad_end of at most 0 (they cut off); received: "
+                f"{param.pad_beg} and {param.pad_end}",
+                "interp_param.pad_beg",
+            )
+        return [height, width] if has_size else [None, None], factors
 
     def encode(self, call):
         layer = call.layer
@@ -80,6 +125,18 @@ class Upsample(Rule):
     def build(self, node, x, mask=None):
         if mask is not None:
             return node.checked(self._unpooled(node, x, mask))
+        options = {"data_format": "channels_last", "name": node.name}
+        return node.checked(keras.layers.UpSampling2D(self._times(node), **options)(x))
+
+    def onnx(self, node, x, mask=None):
+        check_image(node, x)
+        if mask is not None:
+            raise node.error("Expected no mask")
+        return node.checked(repeated(node, x, self._times(node)))
+
+    @staticmethod
+    def _times(node) -> int:
+        """Return how many times a pixel stands in rows and columns, without a mask."""
         for name in ("scale_h", "scale_w", "upsample_h", "upsample_w"):
             if node.param.HasField(name):
                 raise node.error(
@@ -87,9 +144,7 @@ class Upsample(Rule):
                     "bottom",
                     f"upsample_param.{name}",
                 )
-        scale = node.count(node.param.scale, "upsample_param.scale")
-        options = {"data_format": "channels_last", "name": node.name}
-        return node.checked(keras.layers.UpSampling2D(scale, **options)(x))
+        return node.count(node.param.scale, "upsample_param.scale")
 
     def _unpooled(self, node, x, mask):
         param = node.param
@@ -187,6 +242,15 @@ class SpatialDropout(Rule):
     traits = POINTWISE
 
     def build(self, node, x):
+        options = {"data_format": "channels_last", "name": node.name}
+        return keras.layers.SpatialDropout2D(self._ratio(node), **options)(x)
+
+    def onnx(self, node, x):
+        self._ratio(node)
+        return x
+
+    @staticmethod
+    def _ratio(node) -> float:
         said = param_dict(node).get("p")
         try:
             ratio = float(said)  # ENet's own definitions have it in quotes
@@ -197,8 +261,7 @@ class SpatialDropout(Rule):
                 f"Expected 'p' between 0 and 1; received: {said!r}",
                 "python_param.param_str",
             )
-        options = {"data_format": "channels_last", "name": node.name}
-        return keras.layers.SpatialDropout2D(ratio, **options)(x)
+        return ratio
 
     def encode(self, call):
         settings = {"phase": "TEST", "p": float(call.layer.rate)}
