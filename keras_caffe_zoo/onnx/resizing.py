@@ -91,13 +91,14 @@ def downsampled(node, x, sizes: list[int | Value]):
         end, last = (node.op("Sub", _float(node, n), 1.0) for n in (size, new))
         places = node.op("Mul", node.op("Div", _counted(node, new), last), end)
         apart = _distances(node, places, size)
-        weights.append(
-            _triangle(node, node.op("Div", apart, node.op("Div", end, last)))
-        )
+        step = node.op("Div", end, last)
+        weights.append(_triangle(node, node.op("Div", apart, step)))
     there = node.op("Equal", x, x)  # OpenCV knows no IsNaN
     present = node.op("Cast", there, to=np.float32)
     parts = (node.op("Where", there, x, 0.0), present, node.op("Sub", 1.0, present))
-    total, weight, lost = (_weighed(node, part, *weights) for part in parts)
+    # As one map: OpenCV 4.14 cannot use a matrix twice.
+    summed = _weighed(node, node.op("Concat", *parts, axis=1), *weights)
+    total, weight, lost = node.op("Split", summed, outputs=3, axis=1)
     few = node.op("LessOrEqual", lost, node.op("Mul", weight, 0.5))
     mean = node.op("Where", few, node.op("Div", total, weight), np.float32("nan"))
     return node.op("Where", node.op("Greater", weight, 0.0), mean, np.float32("nan"))

@@ -72,8 +72,8 @@ class Interp(Rule):
         used = [height, width] if has_size else [x for x in factors if x is not None]
         if not used or min(used) < 1:
             raise node.error(
-                "Expected a positive zoom_factor or shrink_factor, or a positive height "
-                f"and width; received: {self._given(node)}",
+                "Expected a positive zoom_factor or shrink_factor, or a positive "
+                f"height and width; received: {self._given(node)}",
                 "interp_param",
             )
         if max(param.pad_beg, param.pad_end) > 0:
