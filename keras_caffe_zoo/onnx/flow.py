@@ -137,9 +137,10 @@ def warped(node, image, flow, fill: float):
     at = node.op("Expand", at, [1, channels, 1])
     pixels = node.reshape(image, [-1, channels, count])
     found = node.op("GatherElements", pixels, at, axis=2)
-    found = node.reshape(found, [-1, channels, 4, height, width])
-    found = node.op("Mul", found, node.op("Unsqueeze", shares, [1]))
+    found = node.reshape(found, [-1, channels, 4, count])
+    found = node.op("Mul", found, node.reshape(shares, [-1, 1, 4, count]))
     total = node.op("ReduceSum", found, [2], keepdims=0)
+    total = node.reshape(total, [-1, channels, height, width])
     return node.op("Where", inside, total, np.float32(fill))
 
 
