@@ -5,6 +5,7 @@ import math
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.onnx.resizing import new_size, repeated, stretched
+from keras_caffe_zoo.onnx.unpooling import unpooled
 from keras_caffe_zoo.rules.data import ImageData
 from keras_caffe_zoo.rules.loss import Accuracy
 from keras_caffe_zoo.rules.python import PYTHON, add_python, param_dict
@@ -130,9 +131,25 @@ class Upsample(Rule):
 
     def onnx(self, node, x, mask=None):
         check_image(node, x)
-        if mask is not None:
-            raise node.error("Expected no mask")
-        return node.checked(repeated(node, x, self._times(node)))
+        if mask is None:
+            return node.checked(repeated(node, x, self._times(node)))
+        check_image(node, mask)
+        if any(
+            a != b and None not in (a, b)
+            for a, b in zip(x.shape, mask.shape, strict=True)
+        ):
+            raise node.error(
+                f"Expected values and a mask of one shape; received: {x.shape} and "
+                f"{mask.shape}",
+                "bottom",
+            )
+        scale, size, pad_out = self._unpooling(node)
+        if size is None:
+            size = [
+                node.op("Sub", node.op("Mul", node.size(x, 2 + axis), times), is_less)
+                for axis, (times, is_less) in enumerate(zip(scale, map(int, pad_out), strict=True))
+            ]
+        return node.checked(unpooled(node, x, mask, size))
 
     @staticmethod
     def _times(node) -> int:
@@ -147,6 +164,13 @@ class Upsample(Rule):
         return node.count(node.param.scale, "upsample_param.scale")
 
     def _unpooled(self, node, x, mask):
+        distinct = _tells_apart(mask)
+        settings = self._unpooling(node)
+        layer = layers.CaffeUnpool(*settings, distinct=distinct, name=node.name)
+        return layer([x, mask])
+
+    def _unpooling(self, node) -> tuple:
+        """Return scale, size or None, and whether there is a row, a column less."""
         param = node.param
         size = None
         if param.HasField("upsample_h") and param.HasField("upsample_w"):
@@ -158,14 +182,7 @@ class Upsample(Rule):
                     f"Expected pad_out_{side} with scale 2; received: {scale}",
                     f"upsample_param.pad_out_{side}",
                 )
-        layer = layers.CaffeUnpool(
-            scale,
-            size,
-            (False, False) if size else pad_out,
-            distinct=_tells_apart(mask),
-            name=node.name,
-        )
-        return layer([x, mask])
+        return scale, size, (False, False) if size else pad_out
 
     @staticmethod
     def _scale(node) -> tuple[int, int]:
