@@ -82,3 +82,35 @@ def deconvolved_size(size, kernel, stride, pad, dilation, layer):
             f"{kernel}, stride {stride}, pad {pad}); received an input of {size}."
         )
     return result
+
+
+def pyramid(sizes, height: int, layer: str) -> list[tuple]:
+    """Return `(kernel, pad)` of each level of a pyramid, of 1, 2 x 2, 4 x 4 bins.
+
+    Args:
+        sizes: Height and width of the image.
+        height: How many levels.
+        layer: The layer's name, for the error.
+
+    Raises:
+        ValueError: If the image is too small, as in Caffe, or its size is not known.
+    """
+    if None in sizes:
+        raise ValueError(
+            f"Expected an image of known size for layer '{layer}'; received: "
+            f"{tuple(sizes)}. Give an input_shape."
+        )
+    levels = []
+    for level in range(height):
+        bins = 2**level
+        kernel = tuple(-(-size // bins) for size in sizes)
+        pad = tuple(
+            (k * bins - size + 1) // 2 for k, size in zip(kernel, sizes, strict=True)
+        )
+        if any(p >= k for p, k in zip(pad, kernel, strict=True)):
+            raise ValueError(
+                f"Expected an image that {bins} x {bins} bins divide (layer "
+                f"'{layer}', level {level}); received: {tuple(sizes)}."
+            )
+        levels.append((kernel, pad))
+    return levels

@@ -44,6 +44,7 @@ class OnnxBuilder(NetBuilder):
                 value = self.graph.op("Identity", value)
             self.graph.outputs[blob] = value
             value.name = blob
+        self.graph.drop_unused()
         merge_factors(self.graph)
         self._name_blobs()
         return self.graph

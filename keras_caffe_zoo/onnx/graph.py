@@ -129,6 +129,15 @@ class Graph:
         self.ops.append(Op(type, values, made, attributes, self.layer))
         return made[0] if outputs == 1 else made
 
+    def drop_unused(self) -> None:
+        """Leave out the operations that no output needs."""
+        needed, kept = {id(x) for x in self.outputs.values()}, []
+        for op in reversed(self.ops):
+            if any(id(x) in needed for x in op.outputs):
+                needed |= {id(x) for x in op.inputs}
+                kept.append(op)
+        self.ops = kept[::-1]
+
     def size(self, x: Value, axis: int):
         """Return a size of a tensor: an integer, or a value of no axes (int64)."""
         if x.shape[axis] is not None:
@@ -143,7 +152,8 @@ def _as_array(array) -> np.ndarray:
     found = np.asarray(array)
     if not isinstance(array, np.generic):
         if found.dtype == np.float64:
-            return found.astype("float32")
+            with np.errstate(over="ignore"):  # what is too large is infinite
+                return found.astype("float32")
         if found.dtype == np.int64 or not found.size:
             return found.astype("int64")
     return found

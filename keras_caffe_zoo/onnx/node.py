@@ -55,7 +55,17 @@ class OnnxNode(Node):
             x: The tensor.
             sizes: Integers, values of no axes (see `size`), and at most one -1.
         """
-        return self.op("Reshape", x, self.sizes(sizes))
+        found, unknown = list(sizes), [isinstance(size, Value) for size in sizes]
+        if sum(unknown) == 1 and -1 not in found:  # what is left is this one
+            found[unknown.index(True)] = -1
+        return self.op("Reshape", x, self.sizes(found))
+
+    def reshape_like(self, x: Value, other: Value) -> Value:
+        """Return a tensor in the shape of another that has as many values."""
+        unknown = other.shape.count(None)
+        if unknown > 1:
+            return self.op("Reshape", x, self.op("Shape", other))
+        return self.reshape(x, [-1 if size is None else size for size in other.shape])
 
     def with_ones(self, x: Value, count: int) -> Value:
         """Return a tensor with so many axes of size 1 behind its own."""

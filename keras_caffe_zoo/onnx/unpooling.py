@@ -30,7 +30,8 @@ def unpooled(node, x, mask, sizes: list[int | Value]):
     zero = node.op("Cast", node.op("Less", first, first), to=np.float32)
     zeros = node.op("Expand", zero, shape)  # of items whose number may be unknown
     if not _tells_apart(node.graph, mask):
-        bits = _MANY if None in x.shape else (x.shape[2] * x.shape[3] - 1).bit_length()
+        known = None not in x.shape[2:]
+        bits = (x.shape[2] * x.shape[3] - 1).bit_length() if known else _MANY
         last = _last(node, place, zeros, inputs, bits)
         place = node.op("Where", last, place, end)
     place = node.op("Cast", place, to=np.int64)
@@ -45,19 +46,16 @@ def _last(node, place, zeros, inputs: int | Value, bits: int):
     Values with the same place compare their numbers, from the highest bit down: those
     without a bit that another one has are out.
     """
+    stays = node.op("Cast", node.op("GreaterOrEqual", place, 0.0), to=np.float32)
     place = node.op("Cast", place, to=np.int64)
     if isinstance(inputs, int):
-        number = node.constant(np.arange(inputs))
+        number = np.arange(inputs)
     else:
         number = node.op("Range", np.int64(0), inputs, np.int64(1))
-    stays = None
     for bit in reversed(range(bits)):
         share = node.op("Div", number, 2**bit)
-        odd = node.op("Sub", share, node.op("Mul", node.op("Div", share, 2), 2))
-        odd = node.op("Cast", odd, to=np.float32)
-        every = node.op("Add", node.op("Mul", node.op("Cast", place, to=np.float32), 0.0), 1.0)
-        stays = every if stays is None else stays
-        has = node.op("Mul", stays, odd)
+        rest = node.op("Sub", share, node.op("Mul", node.op("Div", share, 2), 2))
+        has = node.op("Mul", stays, node.op("Cast", rest, to=np.float32))
         options = {"axis": 2, "reduction": "add"}
         found = node.op("ScatterElements", zeros, place, has, **options)
         found = node.op("GatherElements", found, place, axis=2)

@@ -1,12 +1,10 @@
-"""Layers that slide a window, as ONNX operations."""
+"""Convolutions, and the windows that they see, as ONNX operations."""
 
 from __future__ import annotations
 
-from keras_caffe_zoo.arithmetic.windows import (
-    convolved_size,
-    deconvolved_size,
-    end_padding,
-)
+from keras_caffe_zoo.arithmetic.windows import convolved_size, deconvolved_size
+
+_END = 2**63 - 1
 
 
 def convolution(node, x, axis: int, options: dict, transposed: bool = False):
@@ -60,32 +58,35 @@ def _ends(node, window: list, options: dict, transposed: bool) -> list[int]:
     return found
 
 
-def pooling(node, x, pool: str, geometry: dict, include_pad: bool = True):
-    """Return a maximum or average pooling of an image.
+def windows_as_channels(node, x, geometry: dict):
+    """Return what Caffe's Im2col does: each window of an image laid out as channels.
+
+    Rows first, then columns: what is only moved stays exact.
 
     Args:
         node: The layer, an `OnnxNode`.
         x: The image.
-        pool: `"max"` or `"ave"`.
-        geometry: `kernel_size`, `strides`, `pad` and `round_mode`, as `CaffePool2D`
-            takes them, or `global_pooling`.
-        include_pad: Whether averages count the padding.
+        geometry: `kernel_size`, `strides`, `pad` and `dilation_rate`.
     """
-    if geometry.get("global_pooling"):
-        return node.op("GlobalMaxPool" if pool == "max" else "GlobalAveragePool", x)
-    kernel, strides, pad = (geometry[k] for k in ("kernel_size", "strides", "pad"))
-    padded, floor = any(pad), geometry["round_mode"] == "floor"
-    ends = [
-        end_padding(*sides, padded, floor)
-        for sides in zip(kernel, strides, pad, strict=True)
-    ]
-    options = {"kernel_shape": list(kernel), "strides": list(strides)}
-    if pool == "max":
-        return node.op("MaxPool", x, pads=[*pad, *ends], **options)
-    # What a window reaches beyond the padding is not counted.
-    beyond = [end - start for end, start in zip(ends, pad, strict=True)]
-    if include_pad and padded and any(beyond):
-        x = node.op("Pad", x, [0, 0, *pad, 0, 0, *pad], 0.0)
-        return node.op("AveragePool", x, pads=[0, 0, *beyond], **options)
-    options["count_include_pad"] = int(include_pad and padded)
-    return node.op("AveragePool", x, pads=[*pad, *ends], **options)
+    ends = _ends(node, list(x.shape[2:]), geometry, transposed=False)
+    if any((*geometry["pad"], *ends)):
+        x = node.op("Pad", x, [0, 0, *geometry["pad"], 0, 0, *ends], 0.0)
+    channels = node.channels(x)
+    sides = zip(
+        *(geometry[name] for name in ("kernel_size", "strides", "dilation_rate")),
+        strict=True,
+    )
+    for axis, (kernel, stride, dilation) in zip((2, 3), sides, strict=True):
+        apart, reach = node.op("Unsqueeze", x, [axis]), dilation * (kernel - 1)
+        places = [
+            # To the last place that a window has this pixel at, from the end.
+            _every(node, apart, 2 * axis - 1, at, at - reach or _END, stride)
+            for at in range(0, reach + 1, dilation)
+        ]
+        x = node.op("Concat", *places, axis=axis) if places[1:] else places[0]
+    columns = channels * geometry["kernel_size"][0] * geometry["kernel_size"][1]
+    return node.reshape(x, [0, columns, node.size(x, 4), node.size(x, 5)])
+
+
+def _every(node, x, axis: int, start: int, end: int, stride: int):
+    return node.op("Slice", x, [start], [end], [axis], [stride])

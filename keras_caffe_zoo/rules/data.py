@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from keras_caffe_zoo.caffe import (
     DATA,
     IMAGE_DATA,
@@ -158,6 +160,17 @@ class DummyData(DataLayer):
             for shape, filler, name in zip(shapes, fillers, names, strict=True)
         ]
 
+    def onnx(self, node):
+        pairs = zip(self.shapes(node), self._fillers_of(node), strict=True)
+        return [
+            node.op(
+                "ConstantOfShape",
+                list(shape),
+                value=np.array([filler.value if filler else 0.0], "float32"),
+            )
+            for shape, filler in pairs
+        ]
+
     def encode(self, call):
         shape = {"dim": call.layer.shape}
         filler = {"type": "constant", "value": call.layer.value}
@@ -232,9 +245,18 @@ class Parameter(Rule):
     traits = MIXED._replace(order="new")
 
     def build(self, node):
+        shape = self._shape(node)
+        return layers.CaffeParameter(shape, name=node.name)(node.anchor)
+
+    def onnx(self, node):
+        self._shape(node)
+        return node.weight(0)
+
+    @staticmethod
+    def _shape(node) -> tuple[int, ...]:
         shape = _checked(node, node.param.shape.dim, "parameter_param.shape")
         node.learns(shape)
-        return layers.CaffeParameter(shape, name=node.name)(node.anchor)
+        return shape
 
     def encode(self, call):
         call.add("Parameter", [], parameter_param={"shape": {"dim": call.layer.shape}})
@@ -257,6 +279,8 @@ class Silence(Rule):
     def build(self, node, *bottoms):
         """Do nothing: the graph keeps what is read here from being an output."""
         return []
+
+    onnx = build
 
     def keep(self, node, x, tensors):
         """Return an output, led through a layer that keeps what is silenced."""

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules import layout
@@ -235,13 +237,25 @@ class Embed(Rule):
     traits = _NEW
 
     def build(self, node, x):
+        (rows, units), bias = self._table(node), node.param.bias_term
+        if not bias and len(x.shape) < 3:
+            return keras.layers.Embedding(rows, units, name=node.name)(x)
+        return layers.CaffeEmbed(rows, units, bias, name=node.name)(x)
+
+    def onnx(self, node, x):
+        self._table(node)
+        numbers = node.op("Cast", x, to=np.int64)
+        y = node.op("Gather", node.weight(0), numbers, axis=0)
+        return node.op("Add", y, node.weight(1)) if node.param.bias_term else y
+
+    @staticmethod
+    def _table(node) -> tuple[int, int]:
+        """Return how many rows of what size there are, which the node learns."""
         param = node.param
         units = node.count(param.num_output, "embed_param.num_output")
         rows = node.count(param.input_dim, "embed_param.input_dim")
         node.learns((rows, units), *bias_shape(param, units))
-        if not param.bias_term and len(x.shape) < 3:
-            return keras.layers.Embedding(rows, units, name=node.name)(x)
-        return layers.CaffeEmbed(rows, units, param.bias_term, name=node.name)(x)
+        return rows, units
 
     def encode(self, call):
         layer = call.layer

@@ -146,8 +146,8 @@ class Upsample(Rule):
         scale, size, pad_out = self._unpooling(node)
         if size is None:
             size = [
-                node.op("Sub", node.op("Mul", node.size(x, 2 + axis), times), is_less)
-                for axis, (times, is_less) in enumerate(zip(scale, map(int, pad_out), strict=True))
+                node.op("Sub", node.op("Mul", node.size(x, axis), times), int(is_less))
+                for axis, times, is_less in zip((2, 3), scale, pad_out, strict=True)
             ]
         return node.checked(unpooled(node, x, mask, size))
 

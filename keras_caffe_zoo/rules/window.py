@@ -2,7 +2,7 @@
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
-from keras_caffe_zoo.onnx.windows import convolution
+from keras_caffe_zoo.onnx.windows import convolution, windows_as_channels
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.geometry import (
@@ -16,6 +16,7 @@ from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Codec, Rule, Traits, Window, activation_of
 
 LAST = {"data_format": "channels_last"}
+_MOST_ROWS = 1024  # of an Im2col's window, which takes an operation for each
 
 CONVOLUTION = Param(
     "convolution_param",
@@ -123,7 +124,7 @@ class _Convolution(Rule):
 
     def _layer(self, node, x):
         axis, options, activation = self._options(node, x)
-        options = {"filters": node.param.num_output, "name": node.name, **options}
+        options["name"] = node.name
         if len(x.shape) != 4 or axis != 1:
             transposed = self.transposed
             return layers.CaffeConvND(axis=axis, transposed=transposed, **options)
@@ -159,8 +160,8 @@ class _Convolution(Rule):
                 "Expected a relu in convolutions of images; received it in another",
                 "convolution_param.relu",
             )
-        options = {**geometry, "groups": groups, "use_bias": param.bias_term}
-        return axis, options, activation
+        counts = {"filters": filters, "groups": groups, "use_bias": param.bias_term}
+        return axis, {**geometry, **counts}, activation
 
     def encode(self, call):
         _add_convolution(call, self.types[0], call.layer.pad)
@@ -316,6 +317,13 @@ class Im2col(Rule):
     traits = Traits(places=_convolution_window, order="moved")
 
     def build(self, node, x):
+        return layers.CaffeIm2col(**self._geometry(node, x), name=node.name)(x)
+
+    def onnx(self, node, x):
+        return windows_as_channels(node, x, self._geometry(node, x))
+
+    @staticmethod
+    def _geometry(node, x) -> dict:
         check_image(node, x)
         axis = node.caffe_axis(node.param.axis, 4, "convolution_param.axis")
         if axis != 1:
@@ -323,7 +331,14 @@ class Im2col(Rule):
                 f"Expected channels at axis 1; received: {axis}",
                 "convolution_param.axis",
             )
-        return layers.CaffeIm2col(**conv_geometry(node, 2), name=node.name)(x)
+        geometry = conv_geometry(node, 2)
+        if max(geometry["kernel_size"]) > _MOST_ROWS:
+            raise node.error(
+                f"Expected a window of at most {_MOST_ROWS} rows and columns; "
+                f"received: {geometry['kernel_size']}",
+                "convolution_param.kernel_size",
+            )
+        return geometry
 
     def encode(self, call):
         layer = call.layer
