@@ -86,7 +86,7 @@ def _products(node, first, second, shifts: range):
 def _differences(node, first, second, shifts: range):
     """Return sums of absolute differences over the channels."""
     last, columns = shifts[-1], node.size(first, 3)
-    starts = node.op("Unsqueeze", _range(node, columns), [1])
+    starts = node.op("Unsqueeze", node.counted(columns), [1])
     at = node.op("Add", starts, np.array([shifts], "int64"))
     first = node.op("Unsqueeze", first, [4])
     every = []
@@ -101,12 +101,6 @@ def _differences(node, first, second, shifts: range):
 
 def _joined(node, parts: list):
     return node.op("Concat", *parts, axis=1) if parts[1:] else parts[0]
-
-
-def _range(node, size: int | Value):
-    if isinstance(size, int):
-        return node.constant(np.arange(size))
-    return node.op("Range", np.int64(0), size, np.int64(1))
 
 
 def warped(node, image, flow, fill: float):
@@ -145,7 +139,7 @@ def warped(node, image, flow, fill: float):
 
 
 def _floats(node, size: int | Value):
-    return node.op("Cast", _range(node, size), to=np.float32)
+    return node.op("Cast", node.counted(size), to=np.float32)
 
 
 def _within(node, places, size: int | Value):

@@ -21,7 +21,7 @@ def lstm(node, x, cont, static, states: list, units: int) -> list:
         states: The first states h and c, (1, N, units); none if they are 0.
         units: Size of a state.
     """
-    if static is None and not states and _never_ends(cont):
+    if static is None and not states and _never_ends(node, cont):
         return [_whole(node, x, units)]
     parts = _inputs(node, x, static)
     weight = _matrix(node, -1)
@@ -60,9 +60,12 @@ def rnn(node, x, cont, static, states: list) -> list:
     return [node.op("Tanh", outer), hidden]
 
 
-def _never_ends(cont) -> bool:
+def _never_ends(node, cont) -> bool:
     """Tell whether the only sequence is known to begin with the first step."""
-    return cont.array is not None and bool((cont.array[1:] == 1).all())
+    if cont.array is not None:
+        return bool((cont.array[1:] == 1).all())
+    op = node.graph.maker(cont)
+    return getattr(op, "type", "") == "ConstantOfShape" and op.attributes["value"] == 1
 
 
 def _whole(node, x, units: int):

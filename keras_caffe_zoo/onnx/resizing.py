@@ -122,11 +122,7 @@ def _float(node, size: int | Value):
 
 def _counted(node, size: int | Value):
     """Return 0, 1, … below a size, float32."""
-    if isinstance(size, int):
-        return node.constant(np.arange(size, dtype="float32"))
-    return node.op(
-        "Cast", node.op("Range", np.int64(0), size, np.int64(1)), to=np.float32
-    )
+    return node.op("Cast", node.counted(size), to=np.float32)
 
 
 def _sum(node, places, other):

@@ -8,8 +8,9 @@ import numpy as np
 def turned(node, x, axis: int):
     """Return a blob turned round along an axis."""
     size = x.shape[axis]
-    if size is not None:
-        return node.op("Gather", x, np.arange(size)[::-1].copy(), axis=axis)
+    if size is not None:  # OpenCV 4 has no steps back
+        back = node.op("Sub", size - 1, node.counted(size))
+        return node.op("Gather", x, back, axis=axis)
     return node.op("Slice", x, [-1], [-(2**31) - 1], [axis], [-1])
 
 

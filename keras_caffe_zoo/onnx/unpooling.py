@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_caffe_zoo.onnx.graph import Graph, Op, Value
+from keras_caffe_zoo.onnx.graph import Graph, Value
 
 _MANY = 24  # bits: a float32 tells no places of larger maps apart
 
@@ -48,10 +48,7 @@ def _last(node, place, zeros, inputs: int | Value, bits: int):
     """
     stays = node.op("Cast", node.op("GreaterOrEqual", place, 0.0), to=np.float32)
     place = node.op("Cast", place, to=np.int64)
-    if isinstance(inputs, int):
-        number = np.arange(inputs)
-    else:
-        number = node.op("Range", np.int64(0), inputs, np.int64(1))
+    number = node.counted(inputs)
     for bit in reversed(range(bits)):
         share = node.op("Div", number, 2**bit)
         rest = node.op("Sub", share, node.op("Mul", node.op("Div", share, 2), 2))
@@ -65,10 +62,9 @@ def _last(node, place, zeros, inputs: int | Value, bits: int):
 
 def _tells_apart(graph: Graph, mask: Value) -> bool:
     """Tell whether a mask is known to name each place once: its windows are apart."""
-    makers = {id(y): op for op in graph.ops for y in op.outputs}
-    op: Op | None = makers.get(id(mask))
+    op = graph.maker(mask)
     while op is not None and op.type in ("Cast", "Mod", "Pad", "Unsqueeze"):
-        op = makers.get(id(op.inputs[0]))
+        op = graph.maker(op.inputs[0])
     if op is None or op.type != "MaxPool":
         return op is not None and op.type == "ArgMax"  # the only window
     kernel, strides = op.attributes["kernel_shape"], op.attributes["strides"]

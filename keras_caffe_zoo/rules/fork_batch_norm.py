@@ -90,7 +90,7 @@ class BN(Rule):
         named = self._named(node.layer)
         segnet = named is self.param
         if named is None:
-            if node.blobs is None:
+            if not node.blobs:
                 raise node.error(
                     "Expected fields that tell SegNet's BN from PSPNet's (bn_mode, "
                     "frozen, eps, …), or a caffemodel with its blobs; received neither",

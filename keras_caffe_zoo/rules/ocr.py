@@ -7,6 +7,7 @@ from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
 
 _FORK = "OpenVINO training toolbox"
+_MOST_TIMES = 4096
 
 
 @register
@@ -69,6 +70,12 @@ class CTCGreedyDecoder(Rule):
             raise node.error(
                 f"Expected blobs (T, N, C) and (T, N); received: {values.shape} and "
                 f"{begins.shape}",
+                "bottom",
+            )
+        if values.shape[0] > _MOST_TIMES:
+            raise node.error(
+                f"Expected at most {_MOST_TIMES} times, each of which is compared with "
+                f"all; received: {values.shape[0]}",
                 "bottom",
             )
         blank = node.param.blank_index

@@ -44,8 +44,8 @@ class Interp(Rule):
         lost = begin - end
         if any(size is not None and size <= lost for size in x.shape[2:]):
             raise node.error(
-                f"Expected more than the {lost} rows and columns that are cut off; "
-                f"received shape: {x.shape}",
+                f"Expected more rows and columns than the {lost} pixels that are cut "
+                f"off; received shape: {x.shape}",
                 "interp_param.pad_beg",
             )
         if lost:
@@ -175,6 +175,11 @@ class Upsample(Rule):
         size = None
         if param.HasField("upsample_h") and param.HasField("upsample_w"):
             size = (param.upsample_h, param.upsample_w)
+            if min(size) < 1:
+                raise node.error(
+                    f"Expected a height and width of at least 1; received: {size}",
+                    "upsample_param.upsample_h",
+                )
         scale, pad_out = self._scale(node), (param.pad_out_h, param.pad_out_w)
         for side, times, is_less in zip("hw", scale, pad_out, strict=True):
             if size is None and is_less and times != 2:
