@@ -4,9 +4,10 @@ import numpy as np
 import onnx
 import pytest
 import test_flownet_and_yolo as flownet
+import test_importer_layers as importer
 from one_layer import assert_close, normal
 from onnx_layer import OnnxRunner
-from support import seeds
+from support import every, seeds
 from test_flownet_and_yolo import (  # noqa: F401
     test_accum,
     test_correlation,
@@ -23,7 +24,6 @@ from test_importer_layers import (  # noqa: F401
     test_batch_norm_of_the_batch_itself,
     test_mvn,
     test_recurrent,
-    test_scale_and_bias,
     test_scale_and_bias_of_two_bottoms,
 )
 from test_segmentation_layers import (  # noqa: F401
@@ -71,6 +71,13 @@ OURS = set(flownet.BAD) - {"Reorg", "YoloDetectionOutput", "Yolov3DetectionOutpu
 @pytest.mark.parametrize("kind", sorted(OURS))
 def test_what_the_forks_refuse_too_names_the_layer(net, kind):
     flownet.test_what_the_forks_refuse_too_names_the_layer(net, kind)
+
+
+@pytest.mark.parametrize("seed", [0])
+@pytest.mark.parametrize("shape", every(4, importer.SHAPES[1:]))
+@pytest.mark.parametrize("kind", ["Scale", "Bias"])
+def test_scale_and_bias(run, rng, shape, kind):
+    importer.test_scale_and_bias(run, rng, shape, kind)
 
 
 @pytest.mark.parametrize("seed", seeds(3, 40))
