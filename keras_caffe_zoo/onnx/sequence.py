@@ -44,7 +44,7 @@ def decoded(node, values, begins, blank: int, merge_repeated: bool) -> list:
     found = node.reshape(node.op("Sub", found, 1.0), [-1, times, 1, 1])
     highest = node.op("ReduceMax", values, axes=[2], keepdims=0)
     highest = node.op("Where", node.op("Greater", read, 0.0), highest, 0.0)
-    score = node.op("Neg", node.op("ReduceSum", highest, [0], keepdims=0))
+    score = node.op("Neg", node.op("ReduceSum", highest, [0]))
     return [found, node.reshape(score, [-1, 1, 1, 1])]
 
 

@@ -35,6 +35,8 @@ def unpooled(node, x, mask, sizes: list[int | Value]):
         last = _last(node, place, zeros, inputs, bits)
         place = node.op("Where", last, place, end)
     place = node.op("Cast", place, to=np.int64)
+    if count.array is None or count.array > 1 << _MANY:
+        place = node.op("Min", place, count)  # the float was perhaps rounded up
     y = node.op("ScatterElements", zeros, place, values, axis=2)
     y = node.op("Slice", y, [0], node.sizes([count]), [2])
     return node.reshape(y, [-1, channels, *sizes])
