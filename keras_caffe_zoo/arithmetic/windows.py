@@ -48,6 +48,25 @@ def pooled_size(
     return (size + pad + after - kernel) // stride + 1
 
 
+def correlated_size(size, kernel, displacement, pad, stride, layer):
+    """Return the number of windows of FlowNet's `Correlation` along one axis.
+
+    Raises:
+        ValueError: If no window fits.
+    """
+    if size is None:
+        return None
+    border = 2 * displacement + kernel - 1
+    space = size + 2 * pad - border
+    if space < 1:
+        raise ValueError(
+            f"Expected a map of at least {border - 2 * pad + 1} rows and columns for "
+            f"layer '{layer}' (kernel {kernel}, displacement {displacement}, pad "
+            f"{pad}); received: {size}."
+        )
+    return -(-space // stride)
+
+
 def deconvolved_size(size, kernel, stride, pad, dilation, layer):
     """Return the size of a transposed convolution's output along one axis.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_caffe_zoo.conversion.net_builder import NetBuilder
 from keras_caffe_zoo.onnx.graph import Graph, Value
+from keras_caffe_zoo.onnx.merging import merge_factors
 from keras_caffe_zoo.onnx.node import OnnxNode
 from keras_caffe_zoo.rules.node import unused
 
@@ -45,6 +46,7 @@ class OnnxBuilder(NetBuilder):
             overwritten = blob in inputs  # by a layer in place
             value.name = unused(blob, {*inputs, *outputs}) if overwritten else blob
         self.graph.drop_unused()
+        merge_factors(self.graph)
         self._name_blobs()
         return self.graph
 

@@ -130,6 +130,11 @@ class Graph:
         self.ops.append(Op(type, values, made, attributes, self.layer))
         return made[0] if outputs == 1 else made
 
+    def maker(self, value: Value) -> Op | None:
+        """Return the operation that makes a value; None of an input or a constant."""
+        found = (op for op in reversed(self.ops) if any(y is value for y in op.outputs))
+        return next(found, None)
+
     def drop_unused(self) -> None:
         """Leave out the operations that no output needs."""
         needed, kept = {id(x) for x in self.outputs.values()}, []

@@ -68,6 +68,15 @@ class OnnxNode(Node):
             return self.op("Reshape", x, self.op("Shape", other))
         return self.reshape(x, [-1 if size is None else size for size in other.shape])
 
+    def counted(self, size: int | Value) -> Value:
+        """Return the numbers 0, 1, … below a size, int64."""
+        return self.op("Range", np.int64(0), size, np.int64(1))
+
+    def with_ones(self, x: Value, count: int) -> Value:
+        """Return a tensor with so many axes of size 1 behind its own."""
+        sizes = [size or 0 for size in x.shape]  # 0 is the size that it has
+        return self.op("Reshape", x, sizes + [1] * count) if count else x
+
     def sizes(self, sizes: Sequence[int | Value]) -> Value:
         """Return sizes, integers or values of no axes, as one tensor."""
         if all(isinstance(size, int) for size in sizes):

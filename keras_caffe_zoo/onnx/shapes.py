@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 Size = int | None
 Shape = tuple[Size, ...]
 Made = list[tuple[Shape, str]]
@@ -440,8 +438,10 @@ def _shape_of(inputs, attributes, outputs):
 @_shape("Range")
 def _range(inputs, attributes, outputs):
     ends = [constant(x) for x in inputs]
-    known = None not in ends
-    return [((len(np.arange(*(e[0] for e in ends))) if known else None,), None)]
+    if None in ends:
+        return [((None,), None)]
+    start, end, step = (x[0] for x in ends)
+    return [((max(math.ceil((end - start) / step), 0),), None)]
 
 
 @_shape("ConstantOfShape")

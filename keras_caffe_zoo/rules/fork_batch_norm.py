@@ -2,6 +2,7 @@
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.statistics import affine, by_statistics, with_statistics
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule
@@ -61,10 +62,35 @@ class BN(Rule):
         return found[0] if found else None
 
     def build(self, node, x):
+        mode, statistics = self._check(node, x)
+        if mode:
+            return layers.CaffeSegNetBN(mode, statistics, name=node.name)(x)
+        param = node.param
+        settings = (param.momentum, param.eps, param.frozen)
+        return layers.CaffePSPNetBN(*settings, name=node.name)(x)
+
+    def onnx(self, node, x):
+        mode, statistics = self._check(node, x)
+        factor, offset, *kept = (
+            node.array(i).reshape(-1) for i in range(2 if mode else 4)
+        )
+        if not mode:
+            return by_statistics(node, x, *kept, node.param.eps, factor, offset)
+        if mode == "inference":
+            return affine(node, x, factor, offset)
+        y, *found = with_statistics(node, x, 1e-9, factor, offset)
+        channels = (1, node.channels(x), 1, 1)
+        return [y, *(node.reshape(value, channels) for value in found[:statistics])]
+
+    def _check(self, node, x) -> tuple[str, int]:
+        """Return SegNet's mode, none for PSPNet's BN, and how many statistics are tops.
+
+        The node learns the parameters.
+        """
         named = self._named(node.layer)
         segnet = named is self.param
         if named is None:
-            if node.blobs is None:
+            if not node.blobs:
                 raise node.error(
                     "Expected fields that tell SegNet's BN from PSPNet's (bn_mode, "
                     "frozen, eps, …), or a caffemodel with its blobs; received neither",
@@ -76,7 +102,13 @@ class BN(Rule):
         statistics = len(node.layer.tops) - 1
         if segnet:
             mode = ("learn", "inference")[node.read(self.param).bn_mode]
-            return layers.CaffeSegNetBN(mode, statistics, name=node.name)(x)
+            if statistics and mode == "inference":
+                raise node.error(
+                    "Expected one top of SegNet's BN that keeps statistics; received: "
+                    f"{statistics + 1}",
+                    "top",
+                )
+            return mode, statistics
         if statistics:
             raise node.error(
                 f"Expected one top of PSPNet's BN; received: {statistics + 1}", "top"
@@ -88,8 +120,7 @@ class BN(Rule):
                 f"{param.momentum:g} and {param.eps:g}",
                 "bn_param",
             )
-        settings = (param.momentum, param.eps, param.frozen)
-        return layers.CaffePSPNetBN(*settings, name=node.name)(x)
+        return "", 0
 
     def blob_axes(self, layer):
         named = self._named(layer)

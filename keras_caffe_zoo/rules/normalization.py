@@ -1,13 +1,19 @@
-"""Normalization, and the factors and offsets that go with it."""
+"""Normalization by statistics: of windows, of a batch, of an item."""
 
 import numpy as np
 
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.lazy import keras, layers, ops
+from keras_caffe_zoo.lazy import layers, ops
+from keras_caffe_zoo.onnx.statistics import (
+    by_batch,
+    by_statistics,
+    centred,
+    mean_square,
+)
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
-from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, STORED, Codec, Rule, Window
+from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule, Window
 from keras_caffe_zoo.rules.window import check_image
 
 _WHOLE = MIXED._replace(channels="kept", order="kept")
@@ -127,6 +133,27 @@ class BatchNorm(Rule):
     traits = POINTWISE
 
     def build(self, node, x):
+        kept, scale_bias = self._check(node, x)
+        options = {"scale_bias": scale_bias, "name": node.name}
+        fraction = node.param.moving_average_fraction
+        return layers.CaffeBatchNorm(kept, fraction, node.param.eps, **options)(x)
+
+    def onnx(self, node, x):
+        kept, scale_bias = self._check(node, x)
+        learned = [node.array(i).reshape(-1) for i in range(5 if scale_bias else 3)]
+        if kept is False:
+            return by_batch(node, x, node.param.eps, *learned[3:])
+        (weight,) = learned[2]
+        with np.errstate(all="ignore"):  # Caffe computes with whatever comes of it
+            factor = np.float32(1) / weight if weight else np.float32(0)
+            mean, variance = learned[0] * factor, learned[1] * factor
+        return by_statistics(node, x, mean, variance, node.param.eps, *learned[3:])
+
+    def _check(self, node, x) -> tuple[bool | None, bool]:
+        """Return whether kept statistics count, and whether it has factors of its own.
+
+        The node learns the parameters.
+        """
         param, shape = node.param, caffe_shape(x)
         channels = 1 if len(shape) < 2 else shape[1]
         if not shape or channels is None:
@@ -143,9 +170,7 @@ class BatchNorm(Rule):
             kept = param.use_global_stats
         elif node.phase == "TRAIN":
             kept = False
-        options = {"scale_bias": scale_bias, "name": node.name}
-        fraction = param.moving_average_fraction
-        return layers.CaffeBatchNorm(kept, fraction, param.eps, **options)(x)
+        return kept, scale_bias
 
     @staticmethod
     def _has_scale(node) -> bool:
@@ -242,12 +267,27 @@ class MVN(Rule):
 
     def build(self, node, x):
         param = node.param
+        self._check(node, x)
+        settings = (param.normalize_variance, param.across_channels, param.eps)
+        return layers.CaffeMVN(*settings, name=node.name)(x)
+
+    def onnx(self, node, x):
+        param = node.param
+        self._check(node, x)
+        x = node.with_ones(x, 4 - len(x.shape))
+        axes = [1, 2, 3] if param.across_channels else [2, 3]
+        x, _ = centred(node, x, axes)
+        if not param.normalize_variance:
+            return x
+        deviation = node.op("Sqrt", mean_square(node, x, axes))
+        return node.op("Div", x, node.op("Add", deviation, param.eps))
+
+    @staticmethod
+    def _check(node, x) -> None:
         if not 1 <= len(x.shape) <= 4:
             raise node.error(
                 f"Expected a blob of at most 4 axes; received shape: {caffe_shape(x)}"
             )
-        settings = (param.normalize_variance, param.across_channels, param.eps)
-        return layers.CaffeMVN(*settings, name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer
@@ -257,111 +297,3 @@ class MVN(Rule):
             "eps": layer.epsilon,
         }
         call.add("MVN", mvn_param=values)
-
-
-class _AlongAxes(Rule):
-    """Scale and Bias: learned values that span some axes of a blob."""
-
-    bottoms = (1, 2)
-    in_place = "possible"
-    codec = STORED
-
-    def _build(self, node, x, second, blobs, **options):
-        """Return the top, with `blobs` learned parameters of the same shape."""
-        param, shape = node.param, caffe_shape(x)
-        size = param.num_axes if second is None else len(second.shape)
-        axis = node.caffe_axis(param.axis, len(shape)) if size else 0
-        end = len(shape) if size == -1 else axis + size
-        if size < -1 or end > len(shape):
-            raise node.error(
-                f"Expected at most {len(shape) - axis} axes from axis {axis} on of a "
-                f"blob with {len(shape)}; received: {size}",
-                "num_axes" if second is None else "bottom",
-            )
-        if axis == 0 and size and blobs:
-            node.whole_batch(x)
-        own = shape[axis:end] if second is None else caffe_shape(second)
-        if blobs and second is not None and None in own:
-            node.whole_batch(second)
-        if blobs and None in own:
-            raise node.error(f"Expected known sizes; received shape: {shape}")
-        if blobs:
-            node.learns(*[own] * blobs)
-        kind = getattr(layers, self.layers[0])
-        layer = kind(param.axis, param.num_axes, name=node.name, **options)
-        return layer(x if second is None else [x, second])
-
-    def blob_axes(self, layer):
-        axes = layer.param.num_axes
-        return (axes if axes >= 0 else None,) * self._blobs(layer)
-
-    def _blobs(self, layer) -> int:
-        return int(len(layer.bottoms) < 2)
-
-    def traits_of(self, layer):
-        inputs = keras.tree.flatten(layer.input)
-        rank = len(inputs[0].shape)
-        size = layer.num_axes if len(inputs) == 1 else len(inputs[1].shape)
-        end = rank if size == -1 else layer.axis % rank + size
-        two_maps = len(inputs) == 2 and size == rank  # value by value
-        on_places = rank == 4 and size and end > 2
-        return _WHOLE if on_places and not two_maps else POINTWISE
-
-    def on_map(self, layer, image):
-        if len(layer.output.shape) != 4 and (layer.axis, layer.num_axes) != (1, 1):
-            raise ValueError("it has values for other axes than the channels")
-        return layer.__class__.from_config(layer.get_config())
-
-
-@register
-class Scale(_AlongAxes):
-    types = ("Scale",)
-    layers = ("CaffeScale",)
-    param = Param(
-        "scale_param",
-        """
-        1 axis int32=1; 2 num_axes int32=1; 3 filler FillerParameter;
-        4 bias_term bool=false; 5 bias_filler FillerParameter
-        """,
-        142,
-    )
-    fillers = ("filler", "bias_filler")
-    traits = POINTWISE
-
-    def build(self, node, x, factor=None):
-        bias = node.param.bias_term
-        blobs = (factor is None) + bias
-        return self._build(node, x, factor, int(blobs), use_bias=bias)
-
-    def encode(self, call):
-        layer = call.layer
-        values = {"axis": layer.axis, "num_axes": layer.num_axes}
-        call.add("Scale", scale_param={**values, "bias_term": layer.use_bias})
-
-    def filler_fields(self, node):
-        own = self.fillers[len(node.layer.bottoms) > 1 :]  # factors may be a bottom
-        return own[: len(node.shapes)]
-
-    def _blobs(self, layer):
-        return super()._blobs(layer) + layer.param.bias_term
-
-
-@register
-class Bias(_AlongAxes):
-    types = ("Bias",)
-    layers = ("CaffeBias",)
-    param = Param(
-        "bias_param",
-        "1 axis int32=1; 2 num_axes int32=1; 3 filler FillerParameter",
-        141,
-    )
-    fillers = ("filler",)
-    traits = POINTWISE
-
-    def build(self, node, x, offset=None):
-        return self._build(node, x, offset, int(offset is None))
-
-    def encode(self, call):
-        layer = call.layer
-        values = {"axis": layer.axis, "num_axes": layer.num_axes}
-        call.add("Bias", bias_param=values)

@@ -4,6 +4,7 @@ from keras_caffe_zoo.arithmetic.boxes import CODE_TYPES
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.detection_rows import detections
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.statistics import reduced
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule, Traits
 from keras_caffe_zoo.rules.ssd_training import RESIZE, SSD
@@ -16,12 +17,28 @@ class Permute(Rule):
     param = Param("permute_param", "1 order uint32*", (202, 148))
 
     def build(self, node, x):
+        order = self._order(node, x)
+        return layers.CaffePermute(order, name=node.name)(x)
+
+    def onnx(self, node, x):
+        order = self._order(node, x)
+        others = [axis for axis in range(len(x.shape)) if axis not in order]
+        return node.op("Transpose", x, perm=[*order, *others])
+
+    @staticmethod
+    def _order(node, x) -> list[int]:
+        """Return the axes that are named, which become the first."""
         order, rank = list(node.param.order), len(x.shape)
         for axis in order:
-            node.caffe_axis(axis, rank, "permute_param.order")
+            if not 0 <= axis < rank or order.count(axis) > 1:
+                raise node.error(
+                    f"Expected different axes of a blob with {rank}, from 0 on; "
+                    f"received: {order}",
+                    "permute_param.order",
+                )
         if [*order, 0][0] != 0:  # items go elsewhere
             node.whole_batch(x)
-        return layers.CaffePermute(order, name=node.name)(x)
+        return order
 
     def encode(self, call):
         call.add("Permute", permute_param={"order": call.layer.order})
@@ -49,10 +66,26 @@ class Normalize(Rule):
     fillers = ("scale_filler",)
 
     def build(self, node, x):
-        param, channels = node.param, node.channels(x)
-        node.learns(() if param.channel_shared else (channels,))
+        param = node.param
+        self._learn(node, x)
         options = (param.across_spatial, param.channel_shared, param.eps)
         return layers.CaffeNormalize(*options, name=node.name)(x)
+
+    def onnx(self, node, x):
+        param, rank = node.param, len(x.shape)
+        self._learn(node, x)
+        axes = list(range(1, rank)) if param.across_spatial else [1]
+        squares = reduced(node, "ReduceSum", node.op("Mul", x, x), axes)
+        norm = node.op("Sqrt", node.op("Add", squares, param.eps))
+        ones = [1] * (rank - 2)
+        scale = node.array(0).reshape(-1, *ones)
+        name = f"{node.layer.name}/scale"
+        return node.op("Mul", node.op("Div", x, norm), node.constant(scale, name))
+
+    @staticmethod
+    def _learn(node, x) -> None:
+        channels = node.channels(x)
+        node.learns(() if node.param.channel_shared else (channels,))
 
     def encode(self, call):
         layer = call.layer
