@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers, ops
+from keras_caffe_zoo.onnx.pooling import pooling
 from keras_caffe_zoo.onnx.statistics import (
     by_batch,
     by_statistics,
@@ -59,10 +60,9 @@ class LRN(Rule):
         size, alpha, beta = param.local_size, param.alpha, param.beta
         if self._region(param) == "across_channels":
             return node.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=param.k)
-        half = [size // 2] * 4
-        options = {"kernel_shape": [size] * 2, "count_include_pad": 1}
-        squares = node.op("Mul", x, x)
-        mean = node.op("AveragePool", squares, pads=half, **options)
+        geometry = {"kernel_size": (size,) * 2, "strides": (1, 1)}
+        geometry |= {"pad": (size // 2,) * 2, "round_mode": "ceil"}
+        mean = pooling(node, node.op("Mul", x, x), "ave", geometry)
         scale = node.op("Add", node.op("Mul", mean, alpha), 1.0)
         return node.op("Div", x, node.op("Pow", scale, beta))
 
