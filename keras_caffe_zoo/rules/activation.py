@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_caffe_zoo.arithmetic.affine import Affine
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.engines import ENGINE
@@ -12,6 +13,7 @@ from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule, activation
 class _Pointwise(Rule):
     traits = POINTWISE
     in_place = "possible"
+    precision = "kept"
 
 
 @register
@@ -45,6 +47,11 @@ class ReLU(_Pointwise):
             call.add("ReLU", relu_param=values)
         else:
             call.add("ReLU6", relu6_param=values)
+
+    def function(self, layer):
+        cut = getattr(layer, "threshold", 0) or layer.negative_slope
+        most = getattr(layer, "max_value", None)
+        return None if cut else {None: "relu", 6: "relu6"}.get(most)
 
     def traits_of(self, layer):
         plain = isinstance(layer, keras.layers.ReLU) and layer.max_value is None
@@ -171,6 +178,10 @@ class Activation(_Pointwise):
     def shares_memory(self, call):
         return self.is_copy(call.layer)
 
+    def function(self, layer):
+        is_relu = layer.activation is keras.activations.relu
+        return "relu" if is_relu else None
+
     def traits_of(self, layer):
         return self.traits._replace(activation=activation_of(layer))
 
@@ -207,6 +218,10 @@ class Power(_Pointwise):
         values = {"power": layer.power, "scale": layer.scale, "shift": layer.shift}
         call.add("Power", power_param=values)
 
+    def affine(self, layer, x):
+        linear = layer.power == 1 and layer.scale != 0
+        return Affine(layer.scale, layer.shift) if linear else None
+
 
 @register
 class Rescaling(_Pointwise):
@@ -218,6 +233,11 @@ class Rescaling(_Pointwise):
         except TypeError as error:
             raise call.error("its scale or offset is not one number") from error
         call.add("Power", power_param={"scale": scale, "shift": shift})
+
+    def affine(self, layer, x):
+        numbers = (layer.scale, layer.offset)
+        plain = all(isinstance(number, int | float) for number in numbers)
+        return Affine(*map(float, numbers)) if plain else None
 
 
 class _OfBase(_Pointwise):
@@ -340,11 +360,17 @@ class Dropout(_Pointwise):
             values["sample_weights_test"] = True
         call.add("Dropout", dropout_param=values)
 
+    def affine(self, layer, x):
+        if getattr(layer, "samples", False):
+            return None
+        return Affine(1.0 if getattr(layer, "scale_train", True) else 1.0 - layer.rate)
+
 
 @register
 class Softmax(_Pointwise):
     types = ("Softmax",)
     layers = ("Softmax",)
+    precision = ""
     param = Param(
         "softmax_param", f"1 engine Engine=DEFAULT; 2 axis int32=1\n{ENGINE}", 125
     )
@@ -382,3 +408,6 @@ class OnlyInTraining(_Pointwise):
     in_place = ""
 
     layers = ("ActivityRegularization", "GaussianDropout", "GaussianNoise")
+
+    def affine(self, layer, x):
+        return Affine()

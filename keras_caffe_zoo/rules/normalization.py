@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_caffe_zoo.arithmetic.affine import Affine, normalization
+from keras_caffe_zoo.arithmetic.axes import keras_axis
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers, ops
 from keras_caffe_zoo.rules.engines import ENGINE
@@ -33,6 +35,7 @@ class LRN(Rule):
         118,
     )
     traits = POINTWISE
+    precision = "kept"
 
     def build(self, node, x):
         param = node.param
@@ -100,6 +103,11 @@ class LRN(Rule):
     compares_reads = True
 
 
+def wide(weight) -> np.ndarray:
+    """Return a layer's weight in float64."""
+    return ops.convert_to_numpy(weight).astype("float64")
+
+
 def _blobs_of_batch_norm(_, arrays):
     return [*arrays[-3:], *arrays[:-3]]  # Keras has what is trained first
 
@@ -125,6 +133,7 @@ class BatchNorm(Rule):
     )
     codec = Codec(_blobs_of_batch_norm, _weights_of_batch_norm)
     traits = POINTWISE
+    precision = "kept"
 
     def build(self, node, x):
         param, shape = node.param, caffe_shape(x)
@@ -185,6 +194,26 @@ class BatchNorm(Rule):
     def traits_of(self, layer):
         return _WHOLE if layer.use_global_stats is False else self.traits
 
+    def affine(self, layer, x):
+        if layer.use_global_stats is False or len(x.shape) < 2:
+            return None
+        sums = (layer.mean_sum, layer.variance_sum, layer.weight_sum)
+        mean, variance, weight = map(wide, sums)
+        share = 1 / weight if weight[0] else 0.0
+        found = normalization(mean * share, variance * share, layer.epsilon)
+        if not layer.scale_bias:
+            return found
+        return found.then(Affine(wide(layer.scale), wide(layer.bias)))
+
+
+def keras_affine(layer) -> Affine:
+    """Return what a `BatchNormalization` does to each channel when it predicts."""
+    found = normalization(
+        wide(layer.moving_mean), wide(layer.moving_variance), layer.epsilon
+    )
+    factor = 1.0 if layer.gamma is None else wide(layer.gamma)
+    return found.then(Affine(factor, 0.0 if layer.beta is None else wide(layer.beta)))
+
 
 @register
 class KerasBatchNorm(Rule):
@@ -197,14 +226,23 @@ class KerasBatchNorm(Rule):
     traits = POINTWISE
 
     def encode(self, call):
-        layer, rank = call.layer, len(call.inputs[0].shape)
-        axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
-        if axis % rank != (3 if rank == 4 else 1):
+        layer = call.layer
+        if not self._is_by_channel(layer, call.inputs[0]):
             raise call.error(f"its axis is {layer.axis}")
         param = {"moving_average_fraction": layer.momentum, "eps": layer.epsilon}
         call.add("BatchNorm", batch_norm_param=param)
         scale = {"bias_term": True}
         call.add("Scale", call.tops, name=f"{call.name}_scale", scale_param=scale)
+
+    @staticmethod
+    def _is_by_channel(layer, x) -> bool:
+        """Tell whether a layer's axis is Caffe's axis of channels."""
+        rank = len(x.shape)
+        axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
+        return rank > 1 and axis % rank == keras_axis(1, rank)
+
+    def affine(self, layer, x):
+        return keras_affine(layer) if self._is_by_channel(layer, x) else None
 
     def traits_of(self, layer):
         rank = len(layer.input.shape)
@@ -265,6 +303,7 @@ class _AlongAxes(Rule):
     bottoms = (1, 2)
     in_place = "possible"
     codec = STORED
+    precision = "kept"
 
     def _build(self, node, x, second, blobs, **options):
         """Return the top, with `blobs` learned parameters of the same shape."""
@@ -297,6 +336,13 @@ class _AlongAxes(Rule):
 
     def _blobs(self, layer) -> int:
         return int(len(layer.bottoms) < 2)
+
+    def affine(self, layer, x):
+        if not layer.weights or layer.num_axes not in (0, 1):
+            return None  # values from elsewhere, or for each place
+        if layer.num_axes and layer.axis % len(x.shape) != 1:
+            return None
+        return self._affine(layer)
 
     def traits_of(self, layer):
         inputs = keras.tree.flatten(layer.input)
@@ -338,6 +384,13 @@ class Scale(_AlongAxes):
         values = {"axis": layer.axis, "num_axes": layer.num_axes}
         call.add("Scale", scale_param={**values, "bias_term": layer.use_bias})
 
+    def _affine(self, layer):
+        if layer.scale is None:
+            return None
+        return Affine(
+            wide(layer.scale), 0.0 if layer.bias is None else wide(layer.bias)
+        )
+
     def filler_fields(self, node):
         own = self.fillers[len(node.layer.bottoms) > 1 :]  # factors may be a bottom
         return own[: len(node.shapes)]
@@ -365,3 +418,6 @@ class Bias(_AlongAxes):
         layer = call.layer
         values = {"axis": layer.axis, "num_axes": layer.num_axes}
         call.add("Bias", bias_param=values)
+
+    def _affine(self, layer):
+        return Affine(1.0, wide(layer.bias))
