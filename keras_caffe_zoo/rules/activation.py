@@ -124,6 +124,7 @@ class ELU(_Pointwise):
     types = ("ELU",)
     layers = ("ELU",)
     in_place = "usual"
+    precision = ""
     param = Param("elu_param", "1 alpha float=1", 140)
 
     def build(self, node, x):
@@ -182,6 +183,10 @@ class Activation(_Pointwise):
         is_relu = layer.activation is keras.activations.relu
         return "relu" if is_relu else None
 
+    def precision_of(self, layer):
+        exact = self.is_copy(layer) or self.function(layer)
+        return self.precision if exact else ""
+
     def traits_of(self, layer):
         return self.traits._replace(activation=activation_of(layer))
 
@@ -203,6 +208,7 @@ class AbsVal(_Pointwise):
 class Power(_Pointwise):
     types = ("Power",)
     layers = ("CaffePower",)
+    precision = ""
     param = Param(
         "power_param", "1 power float=1; 2 scale float=1; 3 shift float=0", 122
     )
@@ -242,6 +248,8 @@ class Rescaling(_Pointwise):
 
 class _OfBase(_Pointwise):
     """Exp and Log: a base, and an affine function of the input."""
+
+    precision = ""
 
     def build(self, node, x):
         param = node.param
@@ -288,6 +296,7 @@ class Threshold(_Pointwise):
 class Swish(_Pointwise):
     types = ("Swish",)
     layers = ("CaffeSwish",)
+    precision = ""
     param = Param("swish_param", "1 beta float=1", 147)
 
     def build(self, node, x):

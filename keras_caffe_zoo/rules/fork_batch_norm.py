@@ -106,6 +106,7 @@ class BN(Rule):
 @register
 class SegNetBN(Rule):
     layers = ("CaffeSegNetBN",)
+    precision = "kept"
     param = BN.param
     in_place = "usual"
     codec = _BN
@@ -127,6 +128,7 @@ class SegNetBN(Rule):
 @register
 class PSPNetBN(Rule):
     layers = ("CaffePSPNetBN",)
+    precision = "kept"
     (param,) = BN.variants
     in_place = "usual"
     codec = _BN

@@ -17,6 +17,7 @@ _ON_CHANNELS = Traits(places="kept", order="moved")
 class Eltwise(Rule):
     types = ("Eltwise",)
     layers = ("CaffeWeightedSum", "Add", "Average", "Maximum", "Multiply", "Subtract")
+    precision = "kept"
     param = Param(
         "eltwise_param",
         """
@@ -119,6 +120,7 @@ def _along(layer, rank: int) -> Traits:
 class Concat(Rule):
     types = ("Concat",)
     layers = ("Concatenate",)
+    precision = "kept"
     param = Param("concat_param", "1 concat_dim uint32=1; 2 axis int32=1", 104)
     bottoms = (1, None)
     same_items = True
@@ -163,6 +165,7 @@ class Concat(Rule):
 class Slice(Rule):
     types = ("Slice",)
     layers = ("CaffeSlice",)
+    precision = "kept"
     param = Param(
         "slice_param",
         "1 slice_dim uint32=1; 2 slice_point uint32*; 3 axis int32=1",
@@ -221,6 +224,7 @@ class Slice(Rule):
 class Split(Rule):
     types = ("Split",)
     layers = ("Identity",)
+    precision = "kept"
     tops = (1, None)
     traits = POINTWISE
     splits = True
@@ -250,6 +254,7 @@ def copy_layer(name: str, bottom: str, top: str) -> Layer:
 class Crop(Rule):
     types = ("Crop",)
     layers = ("CaffeCrop",)
+    precision = "kept"
     param = Param("crop_param", "1 axis int32=2; 2 offset uint32*", 144)
     bottoms = (2, 2)
     # The second input only tells a size.

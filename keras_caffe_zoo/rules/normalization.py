@@ -223,6 +223,7 @@ class KerasBatchNorm(Rule):
     """
 
     layers = ("BatchNormalization",)
+    precision = "kept"
     traits = POINTWISE
 
     def encode(self, call):

@@ -228,6 +228,10 @@ class Rule:
         """Return the messages that one Caffe layer may have, its own first."""
         return [p for p in (self.param_of(layer), *self.also) if p is not None]
 
+    def precision_of(self, layer: keras.Layer) -> str:
+        """Return the precision of one layer, where its arguments matter."""
+        return self.precision
+
     def traits_of(self, layer: keras.Layer) -> Traits:
         """Return what one layer does, where its arguments matter."""
         return self.traits

@@ -14,6 +14,8 @@ _CAFFES_ORDER = MIXED._replace(order="flattened in Caffe's order")
 class _Flattening(Rule):
     """Layers that a map needs no more, if all they do is to flatten it."""
 
+    precision = "kept"
+
     def shares_memory(self, call):
         return True
 
@@ -72,6 +74,7 @@ class KerasPermute(Rule):
     """Brings a map into Caffe's order of axes, before it is flattened."""
 
     layers = ("Permute",)
+    precision = "kept"
 
     def traits_of(self, layer):
         to_caffe = tuple(layer.dims) == (3, 1, 2)
@@ -126,6 +129,7 @@ class Reshape(_Flattening):
 class Tile(Rule):
     types = ("Tile",)
     layers = ("CaffeTile",)
+    precision = "kept"
     param = Param("tile_param", "1 axis int32=1; 2 tiles int32", 138)
     traits = MIXED
 

@@ -375,6 +375,7 @@ def _padding_window(layer, size, axis):
 @register
 class KerasPadding(Rule):
     layers = ("ZeroPadding2D",)
+    precision = "kept"
     traits = Traits(places=_padding_window, channels="kept", order="moved")
 
 
