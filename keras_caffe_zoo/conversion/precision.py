@@ -69,8 +69,14 @@ def in_precision(model: keras.Model, dtype: str | None) -> keras.Model:
     return remembering(rebuilt(model, make), model, *known, folded)
 
 
+def without_bfloat16(model: keras.Model) -> keras.Model:
+    """Return a model in float32, for files whose engines choose their precision."""
+    low = any(layer.compute_dtype == "bfloat16" for layer in model.layers)
+    return in_precision(model, "float32") if low else model
+
+
 def _is_float32(model: keras.Model) -> bool:
-    policies = {layer.dtype_policy.name for layer in model.layers}
+    policies = {x.dtype_policy.name for x in model.layers if not is_input(x)}
     return policies == {"float32"}
 
 

@@ -107,7 +107,8 @@ def test_statistics_are_taken_in_float32():
         layer.build(x.shape)
         layer.set_weights(arrays)
         outputs.append(keras.ops.cast(layer(x), "float32"))
-    assert relative_error(outputs[1], outputs[0]) <= ROUNDING
+    found, expected = map(keras.ops.convert_to_numpy, outputs[::-1])
+    assert relative_error(found, expected) <= ROUNDING
 
 
 @pytest.mark.parametrize("case", ["net_ssd_mini", "net_faster_rcnn_mini"])
@@ -127,7 +128,10 @@ def test_boxes_keep_their_places(case):
         read = keras.Model(low.input, low.get_layer("mbox_priorbox").output)
         priors = read(x)
         np.testing.assert_allclose(
-            np.asarray(priors), blobs["mbox_priorbox"], rtol=1e-6, atol=1e-7
+            keras.ops.convert_to_numpy(priors),
+            blobs["mbox_priorbox"],
+            rtol=1e-6,
+            atol=1e-7,
         )
 
 
@@ -173,6 +177,19 @@ def test_builders_take_it(tmp_path):
     for ours, theirs in zip(low.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="tf2onnx's")
+def test_onnx_files_are_float32(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    low, whole = (golden_net("net_resnet_mini", dtype=d) for d in (BFLOAT16, None))
+    kcz.convert(low, tmp_path / "low.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "low.onnx")
+    x = np.random.default_rng(0).normal(0, 60, (2, *low.inputs[0].shape[1:]))
+    x = x.astype("float32")
+    (found,) = session.run(None, {"data": x})
+    assert relative_error(found, answers(whole, x)[0]) <= 1e-5
 
 
 def test_float32_is_as_it_is():
