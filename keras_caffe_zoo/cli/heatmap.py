@@ -67,7 +67,7 @@ def _heatmap(arguments) -> tuple[dict | None, int]:
     wanted = None if arguments.class_name is None else _find(arguments.class_name)
     files = files_of(paths)
     outputs = _outputs(files, arguments.output, one)
-    model = build(arguments, fully_convolutional=True)
+    model = _net(arguments)
     answers, bad = Answers(None if one else arguments.json_output), []
     for file, output in zip(files, outputs, strict=True):
         picture, reason = _read(file, arguments.side)
@@ -83,6 +83,12 @@ def _heatmap(arguments) -> tuple[dict | None, int]:
     if not arguments.json:
         print_bad(bad, "heat map")
     return answer if one else None, EXIT_BAD_PICTURES if bad else 0
+
+
+def _net(arguments):
+    from keras_caffe_zoo.conversion.folding import folded_if_faster
+
+    return folded_if_faster(build(arguments, fully_convolutional=True))
 
 
 def _outputs(files: list[str], output: Path | None, one: bool) -> list[Path]:

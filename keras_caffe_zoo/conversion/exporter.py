@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_caffe_zoo.arithmetic import axes
 from keras_caffe_zoo.caffe import Layer, Net, write_caffemodel, write_prototxt
+from keras_caffe_zoo.conversion.rebuilding import functional
 from keras_caffe_zoo.conversion.sizes import Sizes
 from keras_caffe_zoo.conversion.walk import Call
 from keras_caffe_zoo.conversion.wiring import Wiring
@@ -93,14 +94,7 @@ class _Writer:
     """One model on its way to a Caffe net."""
 
     def __init__(self, model: keras.Model, input_shape=None, sized: bool = True):
-        if isinstance(model, keras.Sequential):
-            model = keras.Model(model.inputs, model.outputs, name=model.name)
-        if not hasattr(model, "_nodes_by_depth"):
-            raise ValueError(
-                "Expected a functional or sequential model; received: "
-                f"'{model.name}' ({type(model).__name__}), whose layers are not known "
-                "to Keras."
-            )
+        model = functional(model)
         self.model = model
         self.wiring = Wiring(model)
         steps = self.wiring.steps

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_caffe_zoo.conversion.precision import without_bfloat16
 from keras_caffe_zoo.conversion.quiet import quiet
 from keras_caffe_zoo.files import replacing_path, settle
 from keras_caffe_zoo.lazy import caffe_model, keras
@@ -28,7 +29,7 @@ def convert(model: keras.Model, path: str | os.PathLike) -> None:
     The file appears whole or not at all; nothing is printed. The number of items stays
     free where the model leaves it free. In ONNX, LiteRT and OpenVINO files the inputs
     and outputs have the names of Caffe's blobs; tensors are as in Keras, images
-    channels last.
+    channels last, and the precision is float32 where the model's is bfloat16.
 
     Args:
         model: The model, from `from_caffe`, a builder, or any functional model.
@@ -165,6 +166,7 @@ def _named(model: keras.Model) -> tuple[keras.Model, list]:
 
     An input keeps Keras' name where TensorFlow takes no other.
     """
+    model = without_bfloat16(model)
     inputs, outputs = list(model.inputs), model.output
     if not isinstance(outputs, dict):
         outputs = {}

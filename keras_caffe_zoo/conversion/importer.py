@@ -15,6 +15,7 @@ from keras_caffe_zoo.conversion.graph import GraphBuilder
 from keras_caffe_zoo.conversion.loading import load
 from keras_caffe_zoo.conversion.net_builder import Custom
 from keras_caffe_zoo.conversion.params import layers_with_weights
+from keras_caffe_zoo.conversion.precision import check_dtype, in_precision
 from keras_caffe_zoo.conversion.preparing import (
     check_inputs,
     given_shapes,
@@ -41,6 +42,7 @@ def from_caffe(
     python_config: Mapping[str, Any] | None = None,
     max_detections: int | None = None,
     ignore_fields: Collection[str] = (),
+    dtype: str | None = None,
 ) -> keras.Model:
     """Build a Keras model that computes what a Caffe net computes.
 
@@ -77,6 +79,9 @@ def from_caffe(
             as `keep_top_k`; then it is as many as the net can make.
         ignore_fields: Fields of the layers, or of the net, to pass over that the rules
             do not know and would refuse, by their whole paths: `("pooling_param.x",)`.
+        dtype: `"mixed_bfloat16"` to compute convolutions and inner products in
+            bfloat16, and in float32 what needs that; `"float32"`. Keras' own setting
+            if not given.
 
     Returns:
         A `keras.Model` whose inputs are the data blobs and whose outputs are the
@@ -93,6 +98,7 @@ def from_caffe(
             unknown field of the net, or `python_config` what no layer takes.
         OSError: If a file cannot be read.
     """
+    check_dtype(dtype)
     found = prepared_net(
         prototxt,
         caffemodel,
@@ -121,7 +127,7 @@ def from_caffe(
         stored = [pair for pair in builder.nodes if not is_told(pair[0])]
         load(stored, trained.source)
         _warn_of_others(model, builder.nodes, trained.source)
-    return model
+    return in_precision(model, dtype)
 
 
 def _warn_of_others(model: keras.Model, nodes, source: str) -> None:

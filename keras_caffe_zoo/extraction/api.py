@@ -57,7 +57,9 @@ def extract_features(
 
     Args:
         model: The name of a net of the zoo, or any Keras model with one input. One with
-            the name of a net of the zoo is fed like it.
+            the name of a net of the zoo is fed like it. What runs is its twin of
+            `fold`, whose values are the model's to float32 rounding (1e-5 of the
+            largest).
         source: A folder, a picture, a list of paths as a text file, an iterable of
             paths and RGB uint8 arrays (H, W, 3), or a `tf.data.Dataset` of such arrays.
             Arrays are resized and cropped like pictures, but for those that have the

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_caffe_zoo import models
+from keras_caffe_zoo.conversion.folding import folded_if_faster
 from keras_caffe_zoo.extraction.block import Item
 from keras_caffe_zoo.extraction.provenance import sha256_of_weights, structure_of
 from keras_caffe_zoo.extraction.spec import Spec, recipe_for
@@ -41,7 +42,8 @@ class BlockWorker:
         self._input = extractor.inputs[0]
         if self._recipe.shape:
             self._check_inputs(self._recipe.shape)
-        self._function = _compiled(extractor, spec.batch_size)
+        folded = folded_if_faster(extractor)
+        self._function = _compiled(folded, spec.batch_size)
         self._pictures = max(1, spec.batch_size // spec.crops)
         self.shapes = {
             name: tuple(output.shape[1:]) for name, output in extractor.output.items()
@@ -56,6 +58,8 @@ class BlockWorker:
             "pool": spec.pool,
             "dtype": spec.dtype,
         }
+        if folded is not extractor:
+            self.identity["folded"] = True
 
     @property
     def pictures_at_once(self) -> int:

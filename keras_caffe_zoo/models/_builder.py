@@ -42,6 +42,7 @@ class Builder(Protocol):
         name: str = "",
         *,
         fully_convolutional: bool = False,
+        dtype: str | None = None,
         **options: Any,
     ) -> keras.Model: ...
 
@@ -92,6 +93,7 @@ def builder(
             name=entry.name,
             *,
             fully_convolutional=False,
+            dtype=None,
             **options,
         ):
             design = Design(
@@ -106,6 +108,7 @@ def builder(
                 classifier_activation,
                 name,
                 fully_convolutional,
+                dtype,
             )
             return design.model(layers(design, **options))
 

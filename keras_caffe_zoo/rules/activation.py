@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_caffe_zoo.arithmetic.affine import Affine
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.engines import ENGINE
@@ -14,6 +15,7 @@ class Pointwise(Rule):
 
     traits = POINTWISE
     in_place = "possible"
+    precision = "kept"
 
 
 @register
@@ -47,6 +49,11 @@ class ReLU(Pointwise):
             call.add("ReLU", relu_param=values)
         else:
             call.add("ReLU6", relu6_param=values)
+
+    def function(self, layer):
+        cut = getattr(layer, "threshold", 0) or layer.negative_slope
+        most = getattr(layer, "max_value", None)
+        return None if cut else {None: "relu", 6: "relu6"}.get(most)
 
     def traits_of(self, layer):
         plain = isinstance(layer, keras.layers.ReLU) and layer.max_value is None
@@ -130,6 +137,7 @@ class ELU(Pointwise):
     types = ("ELU",)
     layers = ("ELU",)
     in_place = "usual"
+    precision = ""
     param = Param("elu_param", "1 alpha float=1", 140)
 
     def build(self, node, x):
@@ -190,6 +198,14 @@ class Activation(Pointwise):
     def shares_memory(self, call):
         return self.is_copy(call.layer)
 
+    def function(self, layer):
+        is_relu = layer.activation is keras.activations.relu
+        return "relu" if is_relu else None
+
+    def precision_of(self, layer):
+        exact = self.is_copy(layer) or self.function(layer)
+        return self.precision if exact else ""
+
     def traits_of(self, layer):
         return self.traits._replace(activation=activation_of(layer))
 
@@ -242,11 +258,17 @@ class Dropout(Pointwise):
             values["sample_weights_test"] = True
         call.add("Dropout", dropout_param=values)
 
+    def affine(self, layer, x):
+        if getattr(layer, "samples", False):
+            return None
+        return Affine(1.0 if getattr(layer, "scale_train", True) else 1.0 - layer.rate)
+
 
 @register
 class Softmax(Pointwise):
     types = ("Softmax",)
     layers = ("Softmax",)
+    precision = ""
     param = Param(
         "softmax_param", f"1 engine Engine=DEFAULT; 2 axis int32=1\n{ENGINE}", 125
     )
@@ -284,3 +306,6 @@ class OnlyInTraining(Pointwise):
     in_place = ""
 
     layers = ("ActivityRegularization", "GaussianDropout", "GaussianNoise")
+
+    def affine(self, layer, x):
+        return Affine()

@@ -38,6 +38,7 @@ class ShuffleChannel(Rule):
     types = ("ShuffleChannel",)
     fork = "ShuffleNet"
     layers = ("CaffeShuffleChannel",)
+    precision = "kept"
     param = Param("shuffle_channel_param", "1 group uint32=1", (164, 159))
     traits = POINTWISE._replace(order="moved")
 
@@ -145,6 +146,7 @@ class ReLU6(_Activation):
     types = ("ReLU6",)
     fork = "YOLO"
     layers = ("CaffeReLU6",)
+    precision = "kept"
     param = Param("relu6_param", "1 negative_slope float=0", 211)
 
     def build(self, node, x):
@@ -194,6 +196,7 @@ class NegReLU(_Activation):
     types = ("NegReLU",)
     fork = "FlowNet2"
     layers = ("CaffeNegReLU",)
+    precision = "kept"
     param = ReLU.param
 
     def build(self, node, x):

@@ -1,9 +1,11 @@
 """BN, which is one batch normalization to SegNet and another to PSPNet."""
 
+from keras_caffe_zoo.arithmetic.affine import Affine
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
 from keras_caffe_zoo.onnx.statistics import affine, by_statistics, with_statistics
 from keras_caffe_zoo.rules.engines import ENGINE
+from keras_caffe_zoo.rules.normalization import keras_affine, wide
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule
 
@@ -135,6 +137,7 @@ class BN(Rule):
 @register
 class SegNetBN(Rule):
     layers = ("CaffeSegNetBN",)
+    precision = "kept"
     param = BN.param
     in_place = "usual"
     codec = _BN
@@ -142,6 +145,10 @@ class SegNetBN(Rule):
 
     def encode(self, call):
         call.add("BN", bn_param={"bn_mode": call.layer.bn_mode.upper()})
+
+    def affine(self, layer, x):
+        kept = layer.bn_mode == "inference"
+        return Affine(wide(layer.scale), wide(layer.shift)) if kept else None
 
     def traits_of(self, layer):
         if layer.bn_mode == "inference":
@@ -152,6 +159,7 @@ class SegNetBN(Rule):
 @register
 class PSPNetBN(Rule):
     layers = ("CaffePSPNetBN",)
+    precision = "kept"
     (param,) = BN.variants
     in_place = "usual"
     codec = _BN
@@ -163,3 +171,6 @@ class PSPNetBN(Rule):
         if layer.frozen:
             values["frozen"] = True
         call.add("BN", bn_param=values)
+
+    def affine(self, layer, x):
+        return keras_affine(layer)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from keras_caffe_zoo.arithmetic.affine import Affine
 from keras_caffe_zoo.arithmetic.functions import constant_power
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
@@ -31,6 +32,7 @@ class AbsVal(Pointwise):
 class Power(Pointwise):
     types = ("Power",)
     layers = ("CaffePower",)
+    precision = ""
     param = Param(
         "power_param", "1 power float=1; 2 scale float=1; 3 shift float=0", 122
     )
@@ -54,6 +56,10 @@ class Power(Pointwise):
         values = {"power": layer.power, "scale": layer.scale, "shift": layer.shift}
         call.add("Power", power_param=values)
 
+    def affine(self, layer, x):
+        linear = layer.power == 1 and layer.scale != 0
+        return Affine(layer.scale, layer.shift) if linear else None
+
 
 @register
 class Rescaling(Pointwise):
@@ -66,6 +72,11 @@ class Rescaling(Pointwise):
             raise call.error("its scale or offset is not one number") from error
         call.add("Power", power_param={"scale": scale, "shift": shift})
 
+    def affine(self, layer, x):
+        numbers = (layer.scale, layer.offset)
+        plain = all(isinstance(number, int | float) for number in numbers)
+        return Affine(*map(float, numbers)) if plain else None
+
 
 class _OfBase(Pointwise):
     """Exp and Log: a base, and an affine function of the input.
@@ -75,6 +86,7 @@ class _OfBase(Pointwise):
     """
 
     inverse = False
+    precision = ""
 
     def build(self, node, x):
         param = self._checked(node)
@@ -153,6 +165,7 @@ class Threshold(Pointwise):
 class Swish(Pointwise):
     types = ("Swish",)
     layers = ("CaffeSwish",)
+    precision = ""
     param = Param("swish_param", "1 beta float=1", 147)
 
     def build(self, node, x):

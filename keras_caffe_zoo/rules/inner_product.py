@@ -58,6 +58,7 @@ class InnerProduct(Rule):
     has_kernel = flattens = True
     codec = Codec(_encode_inner_product, _decode_inner_product)
     traits = _NEW
+    precision = "reduced"
 
     def build(self, node, x):
         param, units = node.param, node.param.num_output
@@ -140,6 +141,12 @@ class InnerProduct(Rule):
         }  # no transpose: `caffe_params` gives (outputs, inputs) in any case
         call.add("InnerProduct", inner_product_param=param)
 
+    def by_channel(self, layer, x, kernel):
+        if layer.axis % len(x.shape) != 1:
+            return None
+        view = layout.conv_by_channel if layer.transpose else layout.deconv_by_channel
+        return view(kernel)
+
     def blob_axes(self, layer):
         return (2, 1)[: 1 + layer.param.bias_term]
 
@@ -187,6 +194,7 @@ def _encode_dense(layer, arrays):
 @register
 class Dense(Rule):
     layers = ("Dense",)
+    precision = "reduced"
     codec = Codec(_encode_dense, kernel_from_caffe)
     traits = Traits(places="mixed", order="new", outputs="units")
 
@@ -202,6 +210,12 @@ class Dense(Rule):
 
     def traits_of(self, layer):
         return self.traits._replace(activation=activation_of(layer))
+
+    def by_channel(self, layer, x, kernel):
+        return layout.conv_by_channel(kernel) if len(x.shape) in (2, 4) else None
+
+    def sees_zeros(self, layer, x):
+        return False
 
     def on_map(self, layer, image):
         on_pixels = len(layer.input.shape) == 4  # over the channels of an image

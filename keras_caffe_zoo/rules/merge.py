@@ -20,6 +20,7 @@ _ON_CHANNELS = Traits(places="kept", order="moved")
 class Eltwise(Rule):
     types = ("Eltwise",)
     layers = ("CaffeWeightedSum", "Add", "Average", "Maximum", "Multiply", "Subtract")
+    precision = "kept"
     param = Param(
         "eltwise_param",
         """
@@ -122,6 +123,7 @@ def _along(layer, rank: int) -> Traits:
 class Concat(Rule):
     types = ("Concat",)
     layers = ("Concatenate",)
+    precision = "kept"
     param = Param("concat_param", "1 concat_dim uint32=1; 2 axis int32=1", 104)
     bottoms = (1, None)
     same_items = True
@@ -166,6 +168,7 @@ class Concat(Rule):
 class Slice(Rule):
     types = ("Slice",)
     layers = ("CaffeSlice",)
+    precision = "kept"
     param = Param(
         "slice_param",
         "1 slice_dim uint32=1; 2 slice_point uint32*; 3 axis int32=1",
@@ -237,6 +240,7 @@ class Slice(Rule):
 class Split(Rule):
     types = ("Split",)
     layers = ("Identity",)
+    precision = "kept"
     tops = (1, None)
     traits = POINTWISE
     splits = True
@@ -266,6 +270,7 @@ def copy_layer(name: str, bottom: str, top: str) -> Layer:
 class Crop(Rule):
     types = ("Crop",)
     layers = ("CaffeCrop",)
+    precision = "kept"
     param = Param("crop_param", "1 axis int32=2; 2 offset uint32*", 144)
     bottoms = (2, 2)
     # The second input only tells a size.

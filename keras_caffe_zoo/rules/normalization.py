@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_caffe_zoo.arithmetic.affine import Affine, normalization
+from keras_caffe_zoo.arithmetic.axes import keras_axis
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers, ops
 from keras_caffe_zoo.onnx.pooling import pooling
@@ -40,6 +42,7 @@ class LRN(Rule):
         118,
     )
     traits = POINTWISE
+    precision = "kept"
 
     def build(self, node, x):
         param = node.param
@@ -106,6 +109,11 @@ class LRN(Rule):
     compares_reads = True
 
 
+def wide(weight) -> np.ndarray:
+    """Return a layer's weight in float64."""
+    return ops.convert_to_numpy(weight).astype("float64")
+
+
 def _blobs_of_batch_norm(_, arrays):
     return [*arrays[-3:], *arrays[:-3]]  # Keras has what is trained first
 
@@ -131,6 +139,7 @@ class BatchNorm(Rule):
     )
     codec = Codec(_blobs_of_batch_norm, _weights_of_batch_norm)
     traits = POINTWISE
+    precision = "kept"
 
     def build(self, node, x):
         kept, scale_bias = self._check(node, x)
@@ -210,6 +219,26 @@ class BatchNorm(Rule):
     def traits_of(self, layer):
         return _WHOLE if layer.use_global_stats is False else self.traits
 
+    def affine(self, layer, x):
+        if layer.use_global_stats is False or len(x.shape) < 2:
+            return None
+        sums = (layer.mean_sum, layer.variance_sum, layer.weight_sum)
+        mean, variance, weight = map(wide, sums)
+        share = 1 / weight if weight[0] else 0.0
+        found = normalization(mean * share, variance * share, layer.epsilon)
+        if not layer.scale_bias:
+            return found
+        return found.then(Affine(wide(layer.scale), wide(layer.bias)))
+
+
+def keras_affine(layer) -> Affine:
+    """Return what a `BatchNormalization` does to each channel when it predicts."""
+    found = normalization(
+        wide(layer.moving_mean), wide(layer.moving_variance), layer.epsilon
+    )
+    factor = 1.0 if layer.gamma is None else wide(layer.gamma)
+    return found.then(Affine(factor, 0.0 if layer.beta is None else wide(layer.beta)))
+
 
 @register
 class KerasBatchNorm(Rule):
@@ -219,17 +248,27 @@ class KerasBatchNorm(Rule):
     """
 
     layers = ("BatchNormalization",)
+    precision = "kept"
     traits = POINTWISE
 
     def encode(self, call):
-        layer, rank = call.layer, len(call.inputs[0].shape)
-        axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
-        if axis % rank != (3 if rank == 4 else 1):
+        layer = call.layer
+        if not self._is_by_channel(layer, call.inputs[0]):
             raise call.error(f"its axis is {layer.axis}")
         param = {"moving_average_fraction": layer.momentum, "eps": layer.epsilon}
         call.add("BatchNorm", batch_norm_param=param)
         scale = {"bias_term": True}
         call.add("Scale", call.tops, name=f"{call.name}_scale", scale_param=scale)
+
+    @staticmethod
+    def _is_by_channel(layer, x) -> bool:
+        """Tell whether a layer's axis is Caffe's axis of channels."""
+        rank = len(x.shape)
+        axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
+        return rank > 1 and axis % rank == keras_axis(1, rank)
+
+    def affine(self, layer, x):
+        return keras_affine(layer) if self._is_by_channel(layer, x) else None
 
     def traits_of(self, layer):
         rank = len(layer.input.shape)

@@ -84,6 +84,11 @@ class Pooling(Rule):
         else:
             _add_pooling(call, pool, layer.kernel_size, layer.strides, layer.pad)
 
+    def precision_of(self, layer):
+        # Means are sums of many values, and a mask has the numbers of places.
+        masks = isinstance(layer, layers.CaffeMaxPool2DWithMask)
+        return "kept" if layer.pool == "max" and not masks else ""
+
     def traits_of(self, layer):
         # Of a global pooling there is one cell; a mask counts from the image's corner.
         if layer.global_pooling or isinstance(layer, layers.CaffeMaxPool2DWithMask):
@@ -162,6 +167,9 @@ def _named_sides(stem, name, value):
 class KerasPooling(Rule):
     layers = ("MaxPooling2D", "AveragePooling2D")
     traits = Traits(places=keras_window, channels="kept", order="moved")
+
+    def precision_of(self, layer):
+        return "kept" if isinstance(layer, keras.layers.MaxPooling2D) else ""
 
     def encode(self, call):
         layer = call.layer

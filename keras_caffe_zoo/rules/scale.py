@@ -1,8 +1,10 @@
 """Factors and offsets along chosen axes: Scale and Bias."""
 
+from keras_caffe_zoo.arithmetic.affine import Affine
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.node import caffe_shape
+from keras_caffe_zoo.rules.normalization import wide
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, STORED, Rule
 
@@ -15,6 +17,7 @@ class _AlongAxes(Rule):
     bottoms = (1, 2)
     in_place = "possible"
     codec = STORED
+    precision = "kept"
 
     def _build(self, node, x, second, blobs, **options):
         """Return the top, with `blobs` learned parameters of the same shape."""
@@ -71,6 +74,13 @@ class _AlongAxes(Rule):
     def _blobs(self, layer) -> int:
         return int(len(layer.bottoms) < 2)
 
+    def affine(self, layer, x):
+        if not layer.weights or layer.num_axes not in (0, 1):
+            return None  # values from elsewhere, or for each place
+        if layer.num_axes and layer.axis % len(x.shape) != 1:
+            return None
+        return self._affine(layer)
+
     def traits_of(self, layer):
         inputs = keras.tree.flatten(layer.input)
         rank = len(inputs[0].shape)
@@ -117,6 +127,12 @@ class Scale(_AlongAxes):
         values = {"axis": layer.axis, "num_axes": layer.num_axes}
         call.add("Scale", scale_param={**values, "bias_term": layer.use_bias})
 
+    def _affine(self, layer):
+        if layer.scale is None:
+            return None
+        offset = 0.0 if layer.bias is None else wide(layer.bias)
+        return Affine(wide(layer.scale), offset)
+
     def filler_fields(self, node):
         own = self.fillers[len(node.layer.bottoms) > 1 :]  # factors may be a bottom
         return own[: len(node.shapes)]
@@ -148,3 +164,6 @@ class Bias(_AlongAxes):
         layer = call.layer
         values = {"axis": layer.axis, "num_axes": layer.num_axes}
         call.add("Bias", bias_param=values)
+
+    def _affine(self, layer):
+        return Affine(1.0, wide(layer.bias))

@@ -237,6 +237,7 @@ class Unpool(Rule):
 @register
 class NearestUpsample(Rule):
     layers = ("UpSampling2D",)
+    precision = "kept"
     (param,) = Upsample.variants
     traits = Traits(places="uniform", channels="kept", order="moved", enlarges=True)
 
@@ -259,6 +260,7 @@ class SpatialDropout(Rule):
     types = ("spatial_dropout.SpatialDropoutLayer",)
     fork = "ENet"
     layers = ("SpatialDropout2D",)
+    precision = "kept"
     param = PYTHON
     in_place = "possible"
     traits = POINTWISE

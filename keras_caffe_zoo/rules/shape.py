@@ -22,6 +22,8 @@ _CAFFES_ORDER = MIXED._replace(order="flattened in Caffe's order")
 class _Flattening(Rule):
     """Layers that a map needs no more, if all they do is to flatten it."""
 
+    precision = "kept"
+
     def shares_memory(self, call):
         return True
 
@@ -96,6 +98,7 @@ class KerasPermute(Rule):
     """Brings a map into Caffe's order of axes, before it is flattened."""
 
     layers = ("Permute",)
+    precision = "kept"
 
     def traits_of(self, layer):
         to_caffe = tuple(layer.dims) == (3, 1, 2)
@@ -168,6 +171,7 @@ def _reshaped(node, x, sizes: list[int], axes: tuple[int, int]):
 class Tile(Rule):
     types = ("Tile",)
     layers = ("CaffeTile",)
+    precision = "kept"
     param = Param("tile_param", "1 axis int32=1; 2 tiles int32", 138)
     traits = MIXED
 

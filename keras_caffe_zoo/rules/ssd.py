@@ -14,6 +14,7 @@ from keras_caffe_zoo.rules.ssd_training import RESIZE, SSD
 class Permute(Rule):
     types, fork = ("Permute",), SSD
     layers = ("CaffePermute",)
+    precision = "kept"
     param = Param("permute_param", "1 order uint32*", (202, 148))
 
     def build(self, node, x):
