@@ -131,7 +131,8 @@ def _attribute(value):
 def _tensor(array: np.ndarray, name: str):
     from onnx import numpy_helper
 
-    return numpy_helper.from_array(np.ascontiguousarray(array), name)
+    # `np.ascontiguousarray` would give a number an axis.
+    return numpy_helper.from_array(np.asarray(array, order="C"), name)
 
 
 def _info(value: Value, names: dict[int, str]):
