@@ -91,6 +91,8 @@ def _limits(node, threshold: float, eta: float) -> list[float]:
 
 
 def _kept(node, boxes, valid, threshold, most, inclusive):
+    if threshold > 1 or (threshold == 1 and not inclusive):
+        return _first(node, valid, most)  # boxes overlap by no more than all of them
     low, high = (node.op("Gather", boxes, at, axis=2) for at in ([0, 1], [2, 3]))
     # A box that ends before it begins overlaps nothing; ONNX would turn it round.
     boxes = node.op("Concat", low, node.op("Max", low, high), axis=2)
@@ -111,11 +113,19 @@ def _kept(node, boxes, valid, threshold, most, inclusive):
 
 def _limit(threshold: float, inclusive: bool) -> float:
     """Return the threshold above which there is what is to be suppressed."""
-    limit = np.float32(min(threshold, 1.0))  # no more than all of two boxes overlaps
-    if inclusive and threshold <= 1:
+    limit = np.float32(threshold)
+    if inclusive:
         limit = np.nextafter(limit, np.float32(-1))
     # At 0 itself some engines suppress what does not overlap at all.
     return max(float(limit), _SMALLEST)
+
+
+def _first(node, valid, most):
+    """Return the first of those that count, which stand in front."""
+    size = node.size(valid, 1)
+    behind = node.op("Cast", node.op("Sub", size, most), to=np.float32)
+    there = node.op("Greater", _ranks(node, valid), behind)
+    return node.op("Cast", node.op("And", valid, there), to=np.float32)
 
 
 def _ranks(node, valid):
