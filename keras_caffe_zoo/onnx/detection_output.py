@@ -30,7 +30,7 @@ def detection_output(node, offsets, scores, priors, options):
     boxes = _boxes_at(node, boxes, index, options)
     valid = node.op("Greater", scores, LOWEST)
     limits = {"threshold": options.nms_threshold, "eta": options.eta}
-    stays = kept(node, boxes, valid, most=node.size(scores, 1), **limits)
+    stays = kept(node, boxes, valid, most=None, **limits)
     return _rows(node, stays, scores, boxes, options)
 
 

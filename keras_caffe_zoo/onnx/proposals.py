@@ -86,7 +86,7 @@ def _returned(node, boxes, scores, options):
     # A box from x1 to x2 is x2 - x1 + 1 wide.
     wider = node.op("Add", boxes, np.float32([0, 0, 1, 1]))
     valid = node.op("Greater", scores, LOWEST)
-    most = options["post_nms_topn"] or node.size(scores, 1)
+    most = options["post_nms_topn"] or None
     at = node.op("NonZero", kept(node, wider, valid, options["nms_thresh"], most))
     at = node.op("Transpose", at, perm=[1, 0])
     item = node.op("Cast", node.op("Gather", at, [0], axis=1), to=np.float32)

@@ -81,23 +81,21 @@ def _means(node, first, last, size, bins, scale):
         node.op("Max", node.op("Min", node.op(type_, x), most), 0.0)
         for type_, x in (("Floor", low), ("Ceil", high))
     )
-    share = node.op("Max", node.op("Sub", high, low), 1.0)
-    share, low, high = (
-        node.op("Unsqueeze", y, [2]) for y in (node.op("Div", 1.0, share), low, high)
-    )
+    share = node.op("Div", 1.0, node.op("Max", node.op("Sub", high, low), 1.0))
+    share, low, high = (node.op("Unsqueeze", y, [2]) for y in (share, low, high))
     cells = node.op("Cast", node.op("Range", 0, size, 1), to=np.float32)
-    inside = node.op(
-        "And", node.op("LessOrEqual", low, cells), node.op("Less", cells, high)
-    )
-    return node.op("Where", inside, share, 0.0)
+    # All are whole numbers: 1 or more from the first cell on, and before the last.
+    behind = node.op("Sub", node.op("Add", cells, 1.0), low)
+    inside = node.op("Min", behind, node.op("Sub", high, cells))
+    return node.op("Mul", node.op("Clip", inside, 0.0, 1.0), share)
 
 
 def _rounded(node, x):
     """Return numbers rounded as C does, halves away from zero."""
     size = node.op("Abs", x)
     whole = node.op("Floor", size)
-    rest = node.op("GreaterOrEqual", node.op("Sub", size, whole), 0.5)
-    whole = node.op("Add", whole, node.op("Cast", rest, to=np.float32))
+    rest = node.op("Mul", node.op("Sub", size, whole), 2.0)
+    whole = node.op("Add", whole, node.op("Floor", rest))
     return node.op("Mul", node.op("Sign", x), whole)
 
 
@@ -110,9 +108,10 @@ def _of_items(node, weights, rois, items):
     item = node.op("Gather", rois, [0], axis=1)
     item = node.op("Mul", node.op("Sign", item), node.op("Floor", node.op("Abs", item)))
     number = node.op("Cast", node.op("Range", 0, items, 1), to=np.float32)
-    own = node.op("Cast", node.op("Equal", item, number), to=np.float32)
-    most = node.op("Cast", items, to=np.float32)
-    beyond = node.op("GreaterOrEqual", item, most)
-    own = node.op("Where", beyond, float("nan"), own)
-    own = node.op("Unsqueeze", own, [1, 3])
+    other = node.op("Abs", node.op("Sub", item, number))
+    own = node.op("Sub", 1.0, node.op("Min", other, 1.0))
+    last = node.op("Sub", node.op("Cast", items, to=np.float32), 1.0)
+    # The root of 0, or of a negative number.
+    there = node.op("Sqrt", node.op("Min", node.op("Sub", last, item), 0.0))
+    own = node.reshape(node.op("Add", own, there), [-1, 1, items, 1])
     return node.op("Mul", node.op("Unsqueeze", weights, [2]), own)

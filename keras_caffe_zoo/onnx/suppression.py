@@ -55,7 +55,7 @@ def kept(node, boxes, valid, threshold, most, *, inclusive=False, eta=1.0):
         boxes: (rows, K, 4): x1, y1, x2, y2, by falling score.
         valid: (rows, K) of bool: those that count.
         threshold: Intersection over union above which a box is suppressed.
-        most: At most so many stay in a row: an integer or a `Value`.
+        most: At most so many stay in a row, an integer or a `Value`; all if `None`.
         inclusive: Whether a box is suppressed at the threshold, too.
         eta: What the threshold is multiplied by after each box that stays, while it is
             above 0.5.
@@ -96,19 +96,35 @@ def _kept(node, boxes, valid, threshold, most, inclusive):
     low, high = (node.op("Gather", boxes, at, axis=2) for at in ([0, 1], [2, 3]))
     # A box that ends before it begins overlaps nothing; ONNX would turn it round.
     boxes = node.op("Concat", low, node.op("Max", low, high), axis=2)
+    flat = None
+    if most is None:
+        flat, valid = _parted(node, valid, node.op("Greater", high, low))
     boxes = node.op("Pad", boxes, [0, 0, 0, 0, 1, 0], 0.0)
     ranks = node.op("Where", valid, _ranks(node, valid), 0.0)
     ranks = node.op("Pad", ranks, [0, 0, 0, 1], 0.5)
     if inclusive and threshold <= 0:
         most = 1  # which suppresses all others, wherever they are
     limit = _limit(threshold, inclusive)
+    most = node.size(ranks, 1) if most is None else most
     scores, most = node.op("Unsqueeze", ranks, [1]), node.sizes([most])
     found = node.op("NonMaxSuppression", boxes, scores, most, [limit], [0.0])
     at = node.op("Gather", found, [0, 2], axis=1)
     count = node.op("Gather", node.op("Shape", found), [0], axis=0)
     ones = node.op("ConstantOfShape", count, value=np.ones(1, "float32"))
     stays = node.op("ScatterND", node.op("Mul", ranks, 0.0), at, ones)
-    return node.op("Slice", stays, [0], [-1], [1])
+    stays = node.op("Slice", stays, [0], [-1], [1])
+    return stays if flat is None else node.op("Max", stays, flat)
+
+
+def _parted(node, valid, large):
+    """Return what counts but has no area, and the rest.
+
+    The former need not be compared, and some engines find that it overlaps others.
+    """
+    wide, high = (node.op("Gather", large, np.int64(i), axis=2) for i in (0, 1))
+    solid = node.op("And", valid, node.op("And", wide, high))
+    flat = node.op("And", valid, node.op("Not", solid))
+    return node.op("Cast", flat, to=np.float32), solid
 
 
 def _limit(threshold: float, inclusive: bool) -> float:
@@ -122,6 +138,8 @@ def _limit(threshold: float, inclusive: bool) -> float:
 
 def _first(node, valid, most):
     """Return the first of those that count, which stand in front."""
+    if most is None:
+        return node.op("Cast", valid, to=np.float32)
     size = node.size(valid, 1)
     behind = node.op("Cast", node.op("Sub", size, most), to=np.float32)
     there = node.op("Greater", _ranks(node, valid), behind)
