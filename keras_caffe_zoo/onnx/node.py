@@ -55,7 +55,12 @@ class OnnxNode(Node):
             x: The tensor.
             sizes: Integers, values of no axes (see `size`), and at most one -1.
         """
-        return self.op("Reshape", x, self.sizes(sizes))
+        y = self.op("Reshape", x, self.sizes(sizes))
+        if None in y.shape:  # those that were told are known nevertheless
+            told = [size if isinstance(size, int) else None for size in sizes]
+            pairs = zip(told, y.shape, strict=True)
+            y.shape = tuple(a if a and a > 0 else b for a, b in pairs)
+        return y
 
     def sizes(self, sizes: Sequence[int | Value]) -> Value:
         """Return sizes, integers or values of no axes, as one tensor."""
