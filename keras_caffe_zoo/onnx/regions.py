@@ -71,7 +71,7 @@ def _means(node, first, last, size, bins, scale):
     start = node.op("Mul", _rounded(node, first), float(scale))
     end = node.op("Mul", node.op("Add", _rounded(node, last), 1.0), float(scale))
     step = node.op("Max", node.op("Sub", end, start), 0.1)
-    step = node.op("Div", step, float(bins))
+    step = _divided(node, step, float(bins))
     number = np.arange(bins, dtype="float32")
     most = node.op("Cast", size, to=np.float32)
     low, high = (
@@ -88,6 +88,22 @@ def _means(node, first, last, size, bins, scale):
     behind = node.op("Sub", node.op("Add", cells, 1.0), low)
     inside = node.op("Min", behind, node.op("Sub", high, cells))
     return node.op("Mul", node.op("Clip", inside, 0.0, 1.0), share)
+
+
+def _divided(node, x, by: float):
+    """Return numbers by an integer below 4096, as float32 rounds the quotient.
+
+    OpenVINO takes the product with the reciprocal instead, which rounds twice, and some
+    bins then begin at another cell. What is left over, exact for a quotient in two
+    halves, tells by how much it is off.
+    """
+    quotient = node.op("Div", x, by)
+    upper = node.op("Mul", quotient, 4097.0)
+    upper = node.op("Sub", upper, node.op("Sub", upper, quotient))
+    left = node.op("Sub", x, node.op("Mul", upper, by))
+    lower = node.op("Mul", node.op("Sub", quotient, upper), by)
+    left = node.op("Sub", left, lower)
+    return node.op("Add", quotient, node.op("Div", left, by))
 
 
 def _rounded(node, x):
