@@ -47,8 +47,8 @@ def model_proto(graph: Graph, name: str = "", opset: int = OPSET):
     made = helper.make_graph(
         [_node(op, names, used) for op in graph.ops],
         name or "net",
-        [_info(x, names) for x in graph.inputs],
-        [_info(x, names) for x in graph.outputs.values()],
+        [_input(x, names, alone=len(graph.inputs) == 1) for x in graph.inputs],
+        [_output(x, names) for x in graph.outputs.values()],
         [_tensor(x.array, names[id(x)]) for x in constants.values()],
     )
     versions = [helper.make_opsetid("", opset)]
@@ -136,13 +136,26 @@ def _tensor(array: np.ndarray, name: str):
     return numpy_helper.from_array(np.asarray(array, order="C"), name)
 
 
-def _info(value: Value, names: dict[int, str]):
+def _input(value: Value, names: dict[int, str], alone: bool):
+    """Describe an input; its sizes that are not known have names.
+
+    An engine takes sizes of one name to be equal, which those of several inputs need
+    not be: there are images and regions of them.
+    """
+    name = names[id(value)]
+    sizes = [f"{name}_{axis}" for axis in range(len(value.shape))]
+    return _info(value, name, ["N", *sizes[1:]] if alone else sizes)
+
+
+def _output(value: Value, names: dict[int, str]):
+    """Describe an output; its sizes that are not known are for the engine to find."""
+    return _info(value, names[id(value)], [None] * len(value.shape))
+
+
+def _info(value: Value, name: str, sizes: list[str | None]):
     from onnx import helper
 
     type_ = helper.np_dtype_to_tensor_dtype(value.dtype)
-    name = names[id(value)]
-    shape = [
-        size if size is not None else "N" if axis == 0 else f"{name}_{axis}"
-        for axis, size in enumerate(value.shape)
-    ]
+    pairs = zip(value.shape, sizes, strict=True)
+    shape = [size if known is None else known for known, size in pairs]
     return helper.make_tensor_value_info(name, type_, shape)

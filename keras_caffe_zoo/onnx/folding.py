@@ -45,6 +45,12 @@ def _summed(arrays, attributes):
     return np.sum(arrays[0], tuple(arrays[1].tolist()), keepdims=kept)
 
 
+def _reshaped(arrays, _):
+    x, sizes = arrays
+    kept = [x.shape[i] if size == 0 else size for i, size in enumerate(sizes)]
+    return x.reshape(kept)
+
+
 _FUNCTIONS: dict[str, Callable] = {
     "Add": lambda a, _: a[0] + a[1],
     "Sub": lambda a, _: a[0] - a[1],
@@ -68,5 +74,6 @@ _FUNCTIONS: dict[str, Callable] = {
     "Gather": lambda a, attributes: np.take(*a, attributes.get("axis", 0)),
     "Unsqueeze": _unsqueezed,
     "Squeeze": _squeezed,
+    "Reshape": _reshaped,
     "Range": lambda a, _: np.arange(*(x.item() for x in a)),
 }

@@ -59,7 +59,12 @@ class OnnxNode(Node):
         found, unknown = list(sizes), [isinstance(size, Value) for size in sizes]
         if sum(unknown) == 1 and -1 not in found:  # what is left is this one
             found[unknown.index(True)] = -1
-        return self.op("Reshape", x, self.sizes(found))
+        y = self.op("Reshape", x, self.sizes(found))
+        if None in y.shape:  # those that were told are known nevertheless
+            told = [size if isinstance(size, int) else None for size in sizes]
+            pairs = zip(told, y.shape, strict=True)
+            y.shape = tuple(a if a and a > 0 else b for a, b in pairs)
+        return y
 
     def reshape_like(self, x: Value, other: Value) -> Value:
         """Return a tensor in the shape of another that has as many values."""
