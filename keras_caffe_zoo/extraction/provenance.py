@@ -40,7 +40,8 @@ class Header:
     versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
-        self.versions = self.versions or _versions(self.identity.get("runtime"))
+        runtime = self.identity.get("runtime", "keras")
+        self.versions = self.versions or _versions(runtime)
 
     @property
     def rows(self) -> int:
@@ -78,14 +79,14 @@ class Header:
         return cls(facts, rest[0], bad, *rest[1:])
 
 
-def _versions(runtime: str | None) -> dict[str, str]:
+def _versions(runtime: str) -> dict[str, str]:
     return {
         "keras_caffe_zoo": package_version(),
         "keras": keras.version(),
         "backend": keras.config.backend(),
         "numpy": np.__version__,
         "python": platform.python_version(),
-        **(runtime_versions(runtime) if runtime else {}),
+        **runtime_versions(runtime),
     }
 
 
@@ -114,7 +115,8 @@ def refuse_other(then: dict, now: dict, path) -> None:
     Raises:
         ValueError: If the identities differ; says in what.
     """
-    if found := differences(then, now):
+    before = {"runtime": "keras"}  # of files that were begun when there was no other
+    if found := differences(before | then, before | now):
         raise ValueError(
             f"Expected the extraction that {path} is of; received another: "
             f"{'; '.join(found)}. Write to another file, or begin anew with "

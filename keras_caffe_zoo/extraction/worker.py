@@ -65,9 +65,8 @@ class BlockWorker:
             "crops": spec.crops,
             "pool": spec.pool,
             "dtype": spec.dtype,
+            "runtime": spec.runtime,
         }
-        if spec.runtime != "keras":
-            self.identity["runtime"] = spec.runtime
 
     @property
     def pictures_at_once(self) -> int:
