@@ -44,10 +44,12 @@ def answer(photo, weights, tmp_path, capsys):
     return run
 
 
-@pytest.mark.parametrize("command", [["classify"], ["heatmap", "--side", "230", "-o", "map.png"]])
-def test_answers_are_those_of_keras(command, answer, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    wanted, *others = [answer(command[0], name, *command[1:]) for name in RUNTIMES]
+@pytest.mark.parametrize(
+    ("command", "options"), [("classify", ()), ("heatmap", ("--side", 230))]
+)
+def test_answers_are_those_of_keras(command, options, answer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the heat map goes
+    wanted, *others = [answer(command, name, *options) for name in RUNTIMES]
     for found in others:
         assert_alike(found, wanted)
 
