@@ -1,5 +1,6 @@
 """ONNX Runtime."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,13 +23,14 @@ class OnnxRuntime:
     """
 
     channels_last = False  # of the file
-    most_at_once = 1
 
     def __init__(self, source: bytes | str, threads: int | None, at_once: int):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
+        if at_once > 1:  # callers compute as well, each beside the same other threads
+            threads = max(1, (threads or os.cpu_count() or 1) - (at_once - 1))
         options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
         # Not one that happens to be first where several are installed: they round in
         # other ways.

@@ -20,7 +20,6 @@ class OpenVino:
     """
 
     channels_last = True  # of the file
-    most_at_once = 2
 
     def __init__(self, source: bytes | str, threads: int | None, at_once: int):
         import openvino

@@ -22,6 +22,7 @@ from keras_caffe_zoo.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe_zoo.runtimes.openvino import OpenVino
 
 _ENGINES = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
+_STREAMING = 2  # batches at once: one fills the cores where the other leaves some idle
 
 
 class Runner:
@@ -59,15 +60,14 @@ class Runner:
     ):
         check_runtime(runtime)
         engine = _ENGINES[runtime]
-        self.batches_at_once = engine.most_at_once if streaming else 1
+        self.batches_at_once = _STREAMING if streaming else 1
         with _refused(model, runtime, ValueError):
             graph, ends = _graph(model, pool)
         if engine.channels_last:
             channels_last(graph)
-        at_once = self.batches_at_once
         # Engines raise errors of their own kinds.
         with _source(model_proto(graph)) as source, _refused(model, runtime, Exception):
-            self._engine = engine(source, threads, at_once)
+            self._engine = engine(source, threads, self.batches_at_once)
         self._inputs = len(model.inputs)
         self._places = [list(graph.outputs).index(name) for name in ends]
         self._outputs = keras.tree.map_structure(lambda _: 0, model.output)
