@@ -37,7 +37,8 @@ def add_commands(commands) -> None:
 def _classify(arguments) -> tuple[None, int]:
     files = files_of(arguments.images)
     answers, bad = Answers(arguments.json_output), []
-    for name, classes, reason in _classified(files, build(arguments), arguments.top):
+    how = arguments.top, arguments.runtime
+    for name, classes, reason in _classified(files, build(arguments), *how):
         if reason:
             bad.append((name, reason))
             answers.add({"image": name, "bad": reason})
@@ -51,7 +52,7 @@ def _classify(arguments) -> tuple[None, int]:
     return None, EXIT_BAD_PICTURES if bad else 0
 
 
-def _classified(files: list[str], model, top: int) -> Iterator[tuple]:
+def _classified(files: list[str], model, top: int, runtime: str) -> Iterator[tuple]:
     """Yield `(name, classes, reason)` of each file, the reason for bad ones only."""
     from keras_caffe_zoo.extraction import local
     from keras_caffe_zoo.extraction.sources import blocks_of, open_source
@@ -61,7 +62,8 @@ def _classified(files: list[str], model, top: int) -> Iterator[tuple]:
     from keras_caffe_zoo.pictures import silent_pillow
 
     layer = model.layers[-1].name
-    worker = BlockWorker(Spec(model, (layer,), batch_size=BATCH))
+    spec = Spec(model, (layer,), batch_size=BATCH, runtime=runtime)
+    worker = BlockWorker(spec)
     tasks = blocks_of(open_source(files).items(), BATCH)
     with silent_pillow(), contextlib.closing(local.compute(worker, tasks)) as blocks:
         for block in blocks:

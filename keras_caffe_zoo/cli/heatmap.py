@@ -138,7 +138,8 @@ def _drawn(model, picture, wanted: int | None, output: Path, arguments, one) -> 
 
     image = preprocess_input(picture, arguments.model, "channels_last")
     progress = one and not arguments.json
-    chances = predict_dense(model, image, stitch=arguments.stitch, progress=progress)
+    how = {"stitch": arguments.stitch, "runtime": arguments.runtime}
+    chances = predict_dense(model, image, progress=progress, **how)
     index = int(chances.max((0, 1)).argmax()) if wanted is None else wanted
     heatmap(picture, chances, index, output=output)
     identifier, name = class_names()[index]

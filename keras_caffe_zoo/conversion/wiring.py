@@ -66,6 +66,11 @@ class Wiring:
         """Return the names of the blobs that a step writes."""
         return [name for y in step.outputs for name in self._tops.get(id(y), ())]
 
+    def end(self, tensor) -> str:
+        """Return the name of the blob that an output of the model is."""
+        made = id(self._blob(tensor))
+        return self._copies.get(made) or self._tops[made][-1]
+
     def copies(self, step: Call) -> Iterator[tuple[str, str]]:
         """Yield outputs that layers read as well, and names for copies.
 

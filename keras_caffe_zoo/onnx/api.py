@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from keras_caffe_zoo.caffe import CaffeFormatError
+from keras_caffe_zoo.caffe import CaffeFormatError, Net
 from keras_caffe_zoo.conversion.exporter import open_net
 from keras_caffe_zoo.conversion.preparing import (
     PreparedNet,
@@ -15,6 +15,7 @@ from keras_caffe_zoo.conversion.preparing import (
     prepared_net,
 )
 from keras_caffe_zoo.lazy import keras
+from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.onnx.builder import OnnxBuilder
 from keras_caffe_zoo.onnx.file import OPSET, check_onnx, model_proto, write_model
 from keras_caffe_zoo.onnx.graph import Graph, Value
@@ -25,6 +26,7 @@ from keras_caffe_zoo.precision.int8 import check_onnxruntime, int8
 from keras_caffe_zoo.preprocessing.recipe import Recipe, recipe_for
 from keras_caffe_zoo.rules.node import NeedsBatch
 from keras_caffe_zoo.rules.registry import rule_of
+from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
 _PRECISIONS = ("float32", "float16", "int8")
@@ -211,8 +213,42 @@ def model_graph(model: keras.Model) -> Graph:
     Raises:
         ValueError: If a layer is none of Caffe's, or has no ONNX operations.
     """
-    net, params, shapes = open_net(model)
+    return ended_graph(model)[0]
+
+
+def ended_graph(model: keras.Model) -> tuple[Graph, list[str]]:
+    """Return the ONNX graph of a Keras model, and the name of each output of the model.
+
+    Args:
+        model: As in `model_graph`.
+
+    Raises:
+        ValueError: As `model_graph`.
+    """
+    net, params, shapes, ends = open_net(model)
+    _check_operations(net)
     blobs = {at: params.get(layer.name, []) for at, layer in enumerate(net.layers)}
     fixed = all(shape[:1] != (None,) for shape in shapes.values())
     builder = OnnxBuilder(net, shapes, {}, blobs=blobs, fixed=fixed)
-    return builder.finish()
+    try:
+        return builder.finish(), ends
+    except NeedsBatch:
+        raise ValueError(
+            f"Expected a known number of items, which layers of '{model.name}' mix; "
+            "received an open one. Build the model with a batch size"
+        ) from None
+
+
+def _check_operations(net: Net) -> None:
+    """Check that every layer can be ONNX operations; name all that cannot."""
+    without = [
+        f"{layer.name} ({layer.type})"
+        for layer in net.layers
+        if (rule := rule_of(layer.type)).role not in ("input", "silence")
+        and type(rule).onnx is Rule.onnx
+    ]
+    if without:
+        raise ValueError(
+            "Expected layers that have ONNX operations; received others. "
+            f"{there_are(without)}"
+        )

@@ -16,8 +16,11 @@ OPSET = 17
 MAX_INSIDE = 1 << 30  # bytes of constants in the file itself; protobuf ends at 2 GiB
 
 
-def check_onnx() -> None:
+def check_onnx(extra: str = "onnx") -> None:
     """Check that the package that writes ONNX files is there.
+
+    Args:
+        extra: The extra of this package that brings it.
 
     Raises:
         ImportError: If not; says how to get it.
@@ -27,7 +30,7 @@ def check_onnx() -> None:
     except ImportError as error:
         raise ImportError(
             "Expected the package onnx, to write ONNX files; received: none. Install "
-            'it: pip install "keras_caffe_zoo[onnx]"'
+            f'it: pip install "keras_caffe_zoo[{extra}]"'
         ) from error
 
 
@@ -69,19 +72,34 @@ def write_model(proto, path: Path) -> None:
     """
     import onnx
 
-    large = sum(len(x.raw_data) for x in proto.graph.initializer) > MAX_INSIDE
-    data = f"{path.name}.data"
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx") as folder:
         beside = Path(folder) / path.name
-        if large:
-            options = {"save_as_external_data": True, "location": data}
-            onnx.save_model(proto, beside, **options)
+        if is_large(proto):
+            data = save_large(proto, beside)
             onnx.checker.check_model(beside)
-            settle(Path(folder) / data, path.with_name(data))
+            settle(data, path.with_name(data.name))
         else:
             onnx.checker.check_model(proto, full_check=True)
             onnx.save_model(proto, beside)
         settle(beside, path)
+
+
+def is_large(proto) -> bool:
+    """Tell whether an `onnx.ModelProto` has too many constants for one file."""
+    return sum(len(x.raw_data) for x in proto.graph.initializer) > MAX_INSIDE
+
+
+def save_large(proto, path: Path) -> Path:
+    """Save an `onnx.ModelProto` with its constants in a second file; return its path.
+
+    They are no longer in `proto` then.
+    """
+    import onnx
+
+    data = path.with_name(f"{path.name}.data")
+    options = {"save_as_external_data": True, "location": data.name}
+    onnx.save_model(proto, path, **options)
+    return data
 
 
 def _is_constant(value: Value | None) -> bool:
