@@ -50,6 +50,7 @@ from .models import (
     vgg_cnn_m_2048,
     vgg_cnn_s,
 )
+from .onnx.api import to_onnx
 from .preprocessing import load_image, preprocess_input
 from .rules import (
     STORED,
@@ -118,6 +119,7 @@ __all__ = [
     "supported_layers",
     "to_caffe",
     "to_fully_convolutional",
+    "to_onnx",
     "top_boxes",
     "training",
     "vgg16",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_caffe_zoo.arithmetic import axes
 from keras_caffe_zoo.caffe import Layer, Net, write_caffemodel, write_prototxt
+from keras_caffe_zoo.conversion.naming import named_outputs
 from keras_caffe_zoo.conversion.sizes import Sizes
 from keras_caffe_zoo.conversion.walk import Call
 from keras_caffe_zoo.conversion.wiring import Wiring
@@ -69,24 +71,38 @@ def caffe_net(
     return _Writer(model, input_shape).net()
 
 
-def open_net(
-    model: keras.Model,
-) -> tuple[Net, dict[str, list[np.ndarray]], dict[str, tuple[int | None, ...]]]:
+class OpenNet(NamedTuple):
+    """A Keras model in Caffe's terms, whatever sizes it leaves open.
+
+    Attributes:
+        net: The net, whose data blobs have no shape.
+        params: Its parameters by layer.
+        shapes: The shapes of the data blobs, None for what is open.
+        ends: The blobs that are the model's outputs, by the outputs' names.
+    """
+
+    net: Net
+    params: dict[str, list[np.ndarray]]
+    shapes: dict[str, tuple[int | None, ...]]
+    ends: dict[str, str]
+
+
+def open_net(model: keras.Model) -> OpenNet:
     """Return a Keras model in Caffe's terms, whatever sizes it leaves open.
 
     Args:
         model: As in `to_caffe`.
-
-    Returns:
-        The net, whose data blobs have no shape; its parameters by layer; and the shapes
-        of the data blobs, None for what is open.
 
     Raises:
         ValueError: If the model has layers that Caffe does not have; names all of them.
     """
     writer = _Writer(model, sized=False)
     net, params = writer.net()
-    return net, params, writer.shapes
+    ends = {
+        name: writer.wiring.end(tensor, name)
+        for name, tensor in named_outputs(writer.model).items()
+    }
+    return OpenNet(net, params, writer.shapes, ends)
 
 
 class _Writer:

@@ -14,10 +14,12 @@ from keras_caffe_zoo.conversion.preparing import (
     given_shapes,
     prepared_net,
 )
+from keras_caffe_zoo.files import check_folder
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.onnx.builder import OnnxBuilder
-from keras_caffe_zoo.onnx.file import OPSET, check_onnx, model_proto, write_model
+from keras_caffe_zoo.onnx.file import check_onnx, write_onnx
 from keras_caffe_zoo.onnx.graph import Graph
+from keras_caffe_zoo.onnx.opsets import OPSET, check_opset
 from keras_caffe_zoo.rules.node import NeedsBatch
 
 PathLike = str | os.PathLike
@@ -42,7 +44,7 @@ def to_onnx(
         prototxt: The net's definition, of any version.
         caffemodel: Its weights; None for a net that has none.
         path: The file to write.
-        opset: The version of ONNX's operators.
+        opset: The version of ONNX's operators, from 13 to 21.
         input_shape: As in `from_caffe`: `(H, W, C)` of an image; H and W may be None.
         fully_convolutional: As in `from_caffe`.
         **options: What else `from_caffe` takes: `phase`, `level`, `stages`,
@@ -50,17 +52,46 @@ def to_onnx(
 
     Raises:
         CaffeFormatError: As `from_caffe`; also if a layer has no ONNX operations.
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is not as above, or the net has operations that the
+            opset lacks.
         ImportError: If the package onnx is not installed.
         OSError: If a file cannot be read or written.
     """
     check_onnx()
-    net = prepared_net(prototxt, caffemodel, **options)
+    check_opset(opset)
+    check_folder(path)
+    options = {**options, "fully_convolutional": fully_convolutional}
+    graph = caffe_graph(prototxt, caffemodel, input_shape=input_shape, **options)
+    write_onnx(graph, Path(path), opset)
+
+
+def caffe_graph(
+    prototxt: PathLike,
+    caffemodel: PathLike | None,
+    *,
+    input_shape: tuple | Mapping[str, tuple] | None = None,
+    fully_convolutional: bool = False,
+    phase: str = "TEST",
+    **options,
+) -> Graph:
+    """Return the ONNX graph of a Caffe net's files.
+
+    Args:
+        prototxt: As in `to_onnx`, like all others.
+        caffemodel: None for a net without parameters.
+        input_shape: The data blob's, or those of several.
+        fully_convolutional: Whether inner products become convolutions.
+        phase: `"TEST"` or `"TRAIN"`.
+        **options: What else `from_caffe` takes.
+
+    Raises:
+        CaffeFormatError: As `to_onnx`.
+        ValueError: As `to_onnx`.
+        OSError: If a file cannot be read.
+    """
+    net = prepared_net(prototxt, caffemodel, phase=phase, **options)
     net.blobs = net.blobs or {}  # a layer that has parameters asks for them
-    graph = net_graph(
-        net, input_shape, fully_convolutional, phase=options.get("phase", "TEST")
-    )
-    write_model(model_proto(graph, net.part.net.name, opset), Path(path))
+    return net_graph(net, input_shape, fully_convolutional, phase)
 
 
 def net_graph(
@@ -97,7 +128,7 @@ def net_graph(
                 windows = known.windows
             return OnnxBuilder(
                 net.part.net, shapes, net.custom, windows, net.blobs, **options
-            ).finish(outputs)
+            ).finish(None if outputs is None else {x: x for x in outputs})
         except NeedsBatch:
             if fixed:
                 raise CaffeFormatError(
@@ -117,8 +148,23 @@ def model_graph(model: keras.Model) -> Graph:
     Raises:
         ValueError: If a layer is none of Caffe's, or has no ONNX operations.
     """
-    net, params, shapes = open_net(model)
-    blobs = {at: params.get(layer.name, []) for at, layer in enumerate(net.layers)}
-    fixed = all(shape[:1] != (None,) for shape in shapes.values())
-    builder = OnnxBuilder(net, shapes, {}, blobs=blobs, fixed=fixed)
-    return builder.finish()
+    try:
+        net = open_net(model)
+    except ValueError as error:
+        raise ValueError(
+            "Expected a model of layers that Caffe has, too: those of keras_caffe_zoo, "
+            f"and Keras' own where they compute the same; '{model.name}' has others. "
+            "Replace them, or write .keras, .tflite or a SavedModel.\n"
+            f"{error}"
+        ) from error
+    blobs = {at: net.params.get(x.name, []) for at, x in enumerate(net.net.layers)}
+    fixed = all(shape[:1] != (None,) for shape in net.shapes.values())
+    builder = OnnxBuilder(net.net, net.shapes, {}, blobs=blobs, fixed=fixed)
+    try:
+        return builder.finish(net.ends)
+    except NeedsBatch:
+        raise ValueError(
+            f"Expected a known number of items, since a layer of '{model.name}' mixes "
+            "them; received a model that leaves it open. Make its inputs with "
+            "keras.Input(batch_shape=…)"
+        ) from None

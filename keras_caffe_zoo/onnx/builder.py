@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from keras_caffe_zoo.conversion.net_builder import NetBuilder
-from keras_caffe_zoo.onnx.graph import Graph, Value
+from keras_caffe_zoo.onnx.graph import Graph, LayerOfNet, Value
 from keras_caffe_zoo.onnx.node import OnnxNode
 from keras_caffe_zoo.rules.node import unused
 
@@ -23,26 +24,31 @@ class OnnxBuilder(NetBuilder):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.graph = Graph()
+        self.graph = Graph(self.net.name)
         self._shared: dict[str, np.ndarray] = {}
         self._settings |= {"graph": self.graph, "shared": self._shared}
         self._written: list[tuple[str, str, Value]] = []
+        self._last: OnnxNode | None = None
+        self._counted: set[str] = set()
 
-    def finish(self, ends: Sequence[str] | None = None) -> Graph:
+    def finish(self, ends: Mapping[str, str] | None = None) -> Graph:
         """Return the graph of the whole net, its tensors named as Caffe's blobs.
 
         Args:
-            ends: The blobs to end with; those that no layer reads if not given.
+            ends: The blobs to end with, by the names that the outputs are to have;
+                those that no layer reads, under their own, if not given.
         """
         self.build()
-        outputs = self.outputs(ends)
+        found = self.outputs(None if ends is None else [*ends.values()])
         self.graph.layer = ""
-        for blob, value in outputs.items():
+        given = {x.name for x in self.graph.inputs}
+        for name, blob in (ends or dict(zip(found, found, strict=True))).items():
+            value = found[blob]
             taken = value in self.graph.outputs.values() or value in self.graph.inputs
             if taken or value.array is not None:  # an output is made by an operation
                 value = self.graph.op("Identity", value)
-            self.graph.outputs[blob] = value
-            value.name = blob
+            value.name = unused(name, given)
+            self.graph.outputs[value.name] = value
         self._name_blobs()
         return self.graph
 
@@ -70,3 +76,18 @@ class OnnxBuilder(NetBuilder):
 
     def written(self, node, blob, tensor):
         self._written.append((node.layer.name, blob, tensor))
+        if node is not self._last:
+            count = self._count_parameters(node)
+            layer = LayerOfNet(node.layer.name, node.layer.type, [], count)
+            self.graph.layers.append(layer)
+        self._last = node
+        self.graph.layers[-1].shapes.append(tensor.shape)
+
+    def _count_parameters(self, node) -> int:
+        """Return how many numbers a layer has that no layer before it shares."""
+        count = 0
+        for index, shape in enumerate(node.shapes):
+            name = node.shared_name(index)
+            count += 0 if name in self._counted else math.prod(shape)
+            self._counted |= {name} if name else set()
+        return count

@@ -9,10 +9,10 @@ import numpy as np
 
 from keras_caffe_zoo.files import settle
 from keras_caffe_zoo.onnx.graph import Graph, Op, Value
+from keras_caffe_zoo.onnx.opsets import OPSET, ops_at
 from keras_caffe_zoo.rules.node import unused
 from keras_caffe_zoo.version import package_version
 
-OPSET = 17
 MAX_INSIDE = 1 << 30  # bytes of constants in the file itself; protobuf ends at 2 GiB
 
 
@@ -31,22 +31,25 @@ def check_onnx() -> None:
         ) from error
 
 
-def model_proto(graph: Graph, name: str = "", opset: int = OPSET):
+def model_proto(graph: Graph, opset: int = OPSET):
     """Return a graph as an `onnx.ModelProto`.
 
     Args:
         graph: The graph.
-        name: The net's name.
         opset: The version of the standard's operators.
+
+    Raises:
+        ValueError: If that version lacks one of the operations.
     """
     from onnx import helper
 
-    names = _names(graph)
-    constants = {id(x): x for op in graph.ops for x in op.inputs if _is_constant(x)}
+    ops = ops_at(graph, opset)
+    names = _names(graph.inputs, ops)
+    constants = {id(x): x for op in ops for x in op.inputs if _is_constant(x)}
     used: set[str] = set()
     made = helper.make_graph(
-        [_node(op, names, used) for op in graph.ops],
-        name or "net",
+        [_node(op, names, used) for op in ops],
+        graph.name or "net",
         [_info(x, names) for x in graph.inputs],
         [_info(x, names) for x in graph.outputs.values()],
         [_tensor(x.array, names[id(x)]) for x in constants.values()],
@@ -61,8 +64,17 @@ def model_proto(graph: Graph, name: str = "", opset: int = OPSET):
     )
 
 
+def write_onnx(graph: Graph, path: Path, opset: int = OPSET) -> None:
+    """Write a graph as an ONNX file, checked.
+
+    Raises:
+        ValueError: If that version of the operators lacks one of the graph's.
+    """
+    write_model(model_proto(graph, opset), path)
+
+
 def write_model(proto, path: Path) -> None:
-    """Write an `onnx.ModelProto`, checked, with shapes of all its tensors.
+    """Write an `onnx.ModelProto`, checked.
 
     Of a large one the constants are in a second file, `NAME.onnx.data`. The files
     appear whole or not at all.
@@ -88,12 +100,12 @@ def _is_constant(value: Value | None) -> bool:
     return value is not None and value.array is not None
 
 
-def _names(graph: Graph) -> dict[int, str]:
+def _names(inputs: list[Value], ops: list[Op]) -> dict[int, str]:
     """Return a name for each tensor: its own, or one made of its layer's."""
-    values = [*graph.inputs, *(x for op in graph.ops for x in op.outputs)]
+    values = [*inputs, *(x for op in ops for x in op.outputs)]
     names = {id(x): x.name for x in values if x.name}
     used = set(names.values())
-    for op in graph.ops:
+    for op in ops:
         for value in (*op.inputs, *op.outputs):
             if value is None or id(value) in names:
                 continue

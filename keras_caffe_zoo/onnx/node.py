@@ -76,7 +76,7 @@ class OnnxNode(Node):
             CaffeFormatError: If no file has it.
         """
         shape = self.shapes[index]
-        name = self._shared_name(index)
+        name = self.shared_name(index)
         if self.blobs:
             found = np.asarray(self.blobs[index], "float32").reshape(shape)
         elif name in self.shared:
@@ -94,6 +94,7 @@ class OnnxNode(Node):
         """Return a parameter in Caffe's layout as a constant of the graph."""
         return self.constant(self.array(index), f"{self.layer.name}/{index}")
 
-    def _shared_name(self, index: int) -> str:
+    def shared_name(self, index: int) -> str:
+        """Return the name by which layers share a parameter; `""` if it has none."""
         specs = self.layer.message.param
         return specs[index].name if index < len(specs) else ""
