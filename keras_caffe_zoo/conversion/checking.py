@@ -1,0 +1,200 @@
+"""Does a file that was written compute what our model does, in its own engine?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_caffe_zoo.conversion.formats import GRAPH_FORMATS, form_of
+from keras_caffe_zoo.conversion.naming import named_outputs
+from keras_caffe_zoo.conversion.running import Engine, engines_of
+from keras_caffe_zoo.conversion.spare import caffe_blob, source_of_rows
+from keras_caffe_zoo.lazy import keras, ops
+from keras_caffe_zoo.messages import said
+from keras_caffe_zoo.rules.layout import tensor_from_blob
+from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.node import caffe_shape
+from keras_caffe_zoo.rules.registry import traits_of
+
+TOLERANCE = 1e-5
+ITEMS = 2  # where their number is free
+PIXELS = 64  # of a height or width that is free, and that nobody tells
+_NOTHING = 1e-30  # a probability that some engines round to 0
+_MEAN = np.array([104, 117, 123], "float32").reshape(1, 3, 1, 1)  # of photographs, BGR
+
+Sizes = Mapping[str, tuple[int | None, ...]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """How one engine runs a file.
+
+    Attributes:
+        engine: Its name.
+        difference: The largest difference of an output to our model's, as a fraction
+            of that output's largest value, and for a softmax of its logarithm's, too;
+            infinite where the shapes differ. None if the engine does not run the file.
+        why: What the engine says then.
+    """
+
+    engine: str
+    difference: float | None
+    why: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the file computes the same there, or is not run there at all."""
+        return self.difference is None or self.difference <= TOLERANCE
+
+    def __str__(self):
+        if self.difference is None:
+            return f"{self.engine} does not run it: {self.why}"
+        off = "" if self.agrees else f", more than {TOLERANCE:g}"
+        return f"{self.engine}: largest difference {self.difference:.1e}{off}"
+
+
+def check_file(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    sizes: Sizes | None = None,
+    seed: int = 0,
+) -> list[Check]:
+    """Run a file that was written of a net, and compare it with our Keras model.
+
+    Args:
+        model: The net as a Keras model.
+        path: The file, or folder; see `convert`.
+        sizes: Shapes of inputs in Caffe's order of axes, by name, for sizes that the
+            model leaves open.
+        seed: What the random inputs begin with.
+
+    Returns:
+        One for each engine: the format's own, and others that are installed.
+
+    Raises:
+        ImportError: If the format's own engine is not installed.
+        Exception: What that engine raises if it does not run the file.
+    """
+    form = form_of(path)
+    engines = engines_of(form)
+    blobs = random_inputs(model, sizes or {}, seed)
+    first = form in GRAPH_FORMATS  # channels first, as in Caffe
+    data = {name: x if first else tensor_from_blob(x) for name, x in blobs.items()}
+    expected = _computed(model, blobs, as_blobs=first)
+    softmaxes = [x for x, y in named_outputs(model).items() if _is_softmax(y)]
+    return [_run(x, os.fspath(path), data, expected, softmaxes) for x in engines]
+
+
+def _is_softmax(tensor) -> bool:
+    return traits_of(tensor._keras_history.operation).activation == "softmax"
+
+
+def _run(engine: Engine, path: str, data: dict, expected: dict, softmaxes) -> Check:
+    try:
+        found = engine.run(path, data, list(expected))
+    except Exception as error:  # each has errors of its own kind
+        if not engine.optional:
+            raise
+        return Check(engine.name, None, said(error)[:200])
+    if not isinstance(found, Mapping):
+        found = dict(zip(expected, found, strict=True))
+    gaps = [difference(found[name], value) for name, value in expected.items()]
+    gaps += [difference(*_logarithms(found[x], expected[x])) for x in softmaxes]
+    return Check(engine.name, max(gaps))
+
+
+def _logarithms(found: np.ndarray, expected: np.ndarray) -> tuple:
+    """Return the logarithms of two softmaxes, where the expected one is no mere zero.
+
+    Of random images a net is so sure that whatever it computed shows in these alone.
+    """
+    told = expected > _NOTHING
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(found[told]), np.log(expected[told])
+
+
+def difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference as a fraction of the largest expected value."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    if found.shape != expected.shape:
+        return float("inf")
+    if not np.array_equal(np.isfinite(found), np.isfinite(expected)):
+        return float("inf")
+    finite = np.isfinite(expected)
+    gap = np.abs(found[finite].astype("float64") - expected[finite])
+    largest = float(np.abs(expected[finite]).max(initial=0))
+    return float(gap.max(initial=0)) / (largest or 1.0)
+
+
+def random_inputs(model: keras.Model, sizes: Sizes, seed: int) -> dict:
+    """Return random data blobs of a model by name, as such blobs are.
+
+    Images are whole numbers from 0 to 255, minus the mean of photographs where they
+    have three channels. What is no image is 0 or 1, which may be a number, a flag or an
+    index, but for the two that say something of the images: their sizes, and places.
+
+    Args:
+        model: The model.
+        sizes: As in `check_file`.
+        seed: As in `check_file`.
+    """
+    rng = np.random.default_rng(seed)
+    shapes = {}
+    for tensor in model.inputs:
+        name = caffe_name(tensor.name)
+        shapes[name] = _sized(caffe_shape(tensor), sizes.get(name))
+    images = [shape for shape in shapes.values() if len(shape) == 4]
+    window = images[0][2:] if images else (1, 1)
+    return {name: _random(rng, name, s, window) for name, s in shapes.items()}
+
+
+def _sized(shape, known) -> tuple[int, ...]:
+    """Return a shape without open sizes."""
+    items, *rest = shape
+    told = known[1:] if known is not None and len(known) == len(shape) else ()
+    told = [*told, *[None] * (len(rest) - len(told))]
+    rest = [size or other or PIXELS for size, other in zip(rest, told, strict=True)]
+    return (items or ITEMS, *rest)
+
+
+def _random(rng, name: str, shape, window: tuple[int, int]) -> np.ndarray:
+    if len(shape) == 4:
+        pixels = rng.integers(0, 256, shape).astype("float32")
+        return pixels - _MEAN if shape[1] == 3 else pixels
+    if name == "im_info":
+        rows = np.zeros(shape, "float32")
+        rows[..., :3] = (*window, 1)
+        return rows
+    if name == "rois" and shape[-1] == 5:
+        return _random_boxes(rng, shape, window)
+    return rng.integers(0, 2, shape).astype("float32")
+
+
+def _random_boxes(rng, shape, window: tuple[int, int]) -> np.ndarray:
+    """Return boxes in the first image: its number, and two corners."""
+    height, width = window
+    corners = rng.random((*shape[:-1], 2, 2)) * (width - 1, height - 1)
+    corners = np.sort(np.floor(corners), axis=-2).reshape(*shape[:-1], 4)
+    first = np.zeros((*shape[:-1], 1))
+    return np.concatenate([first, corners], -1).astype("float32")
+
+
+def _computed(model: keras.Model, blobs: dict, as_blobs: bool) -> dict:
+    """Return what a model computes by name, as Caffe's blobs if asked for."""
+    outputs = named_outputs(model)
+    rows = {name: source_of_rows(y) for name, y in outputs.items()} if as_blobs else {}
+    tensors = {id(y): y for y in (*outputs.values(), *rows.values()) if y is not None}
+    x = [tensor_from_blob(array) for array in blobs.values()]
+    found = keras.Model(model.inputs, list(tensors.values()))(x, training=False)
+    found = found if isinstance(found, (list, tuple)) else [found]
+    values = dict(zip(tensors, map(ops.convert_to_numpy, found), strict=True))
+    if not as_blobs:
+        return {name: values[id(y)] for name, y in outputs.items()}
+    return {
+        name: caffe_blob(y, values[id(y)], values.get(id(rows[name])))
+        for name, y in outputs.items()
+    }
