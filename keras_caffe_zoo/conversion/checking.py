@@ -122,9 +122,11 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
     found, expected = np.asarray(found), np.asarray(expected)
     if found.shape != expected.shape:
         return float("inf")
-    if not np.array_equal(np.isfinite(found), np.isfinite(expected)):
-        return float("inf")
     finite = np.isfinite(expected)
+    if not np.array_equal(finite, np.isfinite(found)) or not np.array_equal(
+        found[~finite], expected[~finite], equal_nan=True
+    ):
+        return float("inf")
     gap = np.abs(found[finite].astype("float64") - expected[finite])
     largest = float(np.abs(expected[finite]).max(initial=0))
     return float(gap.max(initial=0)) / (largest or 1.0)
