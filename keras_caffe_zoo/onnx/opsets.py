@@ -19,48 +19,16 @@ OPSETS = range(13, 22)  # 13: ReduceSum and Squeeze took their axes as an input;
 
 # Read in the standard's changelog: from 13 to 21 these got types, or attributes whose
 # defaults mean what was meant before.
-UNCHANGED = frozenset(
-    [
-        "Add",
-        "AveragePool",
-        "BatchNormalization",
-        "Cast",
-        "ConstantOfShape",
-        "CumSum",
-        "Div",
-        "Equal",
-        "Flatten",
-        "GreaterOrEqual",
-        "GridSample",
-        "HardSwish",
-        "Identity",
-        "IsInf",
-        "IsNaN",
-        "LSTM",
-        "LeakyRelu",
-        "LessOrEqual",
-        "Mul",
-        "PRelu",
-        "Pad",
-        "Pow",
-        "RNN",
-        "Relu",
-        "Reshape",
-        "Resize",
-        "ScatterElements",
-        "ScatterND",
-        "Shape",
-        "Squeeze",
-        "Sub",
-        "Transpose",
-        "Unsqueeze",
-        "Where",
-    ]
+_TYPES_ONLY = (
+    "Add AveragePool BatchNormalization Cast ConstantOfShape CumSum Div Equal Flatten "
+    "GreaterOrEqual HardSwish Identity IsInf IsNaN LSTM LeakyRelu LessOrEqual Mul "
+    "PRelu Pad Pow RNN Relu Reshape Resize ScatterElements ScatterND Shape Squeeze Sub "
+    "Transpose Unsqueeze Where"
 )
+UNCHANGED = frozenset(_TYPES_ONLY.split())
 # Their axes were an attribute, and became an input.
-_AXES_FROM_18 = frozenset(
-    f"Reduce{x}" for x in ["L1", "L2", "Max", "Mean", "Min", "Prod", "SumSquare"]
-)
+_REDUCTIONS = ("L1", "L2", "Max", "Mean", "Min", "Prod", "SumSquare")
+_AXES_FROM_18 = frozenset(f"Reduce{x}" for x in _REDUCTIONS)
 # What has a new name from 20 on: the ways in which GridSample interpolates.
 _MODES_FROM_20 = {"bilinear": "linear", "bicubic": "cubic"}
 REWRITTEN = _AXES_FROM_18 | {"GridSample", "RoiAlign", "Split"}
