@@ -126,7 +126,7 @@ def test_the_image_has_the_size_that_is_asked_for(words, expected, tmp_path):
         (["-o", "net.pb"], "ends in .keras"),
         (["-o", "net.onnx", "--opset", "12"], "from 13 to 21; received: 12"),
         (["-o", "net.xml", "--opset", "17"], "an opset for an .onnx file only"),
-        (["-o", "net.h5", "--check"], "--check with a net; received: net.h5"),
+        (["-o", "net.h5", "--check"], "and --check with a net; received: net.h5"),
         (["-o", "net.onnx", "--input-shape", "9"], "HEIGHT WIDTH CHANNELS; received 1"),
         (["-o", "no/net.onnx"], "existing folder"),
     ],
@@ -138,6 +138,18 @@ def test_what_cannot_be_is_refused_before_any_work(
     assert run("convert", *SMALL, *words) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", ["onnx", "keras"])
+def test_the_file_gives_the_blobs_that_are_asked_for(form, tmp_path, capsys):
+    path, blobs = tmp_path / f"net.{form}", ["--blob", "conv1", "--blob", "fc"]
+    assert run("convert", *SMALL, "-o", path, *blobs, "--check") == 0
+    if form == "onnx":
+        assert list(shapes_in(path)) == ["data", "conv1", "fc"]
+    else:
+        assert set(keras.models.load_model(path).output) == {"conv1", "fc"}
+    assert run("convert", *SMALL, "-o", path, "--blob", "fx") == 2
+    assert "'fx'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["0", "9"], ["-3", "9"], ["wide", "9"]])

@@ -49,6 +49,13 @@ def add_commands(commands) -> None:
         "and its channels where the net does not tell them; `any` leaves one open",
     )
     parser.add_argument(
+        "--blob",
+        action="append",
+        metavar="NAME",
+        help="a blob that the file is to give, such as fc7, in place of those that no "
+        "layer reads; may be given several times",
+    )
+    parser.add_argument(
         "--check",
         action="store_true",
         help="run the file in its engine on random input, an .onnx in OpenCV too if "
@@ -103,9 +110,9 @@ def _check_arguments(arguments) -> None:
         check_target(arguments.output, opset=arguments.opset)
         if arguments.check:
             engines_of(form_of(arguments.output))
-    elif arguments.opset is not None or arguments.check:
+    elif arguments.opset is not None or arguments.blob or arguments.check:
         raise ValueError(
-            "Expected --opset and --check with a net; received: "
+            "Expected --opset, --blob and --check with a net; received: "
             f"{arguments.output}, which has weights alone"
         )
 
@@ -142,6 +149,7 @@ def _write_graph(arguments, options) -> tuple:
         arguments.prototxt,
         arguments.caffemodel,
         fully_convolutional=arguments.fully_convolutional,
+        outputs=arguments.blob,
         **import_options(arguments),
         **options,
     )
@@ -153,7 +161,7 @@ def _write_model(arguments, options) -> tuple:
     from keras_caffe_zoo.conversion.formats import convert
     from keras_caffe_zoo.conversion.tables import model_rows
 
-    model = read_model(arguments, **options)
+    model = _read(arguments, options)
     convert(model, arguments.output)
     return model, model_rows(model), model.count_params()
 
@@ -167,13 +175,21 @@ def _write_weights(arguments, options) -> tuple:
     return model, model_rows(model), model.count_params()
 
 
+def _read(arguments, options):
+    """Return the net as a Keras model that gives the blobs that are asked for."""
+    from keras_caffe_zoo.features import feature_extractor
+
+    model = read_model(arguments, **options)
+    return feature_extractor(model, arguments.blob) if arguments.blob else model
+
+
 def _read_again(arguments, options):
-    """Return the net as a Keras model; what is to be warned of has been said."""
+    """Return what `_read` does; what is to be warned of has been said."""
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return read_model(arguments, **options)
+        return _read(arguments, options)
 
 
 def _check(arguments, model, declared: dict) -> list:

@@ -33,6 +33,7 @@ def to_onnx(
     opset: int = OPSET,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     fully_convolutional: bool = False,
+    outputs: Sequence[str] | None = None,
     **options,
 ) -> None:
     """Write a Caffe net as an ONNX file, without Keras and TensorFlow.
@@ -47,6 +48,7 @@ def to_onnx(
         opset: The version of ONNX's operators, from 13 to 21.
         input_shape: As in `from_caffe`: `(H, W, C)` of an image; H and W may be None.
         fully_convolutional: As in `from_caffe`.
+        outputs: The blobs that the file gives; those that no layer reads if not given.
         **options: What else `from_caffe` takes: `phase`, `level`, `stages`,
             `custom_layers`, `python_config`, `max_detections`, `ignore_fields`.
 
@@ -60,8 +62,14 @@ def to_onnx(
     check_onnx()
     check_opset(opset)
     check_folder(path)
-    options = {**options, "fully_convolutional": fully_convolutional}
-    graph = caffe_graph(prototxt, caffemodel, input_shape=input_shape, **options)
+    graph = caffe_graph(
+        prototxt,
+        caffemodel,
+        input_shape=input_shape,
+        fully_convolutional=fully_convolutional,
+        outputs=outputs,
+        **options,
+    )
     write_onnx(graph, Path(path), opset)
 
 
@@ -71,6 +79,7 @@ def caffe_graph(
     *,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     fully_convolutional: bool = False,
+    outputs: Sequence[str] | None = None,
     phase: str = "TEST",
     **options,
 ) -> Graph:
@@ -81,6 +90,7 @@ def caffe_graph(
         caffemodel: None for a net without parameters.
         input_shape: The data blob's, or those of several.
         fully_convolutional: Whether inner products become convolutions.
+        outputs: The blobs to end with; those that no layer reads if not given.
         phase: `"TEST"` or `"TRAIN"`.
         **options: What else `from_caffe` takes.
 
@@ -91,7 +101,7 @@ def caffe_graph(
     """
     net = prepared_net(prototxt, caffemodel, phase=phase, **options)
     net.blobs = net.blobs or {}  # a layer that has parameters asks for them
-    return net_graph(net, input_shape, fully_convolutional, phase)
+    return net_graph(net, input_shape, fully_convolutional, phase, outputs)
 
 
 def net_graph(
