@@ -40,15 +40,17 @@ class OnnxBuilder(NetBuilder):
         """
         self.build()
         found = self.outputs(None if ends is None else [*ends.values()])
+        ends = ends or dict(zip(found, found, strict=True))
+        inputs = {x.name for x in self.graph.inputs}
         self.graph.layer = ""
-        given = {x.name for x in self.graph.inputs}
-        for name, blob in (ends or dict(zip(found, found, strict=True))).items():
+        for name, blob in ends.items():
             value = found[blob]
             taken = value in self.graph.outputs.values() or value in self.graph.inputs
             if taken or value.array is not None:  # an output is made by an operation
                 value = self.graph.op("Identity", value)
-            value.name = unused(name, given)
-            self.graph.outputs[value.name] = value
+            self.graph.outputs[name] = value
+            overwritten = name in inputs  # by a layer in place
+            value.name = unused(name, {*inputs, *ends}) if overwritten else name
         self._name_blobs()
         return self.graph
 
