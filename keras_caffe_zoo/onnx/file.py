@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from keras_caffe_zoo.onnx.opsets import OPSET, ops_at
 from keras_caffe_zoo.rules.node import unused
 from keras_caffe_zoo.version import package_version
 
+MAX_READ = 1 << 12  # bytes of a constant whose numbers a shape may depend on
 MAX_INSIDE = 1 << 30  # bytes of constants in the file itself; protobuf ends at 2 GiB
 
 
@@ -50,18 +52,46 @@ def model_proto(graph: Graph, opset: int = OPSET):
     made = helper.make_graph(
         [_node(op, names, used) for op in ops],
         graph.name or "net",
-        [_info(x, names) for x in graph.inputs],
-        [_info(x, names) for x in graph.outputs.values()],
+        _inputs(graph, names),
+        [_info(x, names[id(x)]) for x in graph.outputs.values()],
         [_tensor(x.array, names[id(x)]) for x in constants.values()],
     )
     versions = [helper.make_opsetid("", opset)]
-    return helper.make_model(
+    proto = helper.make_model(
         made,
         producer_name="keras_caffe_zoo",
         producer_version=package_version(),
         opset_imports=versions,
         ir_version=helper.find_min_ir_version_for(versions),
     )
+    if any(None in x.shape for x in graph.outputs.values()):
+        _name_open_sizes(proto)
+    return proto
+
+
+def _name_open_sizes(proto) -> None:
+    """Give the open sizes of outputs the names of the inputs' that they are.
+
+    An output's first axis may be the inputs', or that of rows which a layer found: what
+    has one name has to be one size, so that only the standard's own rules can tell.
+    """
+    from onnx import ModelProto, helper, shape_inference
+
+    light = ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
+    light.graph.name = proto.graph.name
+    for part in ("node", "input", "output"):
+        getattr(light.graph, part).extend(getattr(proto.graph, part))
+    for tensor in proto.graph.initializer:
+        if len(tensor.raw_data) <= MAX_READ:
+            light.graph.initializer.append(tensor)
+        else:  # its shape is all that matters
+            info = helper.make_tensor_value_info(
+                tensor.name, tensor.data_type, tensor.dims
+            )
+            light.graph.input.append(info)
+    found = shape_inference.infer_shapes(light).graph.output
+    for output, other in zip(proto.graph.output, found, strict=True):
+        output.CopyFrom(other)
 
 
 def write_onnx(graph: Graph, path: Path, opset: int = OPSET) -> None:
@@ -146,13 +176,29 @@ def _tensor(array: np.ndarray, name: str):
     return numpy_helper.from_array(np.ascontiguousarray(array), name)
 
 
-def _info(value: Value, names: dict[int, str]):
+def _inputs(graph: Graph, names: dict[int, str]) -> list:
+    """Return the inputs; where the first of one is open, it is N items."""
+    found = []
+    for value in graph.inputs:
+        name = names[id(value)]
+        sizes = [f"{name}_{axis}" for axis in range(len(value.shape))]
+        first = value.shape[:1] == (None,) and not found
+        found.append(_info(value, name, ["N", *sizes[1:]] if first else sizes))
+    return found
+
+
+def _info(value: Value, name: str, sizes: Sequence[str | None] | None = None):
+    """Return what a file says of a tensor: its name, type, and shape.
+
+    Args:
+        value: The tensor.
+        name: Its name.
+        sizes: What to call its sizes that are not known.
+    """
     from onnx import helper
 
     type_ = helper.np_dtype_to_tensor_dtype(value.dtype)
-    name = names[id(value)]
-    shape = [
-        size if size is not None else "N" if axis == 0 else f"{name}_{axis}"
-        for axis, size in enumerate(value.shape)
-    ]
+    sizes = sizes or [None] * len(value.shape)
+    known = zip(value.shape, sizes, strict=True)
+    shape = [name if size is None else size for size, name in known]
     return helper.make_tensor_value_info(name, type_, shape)
