@@ -44,8 +44,10 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
     if np.squeeze(found).shape != np.squeeze(expected).shape:
         raise ValueError(f"shape {found.shape}; expected {expected.shape}")
     found = found.reshape(expected.shape).astype("float64")
-    gap = np.abs(found - expected).max(initial=0)
-    return float(gap) / (float(np.abs(expected).max(initial=0)) or 1.0)
+    if not np.array_equal(np.isnan(found), np.isnan(expected)):
+        raise ValueError("values that are no numbers, or should be none")
+    gap = np.nanmax(np.abs(found - expected), initial=0)
+    return float(gap) / (float(np.nanmax(np.abs(expected), initial=0)) or 1.0)
 
 
 def apart(path: Path, pipe) -> None:

@@ -54,35 +54,35 @@ def ops_at(graph: Graph, opset: int) -> list[Op]:
         ValueError: If it lacks one; names it and its layer.
     """
     check_opset(opset)
-    if opset == OPSET:
-        return graph.ops
+    if opset >= OPSET:
+        return [_later(op, opset) for op in graph.ops]
     for op in graph.ops:
-        _check(op, opset)
-    return [_later(op, opset) for op in graph.ops] if opset > OPSET else graph.ops
+        least = next(x for x in OPSETS if x == OPSET or _has(x, op))
+        if opset < least:
+            raise ValueError(
+                f"Expected an opset of {least} at least, which has the operation "
+                f"{op.type} as the layer '{op.layer}' needs it; received: {opset}"
+            )
+    return graph.ops
 
 
-def _check(op: Op, opset: int) -> None:
-    """Refuse what a version does not have."""
+def _has(opset: int, op: Op) -> bool:
+    """Tell whether an early version has an operation, and all that it is told."""
     from onnx import defs
 
     try:
-        defs.get_schema(op.type, opset)
+        schema = defs.get_schema(op.type, opset)
     except defs.SchemaError:
-        found = defs.get_schema(op.type, OPSET).since_version
-        raise _too_old(op, opset, found) from None
-    if op.type == "RoiAlign" and opset < 16:  # its pixels' middles lay elsewhere
-        raise _too_old(op, opset, 16)
-
-
-def _too_old(op: Op, opset: int, least: int) -> ValueError:
-    return ValueError(
-        f"Expected an opset of {least} at least, which has the operation {op.type} of "
-        f"the layer '{op.layer}'; received: {opset}"
-    )
+        return False
+    if op.type == "RoiAlign":  # its pixels' middles lay elsewhere before
+        return opset >= 16
+    return op.attributes.keys() <= schema.attributes.keys()
 
 
 def _later(op: Op, opset: int) -> Op:
     attributes = dict(op.attributes)
+    if opset < 18:
+        return op
     if op.type in _AXES_FROM_18 and "axes" in attributes:
         axes = np.array(attributes.pop("axes"), "int64")
         given = Value(axes.shape, axes.dtype, array=axes)

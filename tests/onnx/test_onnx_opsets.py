@@ -112,10 +112,22 @@ def test_a_grid_is_sampled_alike(opset):
     np.testing.assert_allclose(run_at(ended(graph, y), opset, x).ravel(), [1.5, 1.75])
 
 
-def test_an_operation_that_an_opset_lacks_is_refused_by_name():
+def sampled(graph):
+    x, grid = graph.input("x", (1, 1, 2, 2)), np.zeros((1, 1, 2, 2), "float32")
+    return graph.op("GridSample", x, grid, align_corners=1)
+
+
+def scattered(graph):
+    x, places = graph.input("x", (2, 2)), np.zeros((2, 2), "int64")
+    return graph.op("ScatterElements", x, places, x, axis=0, reduction="add")
+
+
+@pytest.mark.parametrize("make", [sampled, scattered])
+def test_an_operation_that_an_opset_lacks_is_refused_by_name(make):
     graph = Graph()
-    x = graph.input("x", (1, 1, 2, 2))
     graph.layer = "warp"
-    y = graph.op("GridSample", x, np.zeros((1, 1, 2, 2), "float32"), align_corners=1)
-    with pytest.raises(ValueError, match="16 at least, .* GridSample of the layer 'wa"):
-        model_proto(ended(graph, y), 15)
+    graph = ended(graph, make(graph))
+    model_proto(graph, 16)
+    type_ = graph.ops[0].type
+    with pytest.raises(ValueError, match=f"16 at least, .* {type_} as the layer 'warp"):
+        model_proto(graph, 15)
