@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.data import input_layer, silence_layer
 from keras_caffe_zoo.rules.merge import copy_layer
 from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.python import name_python_layers
 from keras_caffe_zoo.rules.registry import is_input, rule_for
 from keras_caffe_zoo.rules.target import Target
 
@@ -79,12 +81,15 @@ class OpenNet(NamedTuple):
         params: Its parameters by layer.
         shapes: The shapes of the data blobs, None for what is open.
         ends: The blobs that are the model's outputs, by the outputs' names.
+        unwritten: What no file would tell of the layers: attributes of the nodes that
+            build them, by layer.
     """
 
     net: Net
     params: dict[str, list[np.ndarray]]
     shapes: dict[str, tuple[int | None, ...]]
     ends: dict[str, str]
+    unwritten: dict[str, dict]
 
 
 def open_net(model: keras.Model) -> OpenNet:
@@ -97,12 +102,15 @@ def open_net(model: keras.Model) -> OpenNet:
         ValueError: If the model has layers that Caffe does not have; names all of them.
     """
     writer = _Writer(model, sized=False)
-    net, params = writer.net()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The settings of .* are in no file")
+        net, params = writer.net()
     ends = {
         name: writer.wiring.end(tensor, name)
         for name, tensor in named_outputs(writer.model).items()
     }
-    return OpenNet(net, params, writer.shapes, ends)
+    net = name_python_layers(net)
+    return OpenNet(net, params, writer.shapes, ends, writer.unwritten)
 
 
 class _Writer:
@@ -130,6 +138,7 @@ class _Writer:
         )
         self.layers: list[Layer] = []
         self.params: dict[str, list[np.ndarray]] = {}
+        self.unwritten: dict[str, dict] = {}
 
     def net(self) -> tuple[Net, dict]:
         """Return the net and its parameters by layer name."""
@@ -175,6 +184,7 @@ class _Writer:
             rule=rule,
         )
         rule.encode(target)
+        self.unwritten[target.name] = rule.unwritten(step.layer)
         self._give_params(target)
         self.layers += target.layers
 

@@ -10,13 +10,18 @@ from keras_caffe_zoo.rules.node import unused
 def named_outputs(model: keras.Model) -> dict:
     """Return a model's outputs by their names.
 
-    Those of a dict have its keys; others the name of Caffe's blob, or of their layer.
+    They stand in the order of `model.outputs`. Those of a dict have its keys; others
+    the name of Caffe's blob, or of their layer.
     """
-    if isinstance(model.output, dict):
-        return dict(model.output)
+    given = model.output if isinstance(model.output, dict) else {}
+    keys: dict[int, list[str]] = {}
+    for key in sorted(given):  # one tensor may have several
+        keys.setdefault(id(given[key]), []).append(key)
     outputs: dict = {}
     for tensor in model.outputs:
-        outputs[unused(_blob_name(model, tensor), outputs)] = tensor
+        own = keys.get(id(tensor))
+        name = own.pop(0) if own else _blob_name(model, tensor)
+        outputs[unused(name, outputs)] = tensor
     return outputs
 
 

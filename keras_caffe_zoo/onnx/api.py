@@ -169,7 +169,8 @@ def model_graph(model: keras.Model) -> Graph:
         ) from error
     blobs = {at: net.params.get(x.name, []) for at, x in enumerate(net.net.layers)}
     fixed = all(shape[:1] != (None,) for shape in net.shapes.values())
-    builder = OnnxBuilder(net.net, net.shapes, {}, blobs=blobs, fixed=fixed)
+    options = {"blobs": blobs, "fixed": fixed, "unwritten": net.unwritten}
+    builder = OnnxBuilder(net.net, net.shapes, {}, **options)
     try:
         return builder.finish(net.ends)
     except NeedsBatch:

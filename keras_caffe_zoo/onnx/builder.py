@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,14 +17,22 @@ from keras_caffe_zoo.rules.node import unused
 class OnnxBuilder(NetBuilder):
     """An ONNX graph of a net in the making.
 
+    Args:
+        *args: As of `NetBuilder`, like all others.
+        unwritten: Attributes of the nodes of single layers, by layer.
+        **kwargs: As of `NetBuilder`.
+
     Attributes:
         graph: The graph.
     """
 
     node_class = OnnxNode
 
-    def __init__(self, *args, **kwargs):
+    def __init__(
+        self, *args, unwritten: Mapping[str, dict] = MappingProxyType({}), **kwargs
+    ):
         super().__init__(*args, **kwargs)
+        self._unwritten = unwritten
         self.graph = Graph(self.net.name)
         self._shared: dict[str, np.ndarray] = {}
         self._settings |= {"graph": self.graph, "shared": self._shared}
@@ -68,6 +77,12 @@ class OnnxBuilder(NetBuilder):
             if not value.name and value.array is None:
                 value.name = unused(f"{layer}/{blob}", used)
                 used.add(value.name)
+
+    def _node(self, at, layer):
+        node = super()._node(at, layer)
+        for name, value in self._unwritten.get(layer.name, {}).items():
+            setattr(node, name, value)
+        return node
 
     def add_input(self, node, blob, shape):
         return self.graph.input(blob, shape)

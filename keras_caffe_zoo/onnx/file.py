@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +51,8 @@ def model_proto(graph: Graph, opset: int = OPSET):
     made = helper.make_graph(
         [_node(op, names, used) for op in ops],
         graph.name or "net",
-        _inputs(graph, names),
-        [_info(x, names[id(x)]) for x in graph.outputs.values()],
+        [_input(x, names, alone=len(graph.inputs) == 1) for x in graph.inputs],
+        [_output(x, names) for x in graph.outputs.values()],
         [_tensor(x.array, names[id(x)]) for x in constants.values()],
     )
     versions = [helper.make_opsetid("", opset)]
@@ -176,29 +175,26 @@ def _tensor(array: np.ndarray, name: str):
     return numpy_helper.from_array(np.ascontiguousarray(array), name)
 
 
-def _inputs(graph: Graph, names: dict[int, str]) -> list:
-    """Return the inputs; where the first of one is open, it is N items."""
-    found = []
-    for value in graph.inputs:
-        name = names[id(value)]
-        sizes = [f"{name}_{axis}" for axis in range(len(value.shape))]
-        first = value.shape[:1] == (None,) and not found
-        found.append(_info(value, name, ["N", *sizes[1:]] if first else sizes))
-    return found
+def _input(value: Value, names: dict[int, str], alone: bool):
+    """Describe an input; its sizes that are not known have names.
 
-
-def _info(value: Value, name: str, sizes: Sequence[str | None] | None = None):
-    """Return what a file says of a tensor: its name, type, and shape.
-
-    Args:
-        value: The tensor.
-        name: Its name.
-        sizes: What to call its sizes that are not known.
+    An engine takes sizes of one name to be equal, which those of several inputs need
+    not be: there are images and regions of them.
     """
+    name = names[id(value)]
+    sizes = [f"{name}_{axis}" for axis in range(len(value.shape))]
+    return _info(value, name, ["N", *sizes[1:]] if alone else sizes)
+
+
+def _output(value: Value, names: dict[int, str]):
+    """Describe an output; its sizes that are not known are for the engine to find."""
+    return _info(value, names[id(value)], [None] * len(value.shape))
+
+
+def _info(value: Value, name: str, sizes: list[str | None]):
     from onnx import helper
 
     type_ = helper.np_dtype_to_tensor_dtype(value.dtype)
-    sizes = sizes or [None] * len(value.shape)
-    known = zip(value.shape, sizes, strict=True)
-    shape = [name if size is None else size for size, name in known]
+    pairs = zip(value.shape, sizes, strict=True)
+    shape = [size if known is None else known for known, size in pairs]
     return helper.make_tensor_value_info(name, type_, shape)
