@@ -13,7 +13,7 @@ from support import GOLDENS, every, nchw, nhwc, pattern, relative_error
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo import convert, from_caffe
 from keras_caffe_zoo.conversion.formats import check_target
-from keras_caffe_zoo.conversion.spare import caffe_blob
+from keras_caffe_zoo.conversion.spare import caffe_blob, source_of_rows
 from keras_caffe_zoo.onnx.graph import Graph
 from keras_caffe_zoo.onnx.openvino import write_openvino
 from keras_caffe_zoo.rules.names import caffe_name
@@ -124,10 +124,13 @@ def as_caffe(arrays):
     return {key: np.ascontiguousarray(nchw(x)) for key, x in arrays.items()}
 
 
-def as_caffe_has(model, found):
+def as_caffe_has(model, data, found):
     """Return answers as Caffe's blobs, without the room for what was not found."""
     tensors = model.output if isinstance(model.output, dict) else {"": model.output}
-    return {key: caffe_blob(tensors[key], x, None) for key, x in found.items()}
+    rows = {key: source_of_rows(x) for key, x in tensors.items()}
+    rows = {key: x for key, x in rows.items() if x is not None}
+    used = answers(keras.Model(model.inputs, rows), data) if rows else {}
+    return {key: caffe_blob(tensors[key], x, used.get(key)) for key, x in found.items()}
 
 
 def target(folder, form):
@@ -148,7 +151,8 @@ def test_each_engine_computes_what_keras_does(name, form, tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
     expected = answers(model, data)
     if form in GRAPHS:
-        data, expected = as_caffe(data), as_caffe_has(model, expected)
+        expected = as_caffe_has(model, data, expected)
+        data = as_caffe(data)
     for run in ENGINES[form]:
         found = run(path, data)
         if form in NAMED and "" in expected:
