@@ -129,6 +129,7 @@ def test_the_image_has_the_size_that_is_asked_for(words, expected, tmp_path):
         (["-o", "net.h5", "--check"], "and --check with a net; received: net.h5"),
         (["-o", "net.onnx", "--input-shape", "9"], "HEIGHT WIDTH CHANNELS; received 1"),
         (["-o", "no/net.onnx"], "existing folder"),
+        (["-o", "net.onnx", "--inputs", "x.npz"], "--inputs with --check"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_work(
@@ -173,6 +174,15 @@ def test_sizes_are_positive_numbers(words, tmp_path, capsys):
 def test_the_file_is_checked_in_its_engine(name, engine, tmp_path, capsys):
     assert run("convert", *SMALL, "-o", f"{tmp_path}/{name}", "--check") == 0
     assert f"{engine}: largest difference " in capsys.readouterr().out
+
+
+def test_the_file_is_checked_with_given_blobs(tmp_path, capsys):
+    np.savez(tmp_path / "blobs.npz", **golden("format_v2"))
+    words = *SMALL, "-o", tmp_path / "net.onnx", "--inputs"
+    assert run("convert", *words, tmp_path / "blobs.npz", "--check") == 0
+    np.savez(tmp_path / "none.npz", dota=np.zeros(2))
+    assert run("convert", *words, tmp_path / "none.npz", "--check") == 2
+    assert "none for ['data'] in ['dota']" in capsys.readouterr().err
 
 
 def test_a_file_that_departs_ends_with_status_1(tmp_path, capsys, monkeypatch):

@@ -1,6 +1,7 @@
 """The command `convert`: a Caffe net in the format of another engine."""
 
 import argparse
+from pathlib import Path
 
 from keras_caffe_zoo.cli._caffe import add_net, import_options, read_model
 from keras_caffe_zoo.cli._command import add_command, add_json
@@ -62,6 +63,13 @@ def add_commands(commands) -> None:
         "that is installed, and tell the largest difference to the Keras model as a "
         "fraction of the largest value; exit status 1 if it is more than 1e-5",
     )
+    parser.add_argument(
+        "--inputs",
+        type=Path,
+        metavar="INPUTS.npz",
+        help="data blobs to check with, in place of random ones: for detectors, which "
+        "find little in those",
+    )
     add_json(parser)
 
 
@@ -106,6 +114,8 @@ def _check_arguments(arguments) -> None:
     from keras_caffe_zoo.conversion.formats import check_target, form_of
     from keras_caffe_zoo.conversion.running import engines_of
 
+    if arguments.inputs is not None and not arguments.check:
+        raise ValueError("Expected --inputs with --check; received: --inputs alone")
     if not arguments.output.endswith(_WEIGHTS):
         check_target(arguments.output, opset=arguments.opset)
         if arguments.check:
@@ -195,7 +205,8 @@ def _read_again(arguments, options):
 def _check(arguments, model, declared: dict) -> list:
     from keras_caffe_zoo.conversion.checking import check_file
 
-    checks = check_file(model, arguments.output, sizes=declared)
+    options = {"inputs": arguments.inputs, "sizes": declared}
+    checks = check_file(model, arguments.output, **options)
     for check in checks:
         if not arguments.json:
             print(check)

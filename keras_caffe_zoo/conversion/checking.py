@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_caffe_zoo.conversion.comparison import arrays_by_blob
 from keras_caffe_zoo.conversion.formats import GRAPH_FORMATS, form_of
 from keras_caffe_zoo.conversion.naming import named_outputs
 from keras_caffe_zoo.conversion.running import Engine, engines_of
@@ -60,6 +61,7 @@ def check_file(
     model: keras.Model,
     path: str | os.PathLike,
     *,
+    inputs: Mapping[str, np.ndarray] | str | os.PathLike | None = None,
     sizes: Sizes | None = None,
     seed: int = 0,
 ) -> list[Check]:
@@ -68,6 +70,9 @@ def check_file(
     Args:
         model: The net as a Keras model.
         path: The file, or folder; see `convert`.
+        inputs: The data blobs in Caffe's order of axes by name, or the path of an
+            `.npz` of them; random ones if not given. A detector that was trained finds
+            little in those, and one that was not may find boxes whose scores tie.
         sizes: Shapes of inputs in Caffe's order of axes, by name, for sizes that the
             model leaves open.
         seed: What the random inputs begin with.
@@ -76,12 +81,16 @@ def check_file(
         One for each engine: the format's own, and others that are installed.
 
     Raises:
+        ValueError: If `inputs` lacks one of the model's.
         ImportError: If the format's own engine is not installed.
         Exception: What that engine raises if it does not run the file.
     """
     form = form_of(path)
     engines = engines_of(form)
-    blobs = random_inputs(model, sizes or {}, seed)
+    if inputs is None:
+        blobs = random_inputs(model, sizes or {}, seed)
+    else:
+        blobs = _given_inputs(model, arrays_by_blob(inputs))
     first = form in GRAPH_FORMATS  # channels first, as in Caffe
     data = {name: x if first else tensor_from_blob(x) for name, x in blobs.items()}
     expected = _computed(model, blobs, as_blobs=first)
@@ -130,6 +139,18 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
     gap = np.abs(found[finite].astype("float64") - expected[finite])
     largest = float(np.abs(expected[finite]).max(initial=0))
     return float(gap.max(initial=0)) / (largest or 1.0)
+
+
+def _given_inputs(model: keras.Model, arrays: Mapping) -> dict:
+    """Return a model's data blobs, in its order, of those that were given."""
+    names = [caffe_name(tensor.name) for tensor in model.inputs]
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise ValueError(
+            f"Expected the data blobs {names} to check with; received none for "
+            f"{missing} in {sorted(arrays)}"
+        )
+    return {name: np.asarray(arrays[name], "float32") for name in names}
 
 
 def random_inputs(model: keras.Model, sizes: Sizes, seed: int) -> dict:
