@@ -5,7 +5,16 @@ import contextlib
 import json
 import sys
 
-from keras_caffe_zoo.cli import cache, classify, demo, features, files, heatmap, zoo
+from keras_caffe_zoo.cli import (
+    cache,
+    classify,
+    convert,
+    demo,
+    features,
+    files,
+    heatmap,
+    zoo,
+)
 
 EXIT_ERROR = 2
 
@@ -47,6 +56,6 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, classify, heatmap, features, files, zoo, cache):
+    for module in (demo, classify, heatmap, features, convert, files, zoo, cache):
         module.add_commands(commands)
     return parser

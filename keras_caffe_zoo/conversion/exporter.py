@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 
 from keras_caffe_zoo.arithmetic import axes
 from keras_caffe_zoo.caffe import Layer, Net, write_caffemodel, write_prototxt
+from keras_caffe_zoo.conversion.naming import named_outputs
 from keras_caffe_zoo.conversion.rebuilding import functional
 from keras_caffe_zoo.conversion.sizes import Sizes
 from keras_caffe_zoo.conversion.walk import Call
@@ -19,6 +21,7 @@ from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.data import input_layer, silence_layer
 from keras_caffe_zoo.rules.merge import copy_layer
 from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.python import name_python_layers
 from keras_caffe_zoo.rules.registry import is_input, rule_for
 from keras_caffe_zoo.rules.target import Target
 
@@ -78,13 +81,16 @@ class OpenNet(NamedTuple):
         net: The net, whose data blobs have no shape.
         params: Its parameters by layer.
         shapes: The shapes of the data blobs, None for what is open.
-        ends: The blob that each output of the model is.
+        ends: The blobs that are the model's outputs, by the outputs' names.
+        unwritten: What no file would tell of the layers: attributes of the nodes that
+            build them, by layer.
     """
 
     net: Net
     params: dict[str, list[np.ndarray]]
     shapes: dict[str, tuple[int | None, ...]]
-    ends: list[str]
+    ends: dict[str, str]
+    unwritten: dict[str, dict]
 
 
 def open_net(model: keras.Model) -> OpenNet:
@@ -97,9 +103,15 @@ def open_net(model: keras.Model) -> OpenNet:
         ValueError: If the model has layers that Caffe does not have; names all of them.
     """
     writer = _Writer(model, sized=False)
-    net, params = writer.net()
-    ends = [writer.wiring.end(tensor) for tensor in model.outputs]
-    return OpenNet(net, params, writer.shapes, ends)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The settings of .* are in no file")
+        net, params = writer.net()
+    ends = {
+        name: writer.wiring.end(tensor, name)
+        for name, tensor in named_outputs(writer.model).items()
+    }
+    net = name_python_layers(net)
+    return OpenNet(net, params, writer.shapes, ends, writer.unwritten)
 
 
 class _Writer:
@@ -120,6 +132,7 @@ class _Writer:
         )
         self.layers: list[Layer] = []
         self.params: dict[str, list[np.ndarray]] = {}
+        self.unwritten: dict[str, dict] = {}
 
     def net(self) -> tuple[Net, dict]:
         """Return the net and its parameters by layer name."""
@@ -165,6 +178,7 @@ class _Writer:
             rule=rule,
         )
         rule.encode(target)
+        self.unwritten[target.name] = rule.unwritten(step.layer)
         self._give_params(target)
         self.layers += target.layers
 

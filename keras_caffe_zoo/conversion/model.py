@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from keras_caffe_zoo.conversion.loops import part_loops
 from keras_caffe_zoo.conversion.sharing import tie
 from keras_caffe_zoo.lazy import register_classes
 from keras_caffe_zoo.messages import there_are
@@ -59,8 +58,6 @@ class CaffeModel(keras.Model):
             specs = [keras.KerasTensor(t.shape, t.dtype) for t in self.inputs]
             self(specs[0] if len(specs) == 1 else specs)
         super().export(filepath, format=format, **kwargs)
-        if format == "onnx":
-            part_loops(filepath)
 
     def get_config(self):
         blobs = {name: list(place) for name, place in self.caffe_blobs.items()}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
-from keras_caffe_zoo.messages import said
+from keras_caffe_zoo.messages import said, there_are
 from keras_caffe_zoo.rules.names import keras_name
 from keras_caffe_zoo.rules.node import Budget, NeedsBatch, Node, unused
 from keras_caffe_zoo.rules.registry import rule_of
@@ -131,8 +131,8 @@ class NetBuilder:
         missing = [blob for blob in blobs if blob not in self.blobs]
         if missing:
             raise CaffeFormatError(
-                "Expected losses of blobs that layers write; received losses of: "
-                f"{missing}",
+                f"Expected names of blobs that layers write; received: {missing}. "
+                f"{there_are(self.blobs, missing[0])}",
                 source=self.net.source,
             )
         return {blob: self.blobs[blob] for blob in blobs}

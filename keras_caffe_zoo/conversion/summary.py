@@ -11,9 +11,8 @@ import numpy as np
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_mean, read_net
 from keras_caffe_zoo.conversion.importer import from_caffe
 from keras_caffe_zoo.conversion.unknown import is_harmless
-from keras_caffe_zoo.lazy import caffe_model, keras
+from keras_caffe_zoo.lazy import caffe_model
 from keras_caffe_zoo.rules.forks import fork_of_field, fork_of_type, known_fields
-from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.python import code_name
 
@@ -208,33 +207,3 @@ def _shortened(line: str) -> str:
 
 def _shape(shape) -> str:
     return " x ".join(map(str, shape)) or "scalar"
-
-
-def model_rows(model) -> list[dict]:
-    """Return a Keras model's layers: name, class, Caffe's shapes, parameters."""
-    return [
-        {
-            "layer": caffe_name(layer.name),
-            "class": type(layer).__name__,
-            "shapes": [
-                list(caffe_shape(tensor)) for tensor in keras.tree.flatten(layer.output)
-            ],
-            "parameters": layer.count_params(),
-        }
-        for layer in model.layers
-    ]
-
-
-def model_table(model) -> str:
-    """Return what was converted as a table of 80 columns; shapes as (N, C, H, W)."""
-    lines = [f"{'layer':<26} {'class':<20} {'blob':<20} parameters"]
-    for row in model_rows(model):
-        shape = " x ".join("?" if s is None else str(s) for s in row["shapes"][0])
-        count = f"{row['parameters']:,}" if row["parameters"] else ""
-        lines.append(
-            f"{row['layer']:<26.26} {row['class']:<20.20} {shape:<20.20} "
-            f"{count:>10}".rstrip()
-        )
-    total = f"{model.count_params():,}"
-    lines.append(f"{len(model.layers)} layers, {total} parameters")
-    return "\n".join(lines)

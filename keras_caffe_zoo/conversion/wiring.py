@@ -66,11 +66,6 @@ class Wiring:
         """Return the names of the blobs that a step writes."""
         return [name for y in step.outputs for name in self._tops.get(id(y), ())]
 
-    def end(self, tensor) -> str:
-        """Return the name of the blob that an output of the model is."""
-        made = id(self._blob(tensor))
-        return self._copies.get(made) or self._tops[made][-1]
-
     def copies(self, step: Call) -> Iterator[tuple[str, str]]:
         """Yield outputs that layers read as well, and names for copies.
 
@@ -79,6 +74,17 @@ class Wiring:
         for y in step.outputs:
             if id(y) in self._copies:
                 yield self._tops[id(y)][0], self._copies[id(y)]
+
+    def end(self, tensor, name: str) -> str:
+        """Return the name of the blob that holds one of the model's outputs.
+
+        Args:
+            tensor: The output.
+            name: What the model calls it.
+        """
+        y = self._blob(tensor)
+        tops = self._tops[id(y)]
+        return name if name in tops else self._copies.get(id(y), tops[-1])
 
     def is_left_out(self, step: Call) -> bool:
         """Tell whether a step is a Flatten that InnerProducts do by themselves."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net
+from keras_caffe_zoo.conversion.deploy import DeployNet
 from keras_caffe_zoo.conversion.exporter import open_net
 from keras_caffe_zoo.conversion.preparing import (
     PreparedNet,
@@ -14,22 +15,21 @@ from keras_caffe_zoo.conversion.preparing import (
     given_shapes,
     prepared_net,
 )
+from keras_caffe_zoo.files import check_folder
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.onnx.builder import OnnxBuilder
-from keras_caffe_zoo.onnx.file import OPSET, check_onnx, model_proto, write_model
-from keras_caffe_zoo.onnx.graph import Graph, Value
-from keras_caffe_zoo.onnx.preprocessing import image_input, image_shape, take_pixels
-from keras_caffe_zoo.precision.calibration import Agreement, Calibration
-from keras_caffe_zoo.precision.half import half
-from keras_caffe_zoo.precision.int8 import check_onnxruntime, int8
-from keras_caffe_zoo.preprocessing.recipe import Recipe, recipe_for
+from keras_caffe_zoo.onnx.file import check_onnx
+from keras_caffe_zoo.onnx.finishing import Finish, check_finish, write_onnx
+from keras_caffe_zoo.onnx.graph import Graph
+from keras_caffe_zoo.onnx.opsets import OPSET
+from keras_caffe_zoo.precision.calibration import Agreement
+from keras_caffe_zoo.rules.data import PixelTransform
 from keras_caffe_zoo.rules.node import NeedsBatch
 from keras_caffe_zoo.rules.registry import rule_of
 from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
-_PRECISIONS = ("float32", "float16", "int8")
 
 
 def to_onnx(
@@ -40,6 +40,7 @@ def to_onnx(
     opset: int = OPSET,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     fully_convolutional: bool = False,
+    outputs: Sequence[str] | None = None,
     preprocessing: bool | str = False,
     mean=None,
     scale: float | None = None,
@@ -56,9 +57,10 @@ def to_onnx(
         prototxt: The net's definition, of any version.
         caffemodel: Its weights; None for a net that has none.
         path: The file to write.
-        opset: The version of ONNX's operators.
+        opset: The version of ONNX's operators, from 13 to 21.
         input_shape: As in `from_caffe`: `(H, W, C)` of an image; H and W may be None.
         fully_convolutional: As in `from_caffe`.
+        outputs: The blobs that the file gives; those that no layer reads if not given.
         preprocessing: Whether the file takes pictures as they are, RGB uint8
             `(N, H, W, 3)`, or gray `(N, H, W, 1)`, and does itself what the net wants:
             BGR, the mean subtracted, scaled. The name of a net of the zoo, such as
@@ -83,80 +85,55 @@ def to_onnx(
 
     Raises:
         CaffeFormatError: As `from_caffe`; also if a layer has no ONNX operations.
-        ValueError: If an argument is not as above, or no picture can be read.
+        ValueError: If an argument is not as above, the net has operations that the
+            opset lacks, or no picture can be read.
         ImportError: If the package onnx is not installed, or for int8 ONNX Runtime.
         OSError: If a file cannot be read or written.
     """
     check_onnx()
-    _check_options(preprocessing, mean, scale, precision, calibration)
-    net = prepared_net(prototxt, caffemodel, **options)
-    net.blobs = net.blobs or {}  # a layer that has parameters asks for them
-    graph = net_graph(
-        net, input_shape, fully_convolutional, phase=options.get("phase", "TEST")
+    finish = Finish(preprocessing, mean, scale, precision, calibration)
+    check_finish(finish, opset)
+    check_folder(path)
+    graph = caffe_graph(
+        prototxt,
+        caffemodel,
+        input_shape=input_shape,
+        fully_convolutional=fully_convolutional,
+        outputs=outputs,
+        **options,
     )
-    pictures = None
-    if preprocessing or calibration is not None:
-        x = image_input(graph)
-        zoo = preprocessing if isinstance(preprocessing, str) else None
-        recipe = net_recipe(net, x, zoo, mean, scale)
-        if calibration is not None:
-            height, width, channels = image_shape(x)
-            options = {"items": x.shape[0] or 1}
-            size = (height, width)
-            pictures = Calibration(calibration, size, channels, recipe, **options)
-        if preprocessing:
-            take_pixels(graph, x, recipe)
-    proto, found = model_proto(graph, net.part.net.name, opset), None
-    if precision == "float16":
-        proto = half(proto)
-    elif pictures is not None:
-        proto, found = int8(proto, pictures)
-    write_model(proto, Path(path))
-    return found
+    return write_onnx(graph, Path(path), opset, finish)
 
 
-def _check_options(preprocessing, mean, scale, precision, calibration) -> None:
-    """Refuse options that contradict one another, or would be passed over."""
-    if precision not in _PRECISIONS:
-        raise ValueError(
-            f"Expected precision to be one of {_PRECISIONS}; received: {precision!r}"
-        )
-    if (precision == "int8") != (calibration is not None):
-        raise ValueError(
-            "Expected `calibration`, a folder of pictures, together with "
-            f"precision='int8'; received: precision={precision!r}, "
-            f"calibration={calibration!r}"
-        )
-    if precision == "int8":
-        check_onnxruntime()
-    for name, value in (("mean", mean), ("scale", scale)):
-        if value is not None and not preprocessing and calibration is None:
-            raise ValueError(
-                f"Expected `{name}` together with `preprocessing` or `calibration`; "
-                f"received: {name}={value!r} alone"
-            )
-
-
-def net_recipe(
-    net: PreparedNet, x: Value, zoo: str | None = None, mean=None, scale=None
-) -> Recipe:
-    """Return what a net does to the image that is one of its inputs.
+def caffe_graph(
+    prototxt: PathLike,
+    caffemodel: PathLike | None,
+    *,
+    input_shape: tuple | Mapping[str, tuple] | None = None,
+    fully_convolutional: bool = False,
+    outputs: Sequence[str] | None = None,
+    phase: str = "TEST",
+    **options,
+) -> Graph:
+    """Return the ONNX graph of a Caffe net's files.
 
     Args:
-        net: The net.
-        x: The input.
-        zoo: The net of the zoo that it is, if it is one.
-        mean: As in `to_onnx`, like `scale`.
-        scale: None for the data layer's.
+        prototxt: As in `to_onnx`, like all others.
+        caffemodel: None for a net without parameters.
+        input_shape: The data blob's, or those of several.
+        fully_convolutional: Whether inner products become convolutions.
+        outputs: The blobs to end with; those that no layer reads if not given.
+        phase: `"TEST"` or `"TRAIN"`.
+        **options: What else `from_caffe` takes.
 
     Raises:
-        ValueError: If nobody tells, or an argument does not fit.
+        CaffeFormatError: As `to_onnx`.
+        ValueError: As `to_onnx`.
+        OSError: If a file cannot be read.
     """
-    layer = net.part.data.get(x.name)
-    pixels = layer and getattr(rule_of(layer.type), "pixels", None)
-    told = pixels(layer) if pixels else None
-    options = {"net": zoo, "told": told, "mean": mean, "scale": scale}
-    return recipe_for(image_shape(x), **options)
+    net = prepared_net(prototxt, caffemodel, phase=phase, **options)
+    net.blobs = net.blobs or {}  # a layer that has parameters asks for them
+    return net_graph(net, input_shape, fully_convolutional, phase, outputs)
 
 
 def net_graph(
@@ -191,9 +168,12 @@ def net_graph(
                 )
                 known.build()
                 windows = known.windows
-            return OnnxBuilder(
+            builder = OnnxBuilder(
                 net.part.net, shapes, net.custom, windows, net.blobs, **options
-            ).finish(outputs)
+            )
+            graph = builder.finish(None if outputs is None else {x: x for x in outputs})
+            graph.pixels = _pixels(part)
+            return graph
         except NeedsBatch:
             if fixed:
                 raise CaffeFormatError(
@@ -202,6 +182,16 @@ def net_graph(
                     source=part.net.source,
                 ) from None
     raise AssertionError("unreachable")
+
+
+def _pixels(part: DeployNet) -> dict[str, PixelTransform]:
+    """Return what a net's data layers do to pixels, by blob, where they tell."""
+    found = {}
+    for blob, layer in part.data.items():
+        pixels = layer and getattr(rule_of(layer.type), "pixels", None)
+        if told := pixels and pixels(layer):
+            found[blob] = told
+    return found
 
 
 def model_graph(model: keras.Model) -> Graph:
@@ -213,29 +203,27 @@ def model_graph(model: keras.Model) -> Graph:
     Raises:
         ValueError: If a layer is none of Caffe's, or has no ONNX operations.
     """
-    return ended_graph(model)[0]
-
-
-def ended_graph(model: keras.Model) -> tuple[Graph, list[str]]:
-    """Return the ONNX graph of a Keras model, and the name of each output of the model.
-
-    Args:
-        model: As in `model_graph`.
-
-    Raises:
-        ValueError: As `model_graph`.
-    """
-    net, params, shapes, ends = open_net(model)
-    _check_operations(net)
-    blobs = {at: params.get(layer.name, []) for at, layer in enumerate(net.layers)}
-    fixed = all(shape[:1] != (None,) for shape in shapes.values())
-    builder = OnnxBuilder(net, shapes, {}, blobs=blobs, fixed=fixed)
     try:
-        return builder.finish(), ends
+        net = open_net(model)
+    except ValueError as error:
+        raise ValueError(
+            "Expected a model of layers that Caffe has, too: those of keras_caffe_zoo, "
+            f"and Keras' own where they compute the same; '{model.name}' has others. "
+            "Replace them, or write .keras, .tflite or a SavedModel.\n"
+            f"{error}"
+        ) from error
+    _check_operations(net.net)
+    blobs = {at: net.params.get(x.name, []) for at, x in enumerate(net.net.layers)}
+    fixed = all(shape[:1] != (None,) for shape in net.shapes.values())
+    options = {"blobs": blobs, "fixed": fixed, "unwritten": net.unwritten}
+    builder = OnnxBuilder(net.net, net.shapes, {}, **options)
+    try:
+        return builder.finish(net.ends)
     except NeedsBatch:
         raise ValueError(
-            f"Expected a known number of items, which layers of '{model.name}' mix; "
-            "received an open one. Build the model with a batch size"
+            f"Expected a known number of items, since a layer of '{model.name}' mixes "
+            "them; received a model that leaves it open. Make its inputs with "
+            "keras.Input(batch_shape=…)"
         ) from None
 
 

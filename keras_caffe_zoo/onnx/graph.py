@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -61,17 +62,40 @@ class Op:
     layer: str = ""
 
 
+@dataclass
+class LayerOfNet:
+    """What a layer of a Caffe net became.
+
+    Attributes:
+        name: Caffe's name of it.
+        type: Caffe's name of its type.
+        shapes: The shapes of its tops, in Caffe's order of axes.
+        parameters: How many numbers it has learned that are no other layer's before.
+    """
+
+    name: str
+    type: str
+    shapes: list[tuple[Size, ...]]
+    parameters: int
+
+
 class Graph:
     """Operations in the order in which they run.
 
     Attributes:
+        name: The net's name.
+        layers: The net's layers, its inputs among them.
+        pixels: What the net's data layers do to pixels, by input, where they tell.
         inputs: What is given to the graph.
         outputs: What it gives, by the names that it is to have.
         ops: The operations.
         layer: Caffe's name of the layer whose operations are added.
     """
 
-    def __init__(self):
+    def __init__(self, name: str = ""):
+        self.name = name
+        self.layers: list[LayerOfNet] = []
+        self.pixels: dict[str, Any] = {}
         self.inputs: list[Value] = []
         self.outputs: dict[str, Value] = {}
         self.ops: list[Op] = []

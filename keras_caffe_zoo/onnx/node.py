@@ -103,7 +103,7 @@ class OnnxNode(Node):
         shape = self.shapes[index]
         if self.blobs is None:
             return np.broadcast_to(np.float32(0), shape)
-        name = self._shared_name(index)
+        name = self.shared_name(index)
         shared = self._shared(index, name)
         if not self.blobs and shared is None:
             raise self.error(
@@ -135,6 +135,7 @@ class OnnxNode(Node):
             return array
         return self.rule.stored(self, index, array)
 
-    def _shared_name(self, index: int) -> str:
+    def shared_name(self, index: int) -> str:
+        """Return the name by which layers share a parameter; `""` if it has none."""
         specs = self.layer.message.param
         return specs[index].name if index < len(specs) else ""

@@ -110,16 +110,20 @@ class Proposal(Rule):
             raise call.error(f"its min_size is {layer.min_size}, no integer")
         call.add("Proposal", proposal_param=param)
 
+    def unwritten(self, layer):
+        if not layer.drop_small:
+            return {}
+        values = (getattr(layer, name) for name in _SETTINGS)
+        return {"python_config": dict(zip(_CONFIG, values, strict=True))}
+
     def _encode_python(self, call):
         layer = call.layer
+        settings = self.unwritten(layer)["python_config"]
         if layer.base_size != 16:
             raise call.error(
                 "the Python layer has base_size=16. With drop_small=False it is one of "
                 "C++, which has any"
             )
-        settings = dict(
-            zip(_CONFIG, (getattr(layer, n) for n in _SETTINGS), strict=True)
-        )
         if settings != _CONFIG:
             warnings.warn(
                 f"The settings of '{layer.name}' are in no file, but in the "

@@ -220,6 +220,10 @@ class Rule:
         """Add to `call`, a `Target`, the Caffe layers that a Keras layer is."""
         raise call.error("Caffe has no such layer")
 
+    def unwritten(self, layer: keras.Layer) -> dict:
+        """Return what no Caffe file tells of a Keras layer: attributes of its node."""
+        return {}
+
     def param_of(self, layer: Layer) -> Param | None:
         """Return the parameter message of one Caffe layer."""
         return self.param

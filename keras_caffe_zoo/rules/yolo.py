@@ -61,7 +61,7 @@ class Reorg(Rule):
 class _Detections(Rule):
     """A layer that finds boxes.
 
-    A bound that `max_detections` gave is not written: Caffe has none.
+    A bound that `max_detections` gave is not written to Caffe, which has none.
     """
 
     fork = _FORK
@@ -110,6 +110,9 @@ class _Detections(Rule):
                 raise node.error("Expected a number; received: nan", f"{name}.{field}")
         if not all(map(math.isfinite, param.biases)):
             raise node.error("Expected finite numbers", f"{name}.biases")
+
+    def unwritten(self, layer):
+        return {"max_detections": layer.max_detections}
 
     def _fields(self, layer) -> dict:
         return {

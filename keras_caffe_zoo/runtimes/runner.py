@@ -12,7 +12,7 @@ import numpy as np
 from keras_caffe_zoo.arithmetic.axes import caffe_shape
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import said, there_are
-from keras_caffe_zoo.onnx.api import ended_graph
+from keras_caffe_zoo.onnx.api import model_graph
 from keras_caffe_zoo.onnx.channels import channels_last
 from keras_caffe_zoo.onnx.file import is_large, model_proto, save_large
 from keras_caffe_zoo.onnx.graph import Graph
@@ -62,14 +62,13 @@ class Runner:
         engine = _ENGINES[runtime]
         self.batches_at_once = _STREAMING if streaming else 1
         with _refused(model, runtime, ValueError):
-            graph, ends = _graph(model, pool)
+            graph = _graph(model, pool)
         if engine.channels_last:
             channels_last(graph)
         # Engines raise errors of their own kinds.
         with _source(model_proto(graph)) as source, _refused(model, runtime, Exception):
             self._engine = engine(source, threads, self.batches_at_once)
         self._inputs = len(model.inputs)
-        self._places = [list(graph.outputs).index(name) for name in ends]
         self._outputs = keras.tree.map_structure(lambda _: 0, model.output)
 
     def __call__(self, inputs: np.ndarray | Sequence[np.ndarray]):
@@ -77,8 +76,7 @@ class Runner:
         if len(arrays) != self._inputs:
             raise ValueError(f"Expected {self._inputs} inputs; received: {len(arrays)}")
         found = self._engine([array.astype("float32", copy=False) for array in arrays])
-        flat = [found[place] for place in self._places]
-        return keras.tree.pack_sequence_as(self._outputs, flat)
+        return keras.tree.pack_sequence_as(self._outputs, found)
 
 
 def kept_runner(model: keras.Model, runtime: str) -> Runner:
@@ -102,15 +100,14 @@ def _refused(model: keras.Model, runtime: str, kind: type[Exception]) -> Iterato
         ) from error
 
 
-def _graph(model: keras.Model, pool: bool) -> tuple[Graph, list[str]]:
-    """Return a model's graph, and the name of each output of the model."""
+def _graph(model: keras.Model, pool: bool) -> Graph:
+    """Return a model's graph, with the model's outputs in their order."""
     _check_precision(model)
-    graph, ends = ended_graph(model)
-    _check_shapes(model, graph, ends)
-    graph.outputs = {name: graph.outputs[name] for name in ends}
+    graph = model_graph(model)
+    _check_shapes(model, graph)
     if pool:
         _pool(graph)
-    return graph, ends
+    return graph
 
 
 def _check_precision(model: keras.Model) -> None:
@@ -126,10 +123,11 @@ def _check_precision(model: keras.Model) -> None:
         )
 
 
-def _check_shapes(model: keras.Model, graph: Graph, ends: list[str]) -> None:
+def _check_shapes(model: keras.Model, graph: Graph) -> None:
     """Refuse outputs that are no blobs of Caffe's, but, say, flattened ones."""
-    for tensor, name in zip(model.outputs, ends, strict=True):
-        wanted, found = caffe_shape(tensor.shape), graph.outputs[name].shape
+    pairs = zip(model.outputs, graph.outputs.items(), strict=True)
+    for tensor, (name, value) in pairs:
+        wanted, found = caffe_shape(tensor.shape), value.shape
         if len(wanted) != len(found) or any(
             None not in sizes and len(set(sizes)) > 1
             for sizes in zip(wanted, found, strict=True)
