@@ -109,8 +109,8 @@ def _is_softmax(tensor) -> bool:
 
 
 def _tells(softmax: np.ndarray) -> bool:
-    """Tell whether a softmax has other values than 1 and 0: it shows what is before."""
-    return bool(((softmax > _NOTHING) & (softmax < 1)).any())
+    """Tell whether a softmax has few mere zeros: then it shows what is before it."""
+    return bool((softmax > _NOTHING).mean() > 0.9)
 
 
 def _run(engine: Engine, path: str, data: dict, expected: dict, softmaxes) -> Check:
