@@ -256,6 +256,20 @@ def test_of_a_softmax_that_is_sure_the_logarithms_are_compared():
     assert checking.difference(*checking._logarithms(found, expected)) == np.inf
 
 
+def test_images_are_made_fainter_for_a_net_that_is_too_sure(tmp_path, monkeypatch):
+    x = keras.Input((1, 1, 3), name="data")
+    y = keras.layers.Conv2D(4, 1, name="conv", kernel_initializer="ones")
+    wide = keras.Model(x, keras.layers.Softmax(name="prob")(y(x)))
+    y.set_weights([np.arange(12.0).reshape(1, 1, 3, 4) * 9, np.zeros(4)])
+    seen = []
+    monkeypatch.setattr(
+        checking, "_run", lambda *given, tolerance: seen.append(given[2:4])
+    )
+    checking.check_file(wide, tmp_path / "net.onnx")
+    data, expected = seen[0]
+    assert np.abs(data["data"]).max() < 26 and checking._tells(expected["prob"])
+
+
 def test_inputs_are_as_such_blobs_are():
     shapes = {"data": (1, 30, 40, 3), "im_info": (1, 3), "rois": (7, 5), "cont": (4, 2)}
     inputs = [keras.Input(batch_shape=s, name=name) for name, s in shapes.items()]

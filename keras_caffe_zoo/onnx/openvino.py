@@ -52,7 +52,8 @@ def write_openvino(
     pictures, found = finish.prepare(graph), None
     with tempfile.TemporaryDirectory() as folder, replacing_path(path) as beside:
         try:
-            model = _read(graph, Path(folder) / "net.onnx")
+            read = Path(folder) / "net.onnx"
+            model = _read(graph, read, computed=pictures is not None)
             if pictures is not None:
                 model, found = openvino_int8(model, pictures, channels_last=False)
             _save(model, beside, half=finish.precision == "float16")
@@ -62,14 +63,16 @@ def write_openvino(
     return found
 
 
-def _read(graph: Graph, path: Path):
-    """Return a graph as an `openvino.Model`, its constants computed."""
+def _read(graph: Graph, path: Path, computed: bool):
+    """Return a graph as an `openvino.Model`, its constants computed if asked for."""
     import openvino
 
     write_onnx(graph, path)
     try:
         with quiet():
-            return openvino.convert_model(path)
+            if computed:
+                return openvino.convert_model(path)
+            return openvino.Core().read_model(path)
     except Exception as error:  # there are several kinds
         missing = _LACKS.findall(str(error))
         if not missing:
