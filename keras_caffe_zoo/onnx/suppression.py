@@ -25,7 +25,8 @@ def best(node, scores, most):
         most: How many, at most K: an integer or a `Value`.
 
     Returns:
-        (rows, most) of scores that fall, equal ones as they stand, and int64.
+        (rows, most) of scores that fall, equal ones as they stand, and int64. So ONNX
+        has it; OpenVINO has equal ones in any order.
     """
     return node.op("TopK", scores, node.sizes([most]), axis=1, outputs=2)
 
