@@ -23,6 +23,10 @@ def new_size(node, size: int | Value, *settings) -> int | Value:
 
 def stretched(node, x, sizes: list[int | Value]):
     """Return maps of other sizes, interpolated linearly, whose corners stay corners."""
+    # Of a single row or column OpenCV 5 interpolates whatever lies behind it.
+    if 1 in x.shape[2:] and all(isinstance(size, int) for size in sizes):
+        pairs = zip(x.shape[2:], sizes, strict=True)
+        x = _enlarged(node, x, [new if old == 1 else 1 for old, new in pairs])
     if list(x.shape[2:]) == sizes:
         return x
     options = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
@@ -37,12 +41,16 @@ def stretched(node, x, sizes: list[int | Value]):
 
 def repeated(node, x, times: int):
     """Return maps of which each pixel stands so many times in rows and columns."""
+    return _enlarged(node, x, [times, times])
+
+
+def _enlarged(node, x, times: list[int]):
     options = {
         "mode": "nearest",
         "coordinate_transformation_mode": "asymmetric",
         "nearest_mode": "floor",
     }
-    factors = np.array([1, 1, times, times], "float32")
+    factors = np.array([1, 1, *times], "float32")
     return node.op("Resize", x, None, factors, **options)
 
 

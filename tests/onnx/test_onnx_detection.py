@@ -11,13 +11,10 @@ import pytest
 from support import GOLDENS, nchw, relative_error, seeds
 
 from keras_caffe_zoo import CaffeFormatError, layers
-from keras_caffe_zoo.conversion.exporter import open_net
 from keras_caffe_zoo.conversion.preparing import prepared_net
-from keras_caffe_zoo.onnx.api import net_graph
-from keras_caffe_zoo.onnx.builder import OnnxBuilder
+from keras_caffe_zoo.onnx.api import model_graph, net_graph
 from keras_caffe_zoo.onnx.file import model_proto
 from keras_caffe_zoo.rules import rule_for
-from keras_caffe_zoo.rules.python import name_python_layers
 
 FORKS = GOLDENS / "forks"
 
@@ -30,14 +27,13 @@ def computed(graph, blobs):
     return session.run(None, dict(zip(names, blobs, strict=True)))
 
 
-def agree(layer, arrays, shapes=None, **settings):
+def agree(layer, arrays, shapes=None):
     """Hold a layer's ONNX operations against the layer, which is given arrays NHWC.
 
     Args:
         layer: The Keras layer.
         arrays: Its inputs.
         shapes: Those of the model's inputs; all items free if not given.
-        **settings: What no prototxt tells of the layer.
     """
     shapes = shapes or [(None, *x.shape[1:]) for x in arrays]
     inputs = [
@@ -47,10 +43,7 @@ def agree(layer, arrays, shapes=None, **settings):
     model = keras.Model(inputs, layer(inputs[0] if one else inputs))
     wanted = layer(arrays[0] if one else [keras.ops.array(x) for x in arrays])
     wanted = wanted if isinstance(wanted, list) else [wanted]
-    net, _, shapes = open_net(model)
-    net = name_python_layers(net)
-    graph = OnnxBuilder(net, shapes, {}, blobs={}, settings=settings).finish()
-    found = computed(graph, [nchw(x) for x in arrays])
+    found = computed(model_graph(model), [nchw(x) for x in arrays])
     for value, y in zip(found, wanted, strict=True):
         want = rule_for(layer).blob(layer, keras.ops.convert_to_numpy(y))
         assert relative_error(value, want) <= 2e-6
@@ -149,7 +142,6 @@ def test_a_mean_of_no_item_is_not_a_number():
     agree(layers.CaffePSROIPooling(1, 2, 1.0), [x, rois])
 
 
-@pytest.mark.filterwarnings("ignore:The settings of")
 @pytest.mark.parametrize("seed", seeds(3, 60))
 def test_proposals_are_the_layers(seed, run_seed):
     rng = np.random.default_rng([seed, run_seed])
@@ -176,7 +168,7 @@ def test_proposals_are_the_layers(seed, run_seed):
     info = np.float32(info)[:, : pick(rng, 3, 4)]
     shapes = [(None, None, None, 8), (None, None, None, 16), (None, info.shape[1])]
     arrays = [np.float32(scores), np.float32(moves), info]
-    agree(layer, arrays, pick(rng, None, shapes), python_config=settings)
+    agree(layer, arrays, pick(rng, None, shapes))
 
 
 @pytest.mark.parametrize("seed", seeds(4, 60))
@@ -199,7 +191,7 @@ def test_what_yolo_finds_is_the_layers(seed, run_seed):
         sizes = [(side, 2), (3, side)]
     shapes = [(items, *size, 2 * (5 + classes)) for size in sizes]
     arrays = [np.float32(rng.normal(size=shape)) for shape in shapes]
-    agree(layer, arrays, max_detections=options["max_detections"])
+    agree(layer, arrays)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
