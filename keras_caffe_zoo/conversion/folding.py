@@ -156,8 +156,8 @@ def _folded(chain: Chain) -> tuple[keras.Layer, list[np.ndarray]]:
     scale_outputs(view, chain.after)
     bias = arrays[1] if layer.use_bias else 0.0
     bias = (bias + added) * chain.after.factor + chain.after.offset
-    use_bias = layer.use_bias or bool(np.any(bias))
-    changes = {"name": chain.name, "use_bias": use_bias}
+    # Of zeros, too: TensorFlow merges a convolution with bias and ReLU together.
+    changes = {"name": chain.name, "use_bias": True}
     if chain.function is not None:
         changes["activation"] = chain.function
-    return same(layer, **changes), [kernel, *([bias] if use_bias else [])]
+    return same(layer, **changes), [kernel, bias]
