@@ -40,7 +40,7 @@ def to_onnx(
     opset: int = OPSET,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     fully_convolutional: bool = False,
-    outputs: Sequence[str] | None = None,
+    outputs: str | Sequence[str] | None = None,
     preprocessing: bool | str = False,
     mean=None,
     scale: float | None = None,
@@ -60,7 +60,8 @@ def to_onnx(
         opset: The version of ONNX's operators, from 13 to 21.
         input_shape: As in `from_caffe`: `(H, W, C)` of an image; H and W may be None.
         fully_convolutional: As in `from_caffe`.
-        outputs: The blobs that the file gives; those that no layer reads if not given.
+        outputs: The blob that the file gives, or those; what no layer reads if not
+            given.
         preprocessing: Whether the file takes pictures as they are, RGB uint8
             `(N, H, W, 3)`, or gray `(N, H, W, 1)`, and does itself what the net wants:
             BGR, the mean subtracted, scaled. The name of a net of the zoo, such as
@@ -78,7 +79,8 @@ def to_onnx(
             prepared as `preprocessing`, `mean`, `scale` or the data layer tell; every
             fourth is not measured, but compared with the answers in float32.
         **options: What else `from_caffe` takes: `phase`, `level`, `stages`,
-            `custom_layers`, `python_config`, `max_detections`, `ignore_fields`.
+            `python_config`, `max_detections`, `ignore_fields`; and `custom_layers`,
+            whose functions add ONNX operations here, as a rule's `onnx` does.
 
     Returns:
         How the net of integers agrees with that of floats; None for others.
@@ -99,7 +101,7 @@ def to_onnx(
         caffemodel,
         input_shape=input_shape,
         fully_convolutional=fully_convolutional,
-        outputs=outputs,
+        outputs=[outputs] if isinstance(outputs, str) else outputs,
         **options,
     )
     return write_onnx(graph, Path(path), opset, finish)
@@ -124,7 +126,7 @@ def caffe_graph(
         fully_convolutional: Whether inner products become convolutions.
         outputs: The blobs to end with; those that no layer reads if not given.
         phase: `"TEST"` or `"TRAIN"`.
-        **options: What else `from_caffe` takes.
+        **options: What else `to_onnx` takes.
 
     Raises:
         CaffeFormatError: As `to_onnx`.
