@@ -163,16 +163,7 @@ def net_graph(
     for fixed in (False, True):
         options = {"fixed": fixed, "phase": phase, "settings": net.settings}
         try:
-            windows = None
-            if fully_convolutional:
-                known = OnnxBuilder(
-                    net.part.net, net.part.inputs, net.custom, **options
-                )
-                known.build()
-                windows = known.windows
-            builder = OnnxBuilder(
-                net.part.net, shapes, net.custom, windows, net.blobs, **options
-            )
+            builder = _builder(net, shapes, fully_convolutional, options)
             graph = builder.finish(None if outputs is None else {x: x for x in outputs})
             graph.pixels = _pixels(part)
             return graph
@@ -184,6 +175,44 @@ def net_graph(
                     source=part.net.source,
                 ) from None
     raise AssertionError("unreachable")
+
+
+def _builder(
+    net: PreparedNet, shapes: dict, fully_convolutional: bool, options: dict
+) -> OnnxBuilder:
+    """Return what makes a net's graph, for inputs of these shapes."""
+    part, windows = net.part, None
+    if fully_convolutional:
+        known = OnnxBuilder(part.net, part.inputs, net.custom, **options)
+        known.build()
+        windows = known.windows
+    return OnnxBuilder(part.net, shapes, net.custom, windows, net.blobs, **options)
+
+
+def blob_shapes(
+    net: PreparedNet,
+    shapes: Mapping[str, tuple[int | None, ...]],
+    fully_convolutional: bool = False,
+    phase: str = "TEST",
+) -> tuple[dict[str, tuple[int | None, ...]], int]:
+    """Return the shapes of a net's blobs, by name, and how many parameters it has.
+
+    A size that only an engine will know, as that of rows which a layer finds, is None.
+
+    Args:
+        net: The net.
+        shapes: The shapes of the data blobs.
+        fully_convolutional: As in `to_onnx`.
+        phase: `"TEST"` or `"TRAIN"`.
+
+    Raises:
+        CaffeFormatError: As `to_onnx`.
+    """
+    options = {"fixed": True, "phase": phase, "settings": net.settings}
+    builder = _builder(net, dict(shapes), fully_convolutional, options)
+    builder.build()
+    count = sum(layer.parameters for layer in builder.graph.layers)
+    return {blob: value.shape for blob, value in builder.blobs.items()}, count
 
 
 def _pixels(part: DeployNet) -> dict[str, PixelTransform]:
