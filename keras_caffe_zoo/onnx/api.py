@@ -56,7 +56,7 @@ def to_onnx(
     Args:
         prototxt: The net's definition, of any version.
         caffemodel: Its weights; None for a net that has none.
-        path: The file to write.
+        path: The file to write, `NAME.onnx`.
         opset: The version of ONNX's operators, from 13 to 21.
         input_shape: As in `from_caffe`: `(H, W, C)` of an image; H and W may be None.
         fully_convolutional: As in `from_caffe`.
@@ -92,6 +92,12 @@ def to_onnx(
         ImportError: If the package onnx is not installed, or for int8 ONNX Runtime.
         OSError: If a file cannot be read or written.
     """
+    if Path(path).suffix != ".onnx":
+        raise ValueError(
+            f"Expected a name that ends in .onnx; received: {path}. Other formats are "
+            "written by the command `keras-caffe-zoo convert`, or by `convert` of a "
+            "model"
+        )
     check_onnx()
     finish = Finish(preprocessing, mean, scale, precision, calibration)
     check_finish(finish, opset)

@@ -51,6 +51,11 @@ def test_one_blob_is_given_by_its_name(tmp_path):
     assert output.name == "one"
 
 
+def test_other_formats_are_not_written_under_their_names(tmp_path):
+    with pytest.raises(ValueError, match="ends in .onnx; received: net.xml"):
+        to_onnx(tmp_path / "net.prototxt", None, "net.xml")
+
+
 def test_a_layer_in_place_on_an_input_gives_another_tensor(compute):
     text = IMAGE + layer("twice", "Power", "data", "data", "power_param { scale: 2 }")
     graph, found = compute(text, data=X)
