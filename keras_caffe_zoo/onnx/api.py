@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net
 from keras_caffe_zoo.conversion.deploy import DeployNet
@@ -46,7 +47,13 @@ def to_onnx(
     scale: float | None = None,
     precision: str = "float32",
     calibration: PathLike | None = None,
-    **options,
+    phase: str = "TEST",
+    level: int = 0,
+    stages: Collection[str] = (),
+    custom_layers: Mapping[str, Rule | type[Rule] | Callable] | None = None,
+    python_config: Mapping[str, Any] | None = None,
+    max_detections: int | None = None,
+    ignore_fields: Collection[str] = (),
 ) -> Agreement | None:
     """Write a Caffe net as an ONNX file, without Keras and TensorFlow.
 
@@ -78,9 +85,14 @@ def to_onnx(
         calibration: The folder of these pictures, at most 400 of them. They are
             prepared as `preprocessing`, `mean`, `scale` or the data layer tell; every
             fourth is not measured, but compared with the answers in float32.
-        **options: What else `from_caffe` takes: `phase`, `level`, `stages`,
-            `python_config`, `max_detections`, `ignore_fields`; and `custom_layers`,
-            whose functions add ONNX operations here, as a rule's `onnx` does.
+        phase: As in `from_caffe`.
+        level: As in `from_caffe`.
+        stages: As in `from_caffe`.
+        custom_layers: Rules by type, or functions, which add ONNX operations here, as a
+            rule's `onnx` does.
+        python_config: As in `from_caffe`.
+        max_detections: As in `from_caffe`.
+        ignore_fields: As in `from_caffe`.
 
     Returns:
         How the net of integers agrees with that of floats; None for others.
@@ -108,7 +120,13 @@ def to_onnx(
         input_shape=input_shape,
         fully_convolutional=fully_convolutional,
         outputs=[outputs] if isinstance(outputs, str) else outputs,
-        **options,
+        phase=phase,
+        level=level,
+        stages=stages,
+        custom_layers=custom_layers,
+        python_config=python_config,
+        max_detections=max_detections,
+        ignore_fields=ignore_fields,
     )
     return write_onnx(graph, Path(path), opset, finish)
 
