@@ -132,10 +132,15 @@ def test_the_image_has_the_size_that_is_asked_for(words, expected, tmp_path):
         (["-o", "net.pb"], "ends in .keras"),
         (["-o", "net.onnx", "--opset", "12"], "from 13 to 21; received: 12"),
         (["-o", "net.xml", "--opset", "17"], "an opset for an .onnx file only"),
-        (["-o", "net.h5", "--check"], "Expected no other options with net.h5"),
+        (
+            ["-o", "net.h5", "--check", "--opset", "17"],
+            "no --opset, --check with net.h5",
+        ),
+        (["-o", "net.onnx", "--mean", "1"], "--preprocessing or --int8"),
         (["-o", "net.onnx", "--input-shape", "9"], "HEIGHT WIDTH CHANNELS; received 1"),
         (["-o", "no/net.onnx"], "existing folder"),
         (["-o", "net.onnx", "--inputs", "x.npz"], "--inputs with --check"),
+        (["-o", "net.onnx", "--inputs", "x.npz", "--check"], "'x.npz'"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_work(
@@ -316,8 +321,21 @@ def test_half_precision_of_litert(tmp_path, capsys):
     assert 0 < only["difference"] <= 1e-2
 
 
-def test_formats_refuse_what_they_cannot_have(tmp_path, capsys):
-    assert run("convert", *NET, "-o", tmp_path / "net.keras", "--fp16") == 2
-    assert "Expected an .onnx or .xml file" in capsys.readouterr().err
-    assert run("convert", *NET, "-o", tmp_path / "net.h5", "--fp16") == 2
-    assert "weights alone" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("net.keras", ["--fp16"], ".onnx, .xml or .tflite file, for float16"),
+        ("net.tflite", ["--int8", "."], ".onnx or .xml file, for int8"),
+        ("net.tflite", ["--preprocessing"], ".onnx or .xml file, to take pictures"),
+        ("net.h5", ["--fp16"], "no --fp16 with"),
+    ],
+)
+def test_formats_refuse_what_they_cannot_have(name, words, said, tmp_path, capsys):
+    assert run("convert", *NET, "-o", tmp_path / name, *words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_is_no_net_of_the_zoo(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run("convert", "--preprocessing", *NET, "-o", tmp_path / "net.onnx")
+    assert "Put --preprocessing behind the files" in capsys.readouterr().err

@@ -1,17 +1,20 @@
 """Keras is imported by those who need it, and knows our classes whenever it comes."""
 
 import ast
+import os
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
+from support import GOLDENS
 
 import keras_caffe_zoo
 from keras_caffe_zoo import lazy
 
 PACKAGE = Path(keras_caffe_zoo.__file__).parent
+DIGITS = PACKAGE / "data" / "demo" / "digits"
 ROOMS = [f"{PACKAGE.name}.{room}" for room in lazy._ROOMS]
 KERAS = {"keras", "tensorflow", "jax", "torch"}
 
@@ -94,6 +97,44 @@ def test_modules_that_name_no_keras_import_none():
 for name in {sorted(light)}:
     importlib.import_module(name)
     assert not {KERAS} & sys.modules.keys(), name
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["list"],
+        ["verify"],
+        ["remove", "caffenet"],
+        ["inspect", DIGITS.with_suffix(".prototxt")],
+        ["inspect", DIGITS.with_suffix(".caffemodel")],
+        ["dump", DIGITS.with_suffix(".caffemodel"), "-o", "OUTPUT.h5"],
+    ],
+)
+def test_commands_about_files_import_no_keras(words, tmp_path):
+    words = [str(word).replace("OUTPUT", str(tmp_path / "a")) for word in words]
+    code = f"""import sys
+from keras_caffe_zoo import cli
+try:
+    assert cli.main({words}) == 0
+except SystemExit as end:
+    assert not end.code
+assert not {KERAS} & sys.modules.keys()
+"""
+    command = [sys.executable, "-W", "error", "-c", code]
+    home = {**os.environ, "KERAS_CAFFE_ZOO_HOME": str(tmp_path / "cache")}
+    subprocess.run(command, check=True, env=home, stdout=subprocess.DEVNULL)
+
+
+def test_definitions_with_found_rows_are_measured_without_keras():
+    code = f"""import sys
+from keras_caffe_zoo import inspect_file
+found = inspect_file({str(GOLDENS / "forks" / "detection_center.prototxt")!r})
+assert found.layers[-1]["shapes"] == [[1, 1, None, 7]], found.layers[-1]
+assert not found.refused and "1 x 1 x ? x 7" in str(found)
+assert not {KERAS} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 

@@ -82,6 +82,7 @@ def _add_finish(parser) -> None:
     parser.add_argument(
         "--preprocessing",
         nargs="?",
+        type=_net_of_the_zoo,
         const=True,
         default=False,
         metavar="NET",
@@ -111,6 +112,15 @@ def _add_finish(parser) -> None:
         help="write an .onnx or .xml in integers, whose ranges are measured on the "
         "pictures in a folder; tells how often the best class is as in float32",
     )
+
+
+def _net_of_the_zoo(text: str) -> str:
+    if Path(text).suffix:  # the next argument, which was meant for something else
+        raise argparse.ArgumentTypeError(
+            f"expected none or a net of the zoo, as in --preprocessing=caffenet; "
+            f"received: {text}. Put --preprocessing behind the files"
+        )
+    return text
 
 
 def _mean(text: str) -> str | list[float]:
@@ -178,25 +188,35 @@ def _check_arguments(arguments) -> None:
     """Refuse before any work what could not be written or checked."""
     from keras_caffe_zoo.conversion.formats import check_target, form_of
     from keras_caffe_zoo.conversion.running import engines_of
-    from keras_caffe_zoo.onnx.finishing import Finish
 
-    if arguments.inputs is not None and not arguments.check:
-        raise ValueError("Expected --inputs with --check; received: --inputs alone")
+    if arguments.inputs is not None:
+        if not arguments.check:
+            raise ValueError("Expected --inputs with --check; received: --inputs alone")
+        arguments.inputs.stat()  # raises if there is none
+    if arguments.output.endswith(_WEIGHTS):
+        _refuse_options(arguments)
+        return
+    for name in ("mean", "scale"):
+        alone = not arguments.preprocessing and arguments.int8 is None
+        if getattr(arguments, name) is not None and alone:
+            raise ValueError(
+                f"Expected --{name} with --preprocessing or --int8; received: --{name} "
+                "alone"
+            )
     finish = _finish(arguments)
-    finish.check()
-    if not arguments.output.endswith(_WEIGHTS):
-        check_target(arguments.output, opset=arguments.opset, finish=finish)
-        if arguments.check:
-            engines_of(form_of(arguments.output))
-    elif (
-        arguments.opset is not None
-        or arguments.blob
-        or arguments.check
-        or (finish != Finish())
-    ):
+    check_target(arguments.output, opset=arguments.opset, finish=finish)
+    if arguments.check:
+        engines_of(form_of(arguments.output))
+
+
+def _refuse_options(arguments) -> None:
+    """Refuse options that say how a net is written, where only weights are."""
+    names = ("opset", "blob", "preprocessing", "mean", "scale", "fp16", "int8", "check")
+    given = [f"--{x}" for x in names if getattr(arguments, x) not in (None, False)]
+    if given:
         raise ValueError(
-            f"Expected no other options with {arguments.output}, which has weights "
-            "alone; received: some. Leave them out"
+            f"Expected no {', '.join(given)} with {arguments.output}, which has the "
+            "weights alone. Leave out what does not say how the net is read"
         )
 
 

@@ -158,11 +158,15 @@ def check_target(
         if finish.precision == "int8":
             check_int8()
         return
-    able = PLAIN if form != LITERT else Finish(precision=finish.precision)
-    if finish != able or finish.precision == "int8":
+    if finish.preprocessing:
         raise ValueError(
-            "Expected an .onnx or .xml file, with pixels in or int8, or also .tflite "
-            f"with float16; received: {path}"
+            f"Expected an .onnx or .xml file, to take pictures; received: {path}"
+        )
+    if finish.precision == "int8":
+        raise ValueError(f"Expected an .onnx or .xml file, for int8; received: {path}")
+    if finish.precision == "float16" and form != LITERT:
+        raise ValueError(
+            f"Expected an .onnx, .xml or .tflite file, for float16; received: {path}"
         )
     _KERAS_FORMATS[form].check(Path(path))
 

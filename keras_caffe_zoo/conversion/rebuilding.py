@@ -11,15 +11,20 @@ def functional(model: keras.Model) -> keras.Model:
     """Return a model whose graph Keras knows, of a functional or sequential one.
 
     Raises:
-        ValueError: If it is neither.
+        ValueError: If it is neither, or not built.
     """
     if isinstance(model, keras.Sequential) and model.built:
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    if isinstance(model, keras.Sequential):
+        raise ValueError(
+            f"Expected a model that knows its input; received: '{model.name}', which "
+            "is not built. Begin it with keras.Input(…), or call it"
+        )
     if not hasattr(model, "_nodes_by_depth"):
+        name = getattr(model, "name", model)
         raise ValueError(
             "Expected a functional or sequential model; received: "
-            f"'{model.name}' ({type(model).__name__}), whose layers are not known to "
-            "Keras."
+            f"'{name}' ({type(model).__name__}), whose layers are not known to Keras."
         )
     return model
 

@@ -1,5 +1,6 @@
 """Maps over images larger than memory: by tiles, at several scales, on finer grids."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -174,14 +175,14 @@ class _Plan(NamedTuple):
         result = np.empty((*grid.shape, self.model.outputs[0].shape[-1]), "float32")
         tiles = list(itertools.product(rows, columns))
         show = self.progress and len(tiles) > 1
-        line = Progress(len(tiles), "tile", show)
-        for batch in _alike(tiles, self.batch_size):
-            pixels = np.stack([image[r.pixels, c.pixels] for r, c in batch])
-            maps = self.run(pixels.astype("float32", copy=False))
-            for (r, c), answer in zip(batch, maps, strict=True):
-                result[r.first : r.last, c.first : c.last] = answer[r.cells, c.cells]
-            line.advance(len(batch))
-        line.close()
+        with contextlib.closing(Progress(len(tiles), "tile", show)) as line:
+            for batch in _alike(tiles, self.batch_size):
+                pixels = np.stack([image[r.pixels, c.pixels] for r, c in batch])
+                maps = self.run(pixels.astype("float32", copy=False))
+                for (r, c), answer in zip(batch, maps, strict=True):
+                    cells = answer[r.cells, c.cells]
+                    result[r.first : r.last, c.first : c.last] = cells
+                line.advance(len(batch))
         return result
 
     def _spans(self, grid: Grid, shape, axis: int) -> list[_Span]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net
 from keras_caffe_zoo.conversion.deploy import DeployNet
@@ -40,13 +41,19 @@ def to_onnx(
     opset: int = OPSET,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     fully_convolutional: bool = False,
-    outputs: Sequence[str] | None = None,
+    outputs: str | Sequence[str] | None = None,
     preprocessing: bool | str = False,
     mean=None,
     scale: float | None = None,
     precision: str = "float32",
     calibration: PathLike | None = None,
-    **options,
+    phase: str = "TEST",
+    level: int = 0,
+    stages: Collection[str] = (),
+    custom_layers: Mapping[str, Rule | type[Rule] | Callable] | None = None,
+    python_config: Mapping[str, Any] | None = None,
+    max_detections: int | None = None,
+    ignore_fields: Collection[str] = (),
 ) -> Agreement | None:
     """Write a Caffe net as an ONNX file, without Keras and TensorFlow.
 
@@ -56,11 +63,12 @@ def to_onnx(
     Args:
         prototxt: The net's definition, of any version.
         caffemodel: Its weights; None for a net that has none.
-        path: The file to write.
+        path: The file to write, `NAME.onnx`.
         opset: The version of ONNX's operators, from 13 to 21.
         input_shape: As in `from_caffe`: `(H, W, C)` of an image; H and W may be None.
         fully_convolutional: As in `from_caffe`.
-        outputs: The blobs that the file gives; those that no layer reads if not given.
+        outputs: The blob that the file gives, or those; what no layer reads if not
+            given.
         preprocessing: Whether the file takes pictures as they are, RGB uint8
             `(N, H, W, 3)`, or gray `(N, H, W, 1)`, and does itself what the net wants:
             BGR, the mean subtracted, scaled. The name of a net of the zoo, such as
@@ -77,8 +85,14 @@ def to_onnx(
         calibration: The folder of these pictures, at most 400 of them. They are
             prepared as `preprocessing`, `mean`, `scale` or the data layer tell; every
             fourth is not measured, but compared with the answers in float32.
-        **options: What else `from_caffe` takes: `phase`, `level`, `stages`,
-            `custom_layers`, `python_config`, `max_detections`, `ignore_fields`.
+        phase: As in `from_caffe`.
+        level: As in `from_caffe`.
+        stages: As in `from_caffe`.
+        custom_layers: Rules by type, or functions, which add ONNX operations here, as a
+            rule's `onnx` does.
+        python_config: As in `from_caffe`.
+        max_detections: As in `from_caffe`.
+        ignore_fields: As in `from_caffe`.
 
     Returns:
         How the net of integers agrees with that of floats; None for others.
@@ -90,6 +104,12 @@ def to_onnx(
         ImportError: If the package onnx is not installed, or for int8 ONNX Runtime.
         OSError: If a file cannot be read or written.
     """
+    if Path(path).suffix != ".onnx":
+        raise ValueError(
+            f"Expected a name that ends in .onnx; received: {path}. Other formats are "
+            "written by the command `keras-caffe-zoo convert`, or by `convert` of a "
+            "model"
+        )
     check_onnx()
     finish = Finish(preprocessing, mean, scale, precision, calibration)
     check_finish(finish, opset)
@@ -99,8 +119,14 @@ def to_onnx(
         caffemodel,
         input_shape=input_shape,
         fully_convolutional=fully_convolutional,
-        outputs=outputs,
-        **options,
+        outputs=[outputs] if isinstance(outputs, str) else outputs,
+        phase=phase,
+        level=level,
+        stages=stages,
+        custom_layers=custom_layers,
+        python_config=python_config,
+        max_detections=max_detections,
+        ignore_fields=ignore_fields,
     )
     return write_onnx(graph, Path(path), opset, finish)
 
@@ -124,7 +150,7 @@ def caffe_graph(
         fully_convolutional: Whether inner products become convolutions.
         outputs: The blobs to end with; those that no layer reads if not given.
         phase: `"TEST"` or `"TRAIN"`.
-        **options: What else `from_caffe` takes.
+        **options: What else `to_onnx` takes.
 
     Raises:
         CaffeFormatError: As `to_onnx`.
@@ -161,16 +187,7 @@ def net_graph(
     for fixed in (False, True):
         options = {"fixed": fixed, "phase": phase, "settings": net.settings}
         try:
-            windows = None
-            if fully_convolutional:
-                known = OnnxBuilder(
-                    net.part.net, net.part.inputs, net.custom, **options
-                )
-                known.build()
-                windows = known.windows
-            builder = OnnxBuilder(
-                net.part.net, shapes, net.custom, windows, net.blobs, **options
-            )
+            builder = _builder(net, shapes, fully_convolutional, options)
             graph = builder.finish(None if outputs is None else {x: x for x in outputs})
             graph.pixels = _pixels(part)
             return graph
@@ -182,6 +199,44 @@ def net_graph(
                     source=part.net.source,
                 ) from None
     raise AssertionError("unreachable")
+
+
+def _builder(
+    net: PreparedNet, shapes: dict, fully_convolutional: bool, options: dict
+) -> OnnxBuilder:
+    """Return what makes a net's graph, for inputs of these shapes."""
+    part, windows = net.part, None
+    if fully_convolutional:
+        known = OnnxBuilder(part.net, part.inputs, net.custom, **options)
+        known.build()
+        windows = known.windows
+    return OnnxBuilder(part.net, shapes, net.custom, windows, net.blobs, **options)
+
+
+def blob_shapes(
+    net: PreparedNet,
+    shapes: Mapping[str, tuple[int | None, ...]],
+    fully_convolutional: bool = False,
+    phase: str = "TEST",
+) -> tuple[dict[str, tuple[int | None, ...]], int]:
+    """Return the shapes of a net's blobs, by name, and how many parameters it has.
+
+    A size that only an engine will know, as that of rows which a layer finds, is None.
+
+    Args:
+        net: The net.
+        shapes: The shapes of the data blobs.
+        fully_convolutional: As in `to_onnx`.
+        phase: `"TEST"` or `"TRAIN"`.
+
+    Raises:
+        CaffeFormatError: As `to_onnx`.
+    """
+    options = {"fixed": True, "phase": phase, "settings": net.settings}
+    builder = _builder(net, dict(shapes), fully_convolutional, options)
+    builder.build()
+    count = sum(layer.parameters for layer in builder.graph.layers)
+    return {blob: value.shape for blob, value in builder.blobs.items()}, count
 
 
 def _pixels(part: DeployNet) -> dict[str, PixelTransform]:

@@ -60,6 +60,6 @@ def no_rows(node, items):
         node: The layer, an `OnnxNode`.
         items: How many there are, an integer or a `Value`.
     """
-    item = node.op("Cast", node.op("Range", 0, items, 1), to=np.float32)
+    item = node.counted(items, np.float32)
     item = node.op("Unsqueeze", item, [0, 1, 3])
     return node.op("Pad", item, [0, 0, 0, 0, 0, 0, 0, 6], -1.0)

@@ -70,7 +70,7 @@ def _products(node, first, second, shifts: range):
         ends = [top - last or 2**31 - 1]
         seen = node.op("Slice", second, [top], ends, [1])
         every.append(node.op("MatMul", first, seen))
-    alike = _joined(node, every)
+    alike = node.joined(every, axis=1)
     wide = node.size(second, 3)
     rows = node.op("Mul", rows, len(shifts))
     flat = node.reshape(alike, [-1, rows, node.op("Mul", columns, wide)])
@@ -96,19 +96,15 @@ def _differences(node, first, second, shifts: range):
         seen = node.op("Gather", rows, at, axis=3)
         apart = node.op("Abs", node.op("Sub", first, seen))
         every.append(node.op("ReduceSum", apart, [1], keepdims=0))
-    return _joined(node, every)
-
-
-def _joined(node, parts: list):
-    return node.op("Concat", *parts, axis=1) if parts[1:] else parts[0]
+    return node.joined(every, axis=1)
 
 
 def warped(node, image, flow, fill: float):
     """Return an image looked up where a flow points; see `CaffeFlowWarp`."""
     height, width = node.size(image, 2), node.size(image, 3)
     u, v = node.op("Split", flow, outputs=2, axis=1)
-    x = node.op("Add", u, _floats(node, width))
-    y = node.op("Add", v, node.op("Unsqueeze", _floats(node, height), [1]))
+    x = node.op("Add", u, node.counted(width, np.float32))
+    y = node.op("Add", v, node.op("Unsqueeze", node.counted(height, np.float32), [1]))
     inside = node.op("Min", *(_within(node, *p) for p in ((x, width), (y, height))))
     inside = node.op("Greater", inside, 0.0)
     x, y = (node.op("Where", inside, place, 0.0) for place in (x, y))
@@ -136,10 +132,6 @@ def warped(node, image, flow, fill: float):
     total = node.op("ReduceSum", found, [2], keepdims=0)
     total = node.reshape(total, [-1, channels, height, width])
     return node.op("Where", inside, total, np.float32(fill))
-
-
-def _floats(node, size: int | Value):
-    return node.op("Cast", node.counted(size), to=np.float32)
 
 
 def _within(node, places, size: int | Value):

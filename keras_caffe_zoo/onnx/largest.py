@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_caffe_zoo.onnx.sequence import turned
+
 
 def largest(node, x, axis: int | None, count: int, values: bool):
     """Return what Caffe's ArgMax does, which of equal values has the last first.
@@ -37,11 +39,6 @@ def _places(node, x, axis: int, count: int):
         places = node.op("ArgMax", x, axis=axis, select_last_index=1)
         return node.op("Cast", places, to=np.float32)
     # ONNX' first of equal values is the last here.
-    size = node.size(x, axis)
-    if isinstance(size, int):
-        last, turned = size - 1, node.op("Gather", x, np.arange(size)[::-1], axis=axis)
-    else:
-        last = node.op("Sub", size, 1)
-        turned = node.op("Slice", x, [-1], [-(2**63)], [axis], [-1])
-    _, places = node.op("TopK", turned, [count], axis=axis, outputs=2)
+    _, places = node.op("TopK", turned(node, x, axis), [count], axis=axis, outputs=2)
+    last = node.op("Sub", node.size(x, axis), 1)
     return node.op("Cast", node.op("Sub", last, places), to=np.float32)

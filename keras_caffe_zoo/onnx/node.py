@@ -73,9 +73,14 @@ class OnnxNode(Node):
             return self.op("Reshape", x, self.op("Shape", other))
         return self.reshape(x, [-1 if size is None else size for size in other.shape])
 
-    def counted(self, size: int | Value) -> Value:
-        """Return the numbers 0, 1, … below a size, int64."""
-        return self.op("Range", np.int64(0), size, np.int64(1))
+    def counted(self, size: int | Value, dtype: type = np.int64) -> Value:
+        """Return the numbers 0, 1, … below a size."""
+        found = self.op("Range", 0, size, 1)
+        return found if dtype is np.int64 else self.op("Cast", found, to=dtype)
+
+    def joined(self, parts: Sequence[Value], axis: int) -> Value:
+        """Return tensors one behind the other along an axis; a single one as it is."""
+        return self.op("Concat", *parts, axis=axis) if len(parts) > 1 else parts[0]
 
     def with_ones(self, x: Value, count: int) -> Value:
         """Return a tensor with so many axes of size 1 behind its own."""

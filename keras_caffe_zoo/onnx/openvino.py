@@ -55,7 +55,7 @@ def write_openvino(
             read = Path(folder) / "net.onnx"
             model = _read(graph, read, computed=pictures is not None)
             if pictures is not None:
-                model, found = openvino_int8(model, pictures, channels_last=False)
+                model, found = openvino_int8(model, pictures)
             _save(model, beside, half=finish.precision == "float16")
             settle(beside.with_suffix(".bin"), path.with_suffix(".bin"))
         finally:

@@ -43,7 +43,7 @@ def check_opset(opset: int) -> None:
     if opset not in OPSETS:
         raise ValueError(
             f"Expected an opset from {OPSETS.start} to {OPSETS.stop - 1}; received: "
-            f"{opset}"
+            f"{opset!r}"
         )
 
 

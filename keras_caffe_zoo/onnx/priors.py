@@ -61,17 +61,10 @@ def prior_boxes(
 
 def _ends(node, cells, pixels, step, offset, half):
     """Return where boxes start and end along an axis: two of (cells, boxes)."""
-    number = node.op("Cast", node.op("Range", 0, cells, 1), to=np.float32)
-    cells, pixels = (_number(node, size) for size in (cells, pixels))
+    number = node.counted(cells, np.float32)
+    cells, pixels = (node.op("Cast", size, to=np.float32) for size in (cells, pixels))
     step = node.op("Div", pixels, cells) if step is None else float(step)
     middle = node.op("Mul", node.op("Add", number, offset), step)
     middle = node.op("Unsqueeze", middle, [1])
     ends = (node.op(type_, middle, half) for type_ in ("Sub", "Add"))
     return [node.op("Div", end, pixels) for end in ends]
-
-
-def _number(node, size):
-    """Return a size as a number that other such can be divided by."""
-    return (
-        float(size) if isinstance(size, int) else node.op("Cast", size, to=np.float32)
-    )

@@ -74,7 +74,7 @@ def _placed(node, sizes, kinds, stride):
     steps = np.float32([[0, 1, 0, 1], [1, 0, 1, 0]]) * stride
     parts = []
     for axis, (size, step) in enumerate(zip(sizes, steps, strict=True)):
-        number = node.op("Cast", node.op("Range", 0, size, 1), to=np.float32)
+        number = node.counted(size, np.float32)
         others = [axis for axis in range(4) if axis != len(parts)]
         parts.append(node.op("Mul", node.op("Unsqueeze", number, others), step))
     shift = node.op("Add", *parts)

@@ -41,7 +41,7 @@ def lstm(node, x, cont, static, states: list, units: int) -> list:
         cell = new
         hidden = node.op("Mul", read, node.op("Tanh", cell))
         tops.append(hidden)
-    return [_joined(node, tops), hidden, cell]
+    return [node.joined(tops, axis=0), hidden, cell]
 
 
 def rnn(node, x, cont, static, states: list) -> list:
@@ -55,7 +55,7 @@ def rnn(node, x, cont, static, states: list) -> list:
             inner = node.op("Add", inner, node.op("MatMul", kept, weight))
         hidden = node.op("Tanh", inner)
         tops.append(hidden)
-    outer = node.op("MatMul", _joined(node, tops), _matrix(node, -2))
+    outer = node.op("MatMul", node.joined(tops, axis=0), _matrix(node, -2))
     outer = node.op("Add", outer, node.weight(len(node.shapes) - 1))
     return [node.op("Tanh", outer), hidden]
 
@@ -105,7 +105,3 @@ def _steps(node, x) -> list:
     x = node.with_ones(x, 3 - len(x.shape))
     steps = x.shape[0]
     return [x] if steps == 1 else node.op("Split", x, outputs=steps, axis=0)
-
-
-def _joined(node, parts: list):
-    return node.op("Concat", *parts, axis=0) if parts[1:] else parts[0]

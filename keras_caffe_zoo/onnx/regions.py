@@ -83,7 +83,7 @@ def _means(node, first, last, size, bins, scale):
     )
     share = node.op("Div", 1.0, node.op("Max", node.op("Sub", high, low), 1.0))
     share, low, high = (node.op("Unsqueeze", y, [2]) for y in (share, low, high))
-    cells = node.op("Cast", node.op("Range", 0, size, 1), to=np.float32)
+    cells = node.counted(size, np.float32)
     # All are whole numbers: 1 or more from the first cell on, and before the last.
     behind = node.op("Sub", node.op("Add", cells, 1.0), low)
     inside = node.op("Min", behind, node.op("Sub", high, cells))
@@ -123,7 +123,7 @@ def _of_items(node, weights, rois, items):
     """
     item = node.op("Gather", rois, [0], axis=1)
     item = node.op("Mul", node.op("Sign", item), node.op("Floor", node.op("Abs", item)))
-    number = node.op("Cast", node.op("Range", 0, items, 1), to=np.float32)
+    number = node.counted(items, np.float32)
     other = node.op("Abs", node.op("Sub", item, number))
     own = node.op("Sub", 1.0, node.op("Min", other, 1.0))
     last = node.op("Sub", node.op("Cast", items, to=np.float32), 1.0)

@@ -68,7 +68,7 @@ def resampled(node, x, sizes: list[int | Value], method: str, antialias: bool):
     # Summed up as in Caffe: another order rounds some halves the other way.
     ends = [(down, right), (right, down)]
     centres = [
-        _sum(node, node.op("Mul", _counted(node, size), step), other)
+        _sum(node, node.op("Mul", node.counted(size, np.float32), step), other)
         for size, (step, other) in zip(sizes, ends, strict=True)
     ]
     if method == "nearest":
@@ -97,7 +97,8 @@ def downsampled(node, x, sizes: list[int | Value]):
     for axis, new in enumerate(sizes):
         size = node.size(x, 2 + axis)
         end, last = (node.op("Sub", _float(node, n), 1.0) for n in (size, new))
-        places = node.op("Mul", node.op("Div", _counted(node, new), last), end)
+        places = node.op("Div", node.counted(new, np.float32), last)
+        places = node.op("Mul", places, end)
         apart = _distances(node, places, size)
         step = node.op("Div", end, last)
         weights.append(_triangle(node, node.op("Div", apart, step)))
@@ -123,14 +124,7 @@ def _by_one_factor(old: list, new: list) -> bool:
 
 
 def _float(node, size: int | Value):
-    if isinstance(size, int):
-        return np.float32(size)
     return node.op("Cast", size, to=np.float32)
-
-
-def _counted(node, size: int | Value):
-    """Return 0, 1, … below a size, float32."""
-    return node.op("Cast", node.counted(size), to=np.float32)
 
 
 def _sum(node, places, other):
@@ -140,7 +134,8 @@ def _sum(node, places, other):
 def _distances(node, centres, size: int | Value):
     """Return how far each pixel is before each centre, (centres, pixels)."""
     centres = node.op("Unsqueeze", centres, [1])
-    return node.op("Sub", centres, node.op("Unsqueeze", _counted(node, size), [0]))
+    pixels = node.op("Unsqueeze", node.counted(size, np.float32), [0])
+    return node.op("Sub", centres, pixels)
 
 
 def _triangle(node, x):

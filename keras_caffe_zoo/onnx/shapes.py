@@ -1,13 +1,15 @@
 """The shape and type of what each ONNX operation makes.
 
 A size that is not known is None. The operations are those of the standard's operator
-set 17, as far as Caffe's layers need them.
+set 17 that Caffe's layers need, and others that layers of one's own may.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+
+from keras_caffe_zoo.messages import there_are
 
 Size = int | None
 Shape = tuple[Size, ...]
@@ -25,8 +27,13 @@ def shapes_of(type: str, inputs: Sequence, attributes: dict, outputs: int) -> Ma
         outputs: How many there are.
 
     Raises:
-        ValueError: If the inputs do not fit one another.
+        ValueError: If the inputs do not fit one another, or there is no such operation.
     """
+    if type not in _SHAPES:
+        raise ValueError(
+            f"Expected one of ONNX's operations that are known here; received: {type}. "
+            f"{there_are(sorted(_SHAPES), type)}"
+        )
     found = _SHAPES[type](inputs, attributes, outputs)
     return [(shape, inputs[0].dtype if d is None else d) for shape, d in found]
 

@@ -92,4 +92,4 @@ def _places(node, x, axis: int, kernel: int, stride: int, dilation: int):
         node.op("Slice", x, [at], [at - reach or _END], [axis], [stride])
         for at in range(0, reach + 1, dilation)
     ]
-    return node.op("Concat", *places, axis=1) if kernel > 1 else places[0]
+    return node.joined(places, axis=1)

@@ -38,8 +38,7 @@ def yolo_detections(node, maps, options):
     most = min(rows, options.max_detections or rows)
     parts = [_found(node, x, at, options) for at, x in enumerate(maps)]
     boxes, scores, labels = (
-        node.op("Concat", *part, axis=1) if len(maps) > 1 else part[0]
-        for part in zip(*parts, strict=True)
+        node.joined(part, axis=1) for part in zip(*parts, strict=True)
     )
     # YOLOv2's scores must reach the threshold, YOLOv3's be above it.
     compare = "Greater" if options.mask else "GreaterOrEqual"

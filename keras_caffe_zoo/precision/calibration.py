@@ -96,9 +96,9 @@ class Calibration:
             batch = [paths[(start + i) % len(paths)] for i in range(self.items)]
             yield np.stack([self._image(path) for path in batch])
 
-    def inputs(self, paths: Sequence[str]) -> Iterator[np.ndarray]:
-        """Yield the same as the net's prepared input, float32 channels last."""
-        return map(self.recipe, self.images(paths))
+    def blob(self, images: np.ndarray) -> np.ndarray:
+        """Return a batch as the net's prepared input, float32 `(N, C, H, W)`."""
+        return np.ascontiguousarray(np.moveaxis(self.recipe(images), -1, 1))
 
     def _image(self, path: str) -> np.ndarray:
         with silent_pillow():

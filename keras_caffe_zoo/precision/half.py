@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from keras_caffe_zoo.precision.chosen import chosen
@@ -21,18 +19,9 @@ def half(model):
     Softmax, recurrent layers, detections, and layers with numbers beyond its range.
 
     Args:
-        model: An `onnx.ModelProto`, which is not changed, or the path of one.
+        model: An `onnx.ModelProto`, which is not changed.
     """
-    return _Half(as_proto(model)).run()
-
-
-def as_proto(model):
-    """Return an `onnx.ModelProto`, read if it is a path."""
-    if not isinstance(model, str | os.PathLike):
-        return model
-    import onnx
-
-    return onnx.load(model)
+    return _Half(model).run()
 
 
 def float_names(proto) -> set[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from keras_caffe_zoo.conversion.quiet import quiet
 from keras_caffe_zoo.precision.calibration import Calibration, agreement
 from keras_caffe_zoo.precision.chosen import chosen
-from keras_caffe_zoo.precision.half import as_proto, float_names
+from keras_caffe_zoo.precision.half import float_names
 from keras_caffe_zoo.rules.node import unused
 
 # Of the layers that bear it, those that ONNX Runtime computes in integers.
@@ -35,14 +35,14 @@ def check_onnxruntime() -> None:
         ) from error
 
 
-def int8(model, pictures: Calibration):
+def int8(proto, pictures: Calibration):
     """Return an ONNX model that computes in integers of 8 bits, and how it agrees.
 
     Weights are symmetric, with a scale for each channel; the ranges of activations are
     those that pictures show. What `half` keeps in float32 stays so here, too.
 
     Args:
-        model: An `onnx.ModelProto` of one input, an image, or the path of one.
+        proto: An `onnx.ModelProto` of one input, an image.
         pictures: The pictures.
 
     Returns:
@@ -54,7 +54,6 @@ def int8(model, pictures: Calibration):
         ImportError: If ONNX Runtime is not installed.
     """
     check_onnxruntime()
-    proto = as_proto(model)
     _check_inputs(proto)
     made = _quantized(proto, pictures)
     found = agreement(pictures, _runner(proto, pictures), _runner(made, pictures), 1)
@@ -118,7 +117,7 @@ def _feed(proto, pictures: Calibration, images: np.ndarray) -> dict[str, np.ndar
     (x,) = proto.graph.input
     if x.type.tensor_type.elem_type == onnx.TensorProto.UINT8:
         return {x.name: images}
-    return {x.name: np.ascontiguousarray(np.moveaxis(pictures.recipe(images), -1, 1))}
+    return {x.name: pictures.blob(images)}
 
 
 def _runner(proto, pictures: Calibration):

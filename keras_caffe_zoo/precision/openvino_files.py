@@ -55,16 +55,13 @@ def check_nncf() -> None:
         ) from error
 
 
-def openvino_int8(
-    model, pictures: Calibration, channels_last: bool = True
-) -> tuple[object, Agreement]:
+def openvino_int8(model, pictures: Calibration) -> tuple[object, Agreement]:
     """Return an OpenVINO model that computes in integers of 8 bits.
 
     Args:
         model: An `openvino.Model` of one input, an image, as `openvino.convert_model`
             returns it, its constants computed; it is changed.
         pictures: The pictures.
-        channels_last: Whether its blobs are as in Keras, or as in Caffe.
 
     Returns:
         `(model, agreement)`.
@@ -77,14 +74,13 @@ def openvino_int8(
     _check_inputs(model)
     import nncf
 
-    feed = _feed(model, pictures, channels_last)
+    feed = _feed(model, pictures)
     exact = _runner(model.clone(), feed)
     data = nncf.Dataset(list(pictures.images(pictures.measured)), feed)
     with quiet():
         count = max(1, -(-len(pictures.measured) // pictures.items))
         made = nncf.quantize(model, data, subset_size=count)
-    axis = -1 if channels_last else 1
-    return made, agreement(pictures, exact, _runner(made, feed), axis)
+    return made, agreement(pictures, exact, _runner(made, feed), 1)
 
 
 def _check_inputs(model) -> None:
@@ -95,15 +91,11 @@ def _check_inputs(model) -> None:
         )
 
 
-def _feed(model, pictures: Calibration, channels_last: bool) -> Callable:
+def _feed(model, pictures: Calibration) -> Callable:
     """Return what makes a net's input of images: as they are, or prepared."""
     if model.inputs[0].get_element_type().to_dtype() == np.uint8:
         return lambda images: images
-    if channels_last:
-        return pictures.recipe
-    return lambda images: np.ascontiguousarray(
-        np.moveaxis(pictures.recipe(images), -1, 1)
-    )
+    return pictures.blob
 
 
 def _runner(model, feed: Callable) -> Callable:

@@ -138,8 +138,7 @@ class Concat(Rule):
         return keras.layers.Concatenate(**options)(list(bottoms))
 
     def onnx(self, node, *bottoms):
-        axis = self._axis(node, bottoms)
-        return node.op("Concat", *bottoms, axis=axis) if bottoms[1:] else bottoms[0]
+        return node.joined(bottoms, self._axis(node, bottoms))
 
     @staticmethod
     def _axis(node, bottoms) -> int:

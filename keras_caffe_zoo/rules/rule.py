@@ -11,6 +11,11 @@
             node.learns((node.channels(x),))
             return Gain(node.param.shift, name=node.name)(x)
 
+        def onnx(self, node, x):
+            node.learns((node.channels(x),))
+            y = node.op("Mul", x, node.array(0)[:, None, None])
+            return node.op("Add", y, node.param.shift)
+
         def encode(self, call):
             call.add("Gain", gain_param={"shift": call.layer.shift})
 
@@ -210,8 +215,13 @@ class Rule:
     def onnx(self, node, *bottoms):
         """Return the tensors of a Caffe layer's tops in an ONNX graph: one, or a list.
 
+        Operations are those of the standard's operator set 17; numbers and arrays among
+        their inputs become constants, Python's floats float32.
+
         Args:
-            node: The layer, an `OnnxNode`, whose `op` adds operations.
+            node: The layer, an `OnnxNode`, whose `op` adds operations; as in `build` it
+                is told with `learns` which blobs the layer has, and then gives them as
+                `array(0)`, … in Caffe's layout.
             *bottoms: A `Value` for each bottom, in Caffe's order of axes.
         """
         raise node.error("Expected a type that can be written as ONNX operations")

@@ -302,8 +302,11 @@ def test_operations_are_kept():
 
 
 def test_a_model_without_a_graph_is_refused():
-    with pytest.raises(ValueError, match="Expected a functional or sequential"):
-        kcz.fold(keras.Sequential([keras.layers.Dense(3)]))
+    with pytest.raises(ValueError, match="'new', which is not built"):
+        kcz.fold(keras.Sequential([keras.layers.Dense(3)], name="new"))
+    for other in (keras.layers.Dense(3, name="one"), "one"):
+        with pytest.raises(ValueError, match="functional or sequential.*'one'"):
+            kcz.fold(other)
 
 
 def test_where_nothing_folds_the_layers_have_their_names():

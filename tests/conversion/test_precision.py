@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from support import GOLDENS, relative_error
+from support import GOLDENS, nchw, relative_error
 from test_fork_goldens import data_of, under
 from test_fork_goldens import golden as fork_golden
 from test_fork_goldens import imported as fork_imported
@@ -179,8 +179,6 @@ def test_builders_take_it(tmp_path):
     assert keras.config.dtype_policy().name == "float32"
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="tf2onnx's")
 def test_onnx_files_are_float32(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     low, whole = (golden_net("net_resnet_mini", dtype=d) for d in (BFLOAT16, None))
@@ -188,7 +186,7 @@ def test_onnx_files_are_float32(tmp_path):
     session = onnxruntime.InferenceSession(tmp_path / "low.onnx")
     x = np.random.default_rng(0).normal(0, 60, (2, *low.inputs[0].shape[1:]))
     x = x.astype("float32")
-    (found,) = session.run(None, {"data": x})
+    (found,) = session.run(None, {"data": nchw(x)})
     assert relative_error(found, answers(whole, x)[0]) <= 1e-5
 
 

@@ -8,7 +8,7 @@ from one_layer import normal
 
 from keras_caffe_zoo.caffe import CaffeFormatError, write_caffemodel
 from keras_caffe_zoo.conversion.preparing import prepared_net
-from keras_caffe_zoo.onnx.api import net_graph
+from keras_caffe_zoo.onnx.api import net_graph, to_onnx
 from keras_caffe_zoo.onnx.file import model_proto
 
 IMAGE = """layer { name: "data" type: "Input" top: "data"
@@ -39,6 +39,21 @@ def layer(name, kind, bottoms, top, param=""):
     ends = "".join(f'bottom: "{bottom}" ' for bottom in bottoms.split())
     ends += f'top: "{top}" ' if top else ""
     return f'layer {{ name: "{name}" type: "{kind}" {ends}{param} }}\n'
+
+
+def test_one_blob_is_given_by_its_name(tmp_path):
+    (tmp_path / "net.prototxt").write_text(
+        IMAGE + layer("a", "ReLU", "data", "one") + layer("b", "AbsVal", "one", "two")
+    )
+    path = tmp_path / "net.onnx"
+    to_onnx(tmp_path / "net.prototxt", None, path, outputs="one")
+    (output,) = onnxruntime.InferenceSession(path).get_outputs()
+    assert output.name == "one"
+
+
+def test_other_formats_are_not_written_under_their_names(tmp_path):
+    with pytest.raises(ValueError, match="ends in .onnx; received: net.xml"):
+        to_onnx(tmp_path / "net.prototxt", None, "net.xml")
 
 
 def test_a_layer_in_place_on_an_input_gives_another_tensor(compute):

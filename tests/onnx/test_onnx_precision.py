@@ -277,7 +277,7 @@ def test_openvinos_integers_agree_with_floats(tmp_path, digits, folder):
     to_onnx(*DIGITS, tmp_path / "net.onnx")
     model = openvino.convert_model(tmp_path / "net.onnx")
     pictures = Calibration(folder, (32, 32), 1, recipe_for((32, 32, 1), mean=0))
-    made, found = openvino_int8(model, pictures, channels_last=False)
+    made, found = openvino_int8(model, pictures)
     assert found.top1 == 1.0 and found.measured == 30
     openvino.save_model(made, tmp_path / "int8.xml", compress_to_fp16=False)
     full = answer(str(tmp_path / "net.onnx"), np.moveaxis(digits, -1, 1)).argmax(1)

@@ -10,6 +10,7 @@ from support import GOLDENS
 from keras_caffe_zoo.conversion.preparing import prepared_net
 from keras_caffe_zoo.onnx.api import net_graph
 from keras_caffe_zoo.onnx.file import model_proto
+from keras_caffe_zoo.onnx.graph import Graph
 
 
 def graph_of(folder, case, **options):
@@ -63,3 +64,9 @@ def test_shapes_of_caffes_goldens(case):
 def test_shapes_of_the_forks_goldens(case):
     arrays = forks.golden(case)
     check(graph_of(forks.FORKS, case, python_config=forks.python_config(arrays)))
+
+
+def test_an_operation_that_is_not_known_is_named():
+    graph = Graph("net")
+    with pytest.raises(ValueError, match="Sigmod. Did you mean 'Sigmoid'"):
+        graph.op("Sigmod", graph.input("x", (1, 3)))
