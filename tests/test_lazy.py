@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
@@ -139,15 +140,40 @@ assert not {KERAS} & sys.modules.keys()
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        (["--help"], 0.5),
+        (["list"], 1),
+        (["inspect", DIGITS.with_suffix(".prototxt")], 1),
+        (["inspect", DIGITS.with_suffix(".caffemodel")], 1),
+    ],
+)
+def test_these_commands_are_there_at_once(words, most):
+    """The best of a few runs: others may have the cores."""
+    command = [sys.executable, "-m", "keras_caffe_zoo", *map(str, words)]
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - start)
+    assert min(times) <= most
+
+
+def slow(words):
+    return pytest.param(words, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        "import keras, keras_caffe_zoo",
+        slow("import keras, keras_caffe_zoo"),
         "import keras_caffe_zoo, keras",
-        "from keras_caffe_zoo import CaffeLRN",
+        slow("from keras_caffe_zoo import CaffeLRN"),
         "from keras_caffe_zoo.layers.pooling import CaffePool2D",
-        "from keras_caffe_zoo.training.losses.softmax import SoftmaxWithLoss",
-        "from keras_caffe_zoo.conversion import to_caffe; import keras",
+        slow("from keras_caffe_zoo.training.losses.softmax import SoftmaxWithLoss"),
+        slow("from keras_caffe_zoo.conversion import to_caffe; import keras"),
     ],
 )
 def test_keras_knows_the_classes_whichever_is_imported_first(words):

@@ -35,6 +35,11 @@ def convolution(node, x, axis: int, options: dict, transposed: bool = False):
         attributes |= {"pads": [0, 0], "strides": [1], "dilations": [1]}
         weights[0] = node.constant(node.array(0)[..., None])
     type_ = "ConvTranspose" if transposed else "Conv"
+    pixels = set(options["kernel_size"]) == {1} and not transposed
+    if pixels and any(attributes["pads"]):  # OpenCV 5 passes over those of 1 x 1
+        starts, rest = options["pad"], [0] * (axis + 1)
+        x = node.op("Pad", x, [*rest, *starts, *rest, *ends], 0.0)
+        attributes["pads"] = [0] * len(attributes["pads"])
     if axis == 1 and window:
         return node.op(type_, x, *weights, **attributes)
     sizes = [node.size(x, i) for i in range(len(x.shape))]
