@@ -31,11 +31,11 @@ def livened(name):
             weight.assign(array)
     size = [side or PIXELS for side in model.input_shape[1:]]
     images = np.random.default_rng(1).random((1, *size), "float32") * 25 - 12
-    before = keras.Model(model.inputs, model.layers[-1].input)(images)
-    share = LARGEST / np.abs(keras.ops.convert_to_numpy(before)).max()
-    last = [x for x in model.layers if any(len(w.shape) > 1 for w in x.weights)][-1]
-    for weight in last.weights:
-        weight.assign(weight * share)
+    if isinstance(model.layers[-1], keras.layers.Softmax):
+        before = keras.Model(model.input, model.layers[-1].input)(images)
+        share = LARGEST / np.abs(keras.ops.convert_to_numpy(before)).max()
+        for weight in [x for x in model.layers if x.weights][-1].weights:
+            weight.assign(weight * share)
     return model, images
 
 
