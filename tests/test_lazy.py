@@ -169,7 +169,7 @@ def slow(words):
     "words",
     [
         slow("import keras, keras_caffe_zoo"),
-        "import keras_caffe_zoo, keras",
+        slow("import keras_caffe_zoo, keras"),
         slow("from keras_caffe_zoo import CaffeLRN"),
         "from keras_caffe_zoo.layers.pooling import CaffePool2D",
         slow("from keras_caffe_zoo.training.losses.softmax import SoftmaxWithLoss"),
