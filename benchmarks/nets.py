@@ -159,8 +159,9 @@ def model(name: str, **options):
 
 def _liven(model) -> None:
     """Give a model random weights with which no layer dies, the same each time."""
+    import keras
+
     rng = np.random.default_rng(0)
-    last = [x for x in model.layers if any(len(w.shape) > 1 for w in x.weights)][-1]
     for layer in model.layers:
         for weight in layer.weights:
             shape, kind = tuple(weight.shape), weight.name
@@ -172,6 +173,10 @@ def _liven(model) -> None:
                 array = rng.random(shape) + 0.5
             else:
                 array = (rng.random(shape) - 0.5) * np.sqrt(24 / np.prod(shape[:-1]))
-                # Else softmax would hide all classes but one.
-                array *= 0.05 if layer is last else 1
             weight.assign(array.astype("float32"))
+    if isinstance(model.layers[-1], keras.layers.Softmax):
+        # Else it would hide all classes but one.
+        before = keras.Model(model.input, model.layers[-1].input)
+        largest = np.abs(before.predict_on_batch(images(1, model.input_shape[1] or 96)))
+        for weight in [x for x in model.layers if x.weights][-1].weights:
+            weight.assign(weight * (5 / largest.max()))

@@ -28,8 +28,9 @@ def fold(model: keras.Model) -> keras.Model:
     no rule knows.
 
     The outputs are the model's to float32 rounding: the new weights are computed in
-    float64 and rounded once. The twin has weights of its own; what trains one does not
-    change the other.
+    float64 and rounded once. Kernels that compute in bfloat16 are kept in it, where
+    the model rounds them at each call. The twin has weights of its own; what trains one
+    does not change the other.
 
     Args:
         model: A functional or sequential model.
@@ -54,7 +55,8 @@ def folded_if_faster(model: keras.Model) -> keras.Model:
     """
     known = functional(model)
     chains = Chains(known)
-    return _Twin(known, chains).model() if chains.found else model
+    computes_less = chains.found or any(map(_stored_type, known.layers))
+    return _Twin(known, chains).model() if computes_less else model
 
 
 class _Twin:
@@ -72,7 +74,7 @@ class _Twin:
             if id(layer) in self._chains.left_out:
                 return None
             if id(layer) not in made:
-                return same(layer)
+                return same(layer, **_stored_type(layer))
             new, weights = _folded(made[id(layer)])
             new_weights.append((new, weights))
             return new
@@ -157,7 +159,15 @@ def _folded(chain: Chain) -> tuple[keras.Layer, list[np.ndarray]]:
     bias = arrays[1] if layer.use_bias else 0.0
     bias = (bias + added) * chain.after.factor + chain.after.offset
     # Of zeros, too: TensorFlow merges a convolution with bias and ReLU together.
-    changes = {"name": chain.name, "use_bias": True}
+    changes = {"name": chain.name, "use_bias": True, **_stored_type(layer)}
     if chain.function is not None:
         changes["activation"] = chain.function
     return same(layer, **changes), [kernel, bias]
+
+
+def _stored_type(layer) -> dict[str, str]:
+    """Return the type for the weights of a kernel that is rounded at each call."""
+    policy = getattr(layer, "dtype_policy", None)
+    if policy is None or policy.name != "mixed_bfloat16":
+        return {}
+    return {"dtype": "bfloat16"} if rule_for(layer).precision == "reduced" else {}

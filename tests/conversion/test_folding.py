@@ -450,3 +450,14 @@ def test_resnet_152_with_statistics_as_of_training():
     expected, found = (m(x, training=False) for m in read)
     for name, value in expected.items():
         assert relative_error(found[name], value) <= 1e-5
+
+
+def test_kernels_of_bfloat16_are_kept_in_it():
+    model = kcz.squeezenet_v1_1(weights=None, dtype="mixed_bfloat16")
+    twin = kcz.fold(model)
+    assert twin.get_layer("fire2>expand3x3").kernel.dtype == "bfloat16"
+    assert model.get_layer("fire2>expand3x3").kernel.dtype == "float32"
+    x = np.random.default_rng(0).random((1, 227, 227, 3), "float32") * 100
+    y, expected = twin.predict(x, verbose=0), model.predict(x, verbose=0)
+    assert y.dtype == "float32"
+    assert relative_error(y, expected) <= 1e-5
