@@ -62,7 +62,17 @@ class LRN(Rule):
         self._check(node, x)
         size, alpha, beta = param.local_size, param.alpha, param.beta
         if self._region(param) == "across_channels":
-            return node.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=param.k)
+            channels = node.channels(x)
+            if size <= channels:
+                options = {"size": size, "alpha": alpha, "beta": beta, "bias": param.k}
+                return node.op("LRN", x, **options)
+            # OpenVINO goes wrong over windows wider than that.
+            places = np.arange(channels)
+            near = np.abs(places[:, None] - places) <= size // 2
+            weight = near.astype("float32")[..., None, None] * np.float32(alpha / size)
+            sums = node.op("Conv", node.op("Mul", x, x), weight)
+            scale = node.op("Add", sums, param.k)
+            return node.op("Div", x, node.op("Pow", scale, beta))
         geometry = {"kernel_size": (size,) * 2, "strides": (1, 1)}
         geometry |= {"pad": (size // 2,) * 2, "round_mode": "ceil"}
         mean = pooling(node, node.op("Mul", x, x), "ave", geometry)
