@@ -8,12 +8,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from keras_caffe_zoo.caffe import CaffeFormatError
 from keras_caffe_zoo.conversion.deploy import DeployNet
 from keras_caffe_zoo.conversion.filling import fill, is_told
 from keras_caffe_zoo.conversion.graph import GraphBuilder
 from keras_caffe_zoo.conversion.loading import load
-from keras_caffe_zoo.conversion.net_builder import Custom
+from keras_caffe_zoo.conversion.net_builder import Custom, with_items
 from keras_caffe_zoo.conversion.params import layers_with_weights
 from keras_caffe_zoo.conversion.precision import check_dtype, in_precision
 from keras_caffe_zoo.conversion.preparing import (
@@ -23,7 +22,6 @@ from keras_caffe_zoo.conversion.preparing import (
 )
 from keras_caffe_zoo.conversion.unknown_types import check_types
 from keras_caffe_zoo.lazy import keras
-from keras_caffe_zoo.rules.node import NeedsBatch
 from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
@@ -182,22 +180,16 @@ def build_net(
 
 def _build(part, shapes, fully_convolutional, custom, blobs, phase, outputs, settings):
     """Build with any number of items, or with the prototxt's if that is needed."""
-    for fixed in (False, True):
-        try:
-            windows = None
-            if fully_convolutional:
-                options = {"fixed": fixed, "phase": phase, "settings": settings}
-                builder = GraphBuilder(part.net, part.inputs, custom, **options)
-                windows = builder.find_windows()
-            builder = GraphBuilder(
-                part.net, shapes, custom, windows, blobs, fixed, phase, settings
-            )
-            return builder, builder.model(outputs)
-        except NeedsBatch:
-            if fixed:
-                raise CaffeFormatError(
-                    "Expected a net whose layers do not mix its items, or mix a known "
-                    "number of them; received a layer that mixes an unknown number",
-                    source=part.net.source,
-                ) from None
-    raise AssertionError("unreachable")
+
+    def build(fixed):
+        windows = None
+        if fully_convolutional:
+            options = {"fixed": fixed, "phase": phase, "settings": settings}
+            builder = GraphBuilder(part.net, part.inputs, custom, **options)
+            windows = builder.find_windows()
+        builder = GraphBuilder(
+            part.net, shapes, custom, windows, blobs, fixed, phase, settings
+        )
+        return builder, builder.model(outputs)
+
+    return with_items(build, part.net.source)

@@ -290,3 +290,27 @@ def _stored_shape(node: Node, index: int) -> tuple[int, ...]:
     if node.rule is None:
         return tuple(shape)
     return node.rule.stored(node, index, np.broadcast_to(np.float32(0), shape)).shape
+
+
+def with_items(build: Callable[[bool], Any], source: str) -> Any:
+    """Build with any number of items, or with the prototxt's if that is needed.
+
+    Args:
+        build: Builds a net, given whether to fix the number of items.
+        source: The prototxt's name, for the error.
+
+    Raises:
+        CaffeFormatError: If the number is needed and not known.
+    """
+    try:
+        return build(False)
+    except NeedsBatch:
+        pass
+    try:
+        return build(True)
+    except NeedsBatch:
+        raise CaffeFormatError(
+            "Expected a net whose layers do not mix its items, or mix a known number "
+            "of them; received a layer that mixes an unknown number",
+            source=source,
+        ) from None

@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_caffe_zoo.caffe import CaffeFormatError, Net
+from keras_caffe_zoo.caffe import Net
 from keras_caffe_zoo.conversion.deploy import DeployNet
 from keras_caffe_zoo.conversion.exporter import open_net
+from keras_caffe_zoo.conversion.net_builder import with_items
 from keras_caffe_zoo.conversion.preparing import (
     PreparedNet,
     check_inputs,
@@ -184,21 +185,15 @@ def net_graph(
     part = net.part
     check_inputs(part)
     shapes = given_shapes(part, input_shape)
-    for fixed in (False, True):
+    ends = None if outputs is None else {x: x for x in outputs}
+
+    def build(fixed):
         options = {"fixed": fixed, "phase": phase, "settings": net.settings}
-        try:
-            builder = _builder(net, shapes, fully_convolutional, options)
-            graph = builder.finish(None if outputs is None else {x: x for x in outputs})
-            graph.pixels = _pixels(part)
-            return graph
-        except NeedsBatch:
-            if fixed:
-                raise CaffeFormatError(
-                    "Expected a net whose layers do not mix its items, or mix a known "
-                    "number of them; received a layer that mixes an unknown number",
-                    source=part.net.source,
-                ) from None
-    raise AssertionError("unreachable")
+        return _builder(net, shapes, fully_convolutional, options).finish(ends)
+
+    graph = with_items(build, part.net.source)
+    graph.pixels = _pixels(part)
+    return graph
 
 
 def _builder(
