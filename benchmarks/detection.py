@@ -73,7 +73,12 @@ def onnx_runtime(path):
         str(path), options, providers=["CPUExecutionProvider"]
     )
     name = session.get_inputs()[0].name
-    return lambda x: session.run(None, {name: x})[0]
+
+    def run(x):
+        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        return session.run(None, {name: x})[0][0, 0]
+
+    return run
 
 
 def without_detection(model):

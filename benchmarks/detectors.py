@@ -1,4 +1,4 @@
-"""SSD300-VGG16 and MobileNet-SSD in Caffe's terms, at full size."""
+"""SSD300-VGG16, MobileNet-SSD and MobileNet v1 in Caffe's terms, at full size."""
 
 import numpy as np
 
@@ -48,6 +48,18 @@ def _conv(name, bottom, outputs, kernel, stride=1, pad=0, more=""):
     return made + _layer("ReLU", f"{name}/relu", name, top=name)
 
 
+def _normalized(name, bottom, outputs, kernel, stride=1, pad=0, more=""):
+    params = (
+        f"convolution_param {{ num_output: {outputs} bias_term: false kernel_size: "
+        f"{kernel} stride: {stride} pad: {pad} {more} }}"
+    )
+    made = _layer("Convolution", name, bottom, params)
+    made += _layer("BatchNorm", f"{name}/bn", name, top=name)
+    scale = "scale_param { bias_term: true }"
+    made += _layer("Scale", f"{name}/scale", name, scale, top=name)
+    return made + _layer("ReLU", f"{name}/relu", name, top=name)
+
+
 def _pool(name, bottom, kernel, stride, pad=0):
     params = (
         f"pooling_param {{ pool: MAX kernel_size: {kernel} stride: {stride} "
@@ -84,15 +96,20 @@ def _vgg16():
     )
 
 
-def _mobilenet():
-    text, bottom, channels = _conv("conv0", "data", 32, 3, 2, 1), "conv0", 32
+def _mobilenet(conv=_conv):
+    text, bottom, channels = conv("conv0", "data", 32, 3, 2, 1), "conv0", 32
     outputs = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
     for i, wide in enumerate(outputs, 1):
         stride = 2 if i in (2, 4, 6, 12) else 1
         group = f"group: {channels}"
-        text += _conv(f"conv{i}/dw", bottom, channels, 3, stride, 1, group)
-        text += _conv(f"conv{i}", f"conv{i}/dw", wide, 1)
+        text += conv(f"conv{i}/dw", bottom, channels, 3, stride, 1, group)
+        text += conv(f"conv{i}", f"conv{i}/dw", wide, 1)
         bottom, channels = f"conv{i}", wide
+    return text
+
+
+def _mobilenet_extra():
+    text, bottom = "", "conv13"
     extra = ((14, 256, 512), (15, 128, 256), (16, 128, 256), (17, 64, 128))
     for block, narrow, wide in extra:
         text += _conv(f"conv{block}_1", bottom, narrow, 1)
@@ -134,11 +151,31 @@ def _heads(name):
     return text
 
 
-def prototxt(name: str) -> str:
-    """Return a net's deploy prototxt."""
+def _data(name, size):
     text = f'name: "{name}"\nlayer {{ name: "data" type: "Input" top: "data" '
-    text += f"input_param {{ shape {{ dim: 1 dim: 3 dim: {SIZE} dim: {SIZE} }} }} }}\n"
-    text += _vgg16() if name == "ssd300_vgg16" else _mobilenet()
+    return (
+        text
+        + f"input_param {{ shape {{ dim: 1 dim: 3 dim: {size} dim: {size} }} }} }}\n"
+    )
+
+
+def mobilenet_v1() -> str:
+    """Return the deploy prototxt of MobileNet v1, the classifier."""
+    text = _data("mobilenet_v1", 224) + _mobilenet(_normalized)
+    pool = "pooling_param { pool: AVE global_pooling: true }"
+    text += _layer("Pooling", "pool6", "conv13", pool)
+    params = "convolution_param { num_output: 1000 kernel_size: 1 }"
+    text += _layer("Convolution", "fc7", "pool6", params)
+    return text + _layer("Softmax", "prob", "fc7")
+
+
+def prototxt(name: str) -> str:
+    """Return a detector's deploy prototxt."""
+    text = _data(name, SIZE)
+    if name == "ssd300_vgg16":
+        text += _vgg16()
+    else:
+        text += _mobilenet() + _mobilenet_extra()
     text += _heads(name)
     rows = f"reshape_param {{ shape {{ dim: 0 dim: -1 dim: {CLASSES} }} }}"
     text += _layer("Reshape", "mbox_conf_rows", "mbox_conf", rows)

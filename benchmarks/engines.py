@@ -1,10 +1,9 @@
-"""The engines: each takes (N, H, W, 3) and gives (N, 1000) or a map of them."""
+"""The engines: each takes (N, H, W, 3) and gives a list of what the net ends with."""
 
 import os
 import tempfile
 from pathlib import Path
 
-import nets
 import numpy as np
 
 THREADS = 2
@@ -16,128 +15,109 @@ def limit_threads() -> None:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def ours(name: str, params: dict, fully_convolutional: bool = False) -> dict:
-    """Return our model as two engines: Keras' own call and a `tf.function`."""
+def compiled(model):
+    """Return a model as a `tf.function`."""
     import tensorflow as tf
 
-    from keras_caffe_zoo import models
-    from keras_caffe_zoo.conversion.params import set_caffe_params
+    function = tf.function(lambda x: model(x, training=False))
+    return lambda x: _listed(function(tf.constant(x)))
 
-    build = getattr(models, name)
-    model = build(weights=None, fully_convolutional=fully_convolutional)
-    set_caffe_params(model, params)
-    compiled = tf.function(lambda x: model(x, training=False))
-    return {
-        "ours, predict_on_batch": model.predict_on_batch,
-        "ours, tf.function": lambda x: compiled(tf.constant(x)).numpy(),
+
+def ours(model, reduced=None) -> dict:
+    """Return our model: Keras' own call, as a `tf.function`, and its folded twin.
+
+    Args:
+        model: The model.
+        reduced: The same in bfloat16, if that is to be timed, too.
+    """
+    import keras_caffe_zoo as kcz
+
+    calls = {
+        "ours, predict_on_batch": lambda x: _listed(model.predict_on_batch(x)),
+        "ours, tf.function": compiled(model),
+        "ours, folded": compiled(kcz.fold(model)),
     }
+    if reduced is not None:
+        calls["ours, folded, bfloat16"] = compiled(kcz.fold(reduced))
+    return calls
 
 
-def onnx_runtime(name: str, params: dict, fully_convolutional: bool = False):
-    """Return ONNX Runtime on a graph made node by node from the prototxt."""
+def runtime(model, name: str):
+    """Return what `extract_features` and `predict_dense` run with `runtime=name`."""
+    from keras_caffe_zoo.runtimes import Runner
+
+    run = Runner(model, name, threads=THREADS)
+    return lambda x: _listed(run(x))
+
+
+def onnx_bytes(model) -> bytes:
+    """Return a model as the ONNX file that `convert` writes."""
+    from keras_caffe_zoo.onnx.api import model_graph
+    from keras_caffe_zoo.onnx.file import model_proto
+
+    return model_proto(model_graph(model)).SerializeToString()
+
+
+def onnx_runtime(source: bytes):
+    """Return ONNX Runtime on an ONNX file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     options.inter_op_num_threads = 1
-    graph = onnx_graph(nets.net(name), params, fully_convolutional)
     session = onnxruntime.InferenceSession(
-        graph, options, providers=["CPUExecutionProvider"]
+        source, options, providers=["CPUExecutionProvider"]
     )
-
-    def run(x):
-        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-        (y,) = session.run(None, {"data": x})
-        return np.moveaxis(y, 1, -1)
-
-    return run
+    (name,) = (x.name for x in session.get_inputs())
+    return lambda x: [_keras(y) for y in session.run(None, {name: _caffe(x)})]
 
 
-def onnx_graph(net, params: dict, fully_convolutional: bool) -> bytes:
-    """Return the net as a serialized ONNX model, NCHW as in Caffe."""
-    from onnx import TensorProto, helper, numpy_helper
+def openvino(source: bytes, precision: str = "f32"):
+    """Return OpenVINO on an ONNX file."""
+    import openvino as ov
 
-    nodes, tensors, blob = [], [], "data"
-    for layer in net.layers[1:]:
-        weights = [f"{layer.name}/{i}" for i in range(len(params.get(layer.name, ())))]
-        arrays = params.get(layer.name, ())
-        kind, attributes = _onnx_node(layer, fully_convolutional)
-        if layer.type == "InnerProduct" and fully_convolutional:
-            side = 6 if layer.name == "fc6" else 1
-            weight, bias = arrays
-            arrays = [weight.reshape(len(bias), -1, side, side), bias]
-        elif layer.name == "fc6":
-            nodes.append(helper.make_node("Flatten", [blob], ["flat"]))
-            blob = "flat"
-        for key, array in zip(weights, arrays, strict=True):
-            tensors.append(numpy_helper.from_array(array, key))
-        output = f"{layer.name}:{layer.type}"  # ReLU is in place in Caffe, not here
-        nodes.append(helper.make_node(kind, [blob, *weights], [output], **attributes))
-        blob = output
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        net.name,
-        [value("data", TensorProto.FLOAT, ["n", 3, "h", "w"])],
-        [value(blob, TensorProto.FLOAT, None)],
-        tensors,
-    )
-    opset = [helper.make_opsetid("", 17)]
-    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
-    return model.SerializeToString()
+    options = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": THREADS,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    core = ov.Core()
+    request = core.compile_model(core.read_model(source), "CPU", options)
+    request = request.create_infer_request()
+    return lambda x: [_keras(y) for y in request.infer([_caffe(x)]).values()]
 
 
-def _onnx_node(layer, fully_convolutional: bool) -> tuple[str, dict]:
-    if layer.type == "Convolution":
-        param = layer.param
-        pad = param.pad[0]
-        return "Conv", {
-            "strides": [param.stride[0]] * 2,
-            "pads": [pad] * 4,
-            "group": param.group,
-        }
-    if layer.type == "Pooling":
-        param = layer.param
-        window = {"kernel_shape": [param.kernel_size] * 2, "ceil_mode": 1}
-        return "MaxPool", {**window, "strides": [param.stride] * 2}
-    if layer.type == "LRN":
-        param = layer.param
-        scale = {"alpha": param.alpha, "beta": param.beta, "bias": param.k}
-        return "LRN", {"size": param.local_size, **scale}
-    if layer.type == "InnerProduct":
-        return ("Conv", {}) if fully_convolutional else ("Gemm", {"transB": 1})
-    return {"ReLU": ("Relu", {}), "Softmax": ("Softmax", {"axis": 1})}[layer.type]
-
-
-def opencv(name: str, params: dict, fully_convolutional: bool = False):
+def opencv(model):
     """Return OpenCV's DNN module on a prototxt and a caffemodel. It ignores LRN's k."""
     import cv2
 
+    import keras_caffe_zoo as kcz
+
     cv2.setNumThreads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
-        text, weights = Path(folder, "net.prototxt"), Path(folder, "net.caffemodel")
-        _write_caffe_files(name, params, fully_convolutional, text, weights)
-        net = cv2.dnn.readNetFromCaffe(str(text), str(weights))
+        files = Path(folder, "net.prototxt"), Path(folder, "net.caffemodel")
+        kcz.to_caffe(model, *files)
+        net = cv2.dnn.readNetFromCaffe(*map(str, files))
+    names = net.getUnconnectedOutLayersNames()
 
     def run(x):
-        net.setInput(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
-        return np.moveaxis(net.forward(), 1, -1)
+        net.setInput(_caffe(x))
+        return [_keras(y) for y in net.forward(names)]
 
     return run
 
 
-def _write_caffe_files(name, params, fully_convolutional, text, weights) -> None:
-    from keras_caffe_zoo import models, to_caffe
-    from keras_caffe_zoo.caffe import write_caffemodel
-    from keras_caffe_zoo.conversion import set_caffe_params
+def _caffe(x: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
-    if not fully_convolutional:
-        text.write_text(nets.prototxt(name))
-        write_caffemodel(weights, params, nets.net(name))
-        return
-    model = getattr(models, name)(weights=None, fully_convolutional=True)
-    set_caffe_params(model, params)
-    to_caffe(model, text, weights, input_shape=(nets.MAP_SIZE, nets.MAP_SIZE, 3))
+
+def _keras(y: np.ndarray) -> np.ndarray:
+    return np.moveaxis(y, 1, -1) if y.ndim == 4 else y
+
+
+def _listed(found) -> list[np.ndarray]:
+    found = found if isinstance(found, (list, tuple)) else [found]
+    return [np.asarray(y) for y in found]

@@ -1,66 +1,82 @@
-"""Time CaffeNet and VGG-CNN-S against ONNX Runtime and OpenCV on the same weights."""
+"""Time nets against ONNX Runtime, OpenVINO and OpenCV on the same weights."""
 
 import argparse
 import contextlib
 import gc
 import json
+import warnings
 
 import engines
 import nets
 import numpy as np
 import timing
 
-BASE = "ONNX Runtime"
+BASES = ("ONNX Runtime", "OpenVINO")
 CELLS = {"caffenet": 8 * 8, "vgg_cnn_s": 7 * 7}
 
 
-def disagreement(y, expected) -> float:
-    """Return the largest difference as a fraction of the largest value."""
-    return float(np.abs(y - expected).max() / np.abs(expected).max())
+def disagreement(found: list, expected: list) -> float:
+    """Return the largest difference of an output as a fraction of its largest value."""
+    return max(
+        float(np.abs(y - e).max() / np.abs(e).max())
+        for y, e in zip(map(np.squeeze, found), map(np.squeeze, expected), strict=True)
+    )
 
 
-def compare(calls: dict, x, rounds: int, per: float) -> dict:
+def compare(calls: dict, x, rounds: int, per: float, repeats: int) -> dict:
     """Time engines on one batch, and hold their answers against ONNX Runtime's."""
-    expected = calls[BASE](x)
+    expected = calls[BASES[0]](x)
     apart = {name: disagreement(call(x), expected) for name, call in calls.items()}
     bound = {name: lambda call=call: call(x) for name, call in calls.items()}
-    repeats = max(1, round(16 / len(x)) if x.shape[1] < nets.MAP_SIZE else 2)
     times = timing.interleave(bound, rounds, repeats)
     return {
         name: {
             **timing.summary(times[name], per),
-            "ratio": timing.paired_ratio(times[name], times[BASE]),
+            "ratio": timing.paired_ratio(times[name], times[BASES[0]]),
+            "to OpenVINO": timing.paired_ratio(times[name], times[BASES[1]]),
             "difference": apart[name],
         }
         for name in calls
     }
 
 
-def crops(name: str, params: dict, batches: list[int], rounds: int) -> dict:
-    """Return ms per image for each batch size."""
-    calls = engines.ours(name, params)
-    calls[BASE] = engines.onnx_runtime(name, params)
-    try:
-        calls["OpenCV"] = engines.opencv(name, params)
-    except ImportError:
-        print("OpenCV is not installed: left out.")
-    return {
-        batch: compare(calls, nets.images(batch, nets.SIZES[name]), rounds, batch)
-        for batch in batches
-    }
-
-
-def dense_map(name: str, params: dict, rounds: int) -> dict:
-    """Return ms per map of 451 x 451, and per map's worth of crops."""
-    calls = engines.ours(name, params, fully_convolutional=True)
-    calls[BASE] = engines.onnx_runtime(name, params, fully_convolutional=True)
+def all_engines(name: str, **options) -> dict:
+    """Return every engine that is to be timed on a net, by name."""
+    model = nets.model(name, **options)
+    with warnings.catch_warnings(record=True) as caught:  # without bfloat16
+        warnings.simplefilter("always")
+        reduced = nets.model(name, dtype="mixed_bfloat16", **options)
+    fast = not any("bfloat16" in str(x.message) for x in caught)
+    calls = engines.ours(model, reduced if fast else None)
+    source = engines.onnx_bytes(model)
+    calls[BASES[0]] = engines.onnx_runtime(source)
+    calls[BASES[1]] = engines.openvino(source)
+    calls["OpenVINO, bfloat16"] = engines.openvino(source, "bf16")
+    for runtime in ("onnxruntime", "openvino"):
+        calls[f"ours, runtime={runtime}"] = engines.runtime(model, runtime)
     with contextlib.suppress(ImportError):
-        calls["OpenCV"] = engines.opencv(name, params, fully_convolutional=True)
-    found = compare(calls, nets.images(1, nets.MAP_SIZE), rounds, 1)
+        calls["OpenCV"] = engines.opencv(model)
+    return calls
+
+
+def crops(name: str, batches: list[int], rounds: int) -> dict:
+    """Return ms per image for each batch size."""
+    calls, size = all_engines(name), nets.MODELS[name]
+    found = {}
+    for batch in batches:
+        x, repeats = nets.images(batch, size), max(1, round(16 / batch))
+        found[batch] = compare(calls, x, rounds, batch, repeats)
+    return found
+
+
+def dense_map(name: str, rounds: int) -> dict:
+    """Return ms per map of 451 x 451, and per map's worth of crops."""
+    calls = all_engines(name, fully_convolutional=True)
+    found = compare(calls, nets.images(1, nets.MAP_SIZE), rounds, 1, 2)
     del calls
     gc.collect()
-    crop = engines.ours(name, params)["ours, tf.function"]
-    x = nets.images(32, nets.SIZES[name])
+    crop = engines.compiled(nets.model(name))
+    x = nets.images(32, nets.MODELS[name])
     times = timing.interleave({"crops": lambda: crop(x)}, rounds)["crops"]
     found["crops"] = timing.summary(times, 32 / CELLS[name])
     return found
@@ -69,14 +85,11 @@ def dense_map(name: str, params: dict, rounds: int) -> dict:
 def show(title: str, rows: dict) -> None:
     """Print one table."""
     print(f"\n{title}")
-    print(f"{'':24}{'median':>9}{'min':>9}{'max':>9}{'ratio':>8}  difference")
+    print(f"{'':26}{'median':>8}{'min':>8}{'to ORT':>8}{'to OV':>8}  difference")
     for name, row in rows.items():
-        line = f"{name:24}" + "".join(
-            f"{row[k]:9.2f}" for k in ("median", "min", "max")
-        )
-        if "ratio" in row:
-            line += f"{row['ratio']:8.2f}  {row['difference']:.1e}"
-        print(line, flush=True)
+        line = f"{name:26}{row['median']:8.2f}{row['min']:8.2f}"
+        line += f"{row['ratio']:8.2f}{row['to OpenVINO']:8.2f}"
+        print(f"{line}  {row['difference']:.1e}", flush=True)
 
 
 def show_map(name: str, rows: dict) -> None:
@@ -95,7 +108,7 @@ def arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--models", nargs="+", default=[*nets.SIZES], choices=nets.SIZES
+        "--models", nargs="+", default=[*nets.MODELS], choices=nets.MODELS
     )
     parser.add_argument("--batch", nargs="+", type=int, default=[1, 8, 32])
     parser.add_argument("--rounds", type=int, default=9, help="timings of each engine")
@@ -111,22 +124,20 @@ def main() -> None:
     results = {"machine": timing.machine(), "threads": engines.THREADS}
     print(timing.describe(results["machine"]))
     print(
-        f"{engines.THREADS} threads each. ratio: to {BASE}, median over "
-        f"{options.rounds} interleaved rounds. difference: of the probabilities from "
-        f"{BASE}'s, as a fraction of the largest. OpenCV ignores LRN's k, so on "
-        "vgg_cnn_s (k = 2) it computes another function."
+        f"{engines.THREADS} threads each. Ratios: to ONNX Runtime and to OpenVINO "
+        f"(float32), medians over {options.rounds} interleaved rounds. difference: of "
+        "the outputs from ONNX Runtime's, as a fraction of the largest. OpenCV ignores "
+        "LRN's k, so on vgg_cnn_s (k = 2) it computes another function."
     )
     for name in options.models:
-        params = nets.random_params(name)
-        found = results[name] = {"ms per image": {}}
-        found["ms per image"] = crops(name, params, options.batch, options.rounds)
+        found = results[name] = {}
+        found["ms per image"] = crops(name, options.batch, options.rounds)
         for batch, rows in found["ms per image"].items():
             show(f"{name}, batch {batch}, ms per image", rows)
         gc.collect()
-        if not options.no_map:
-            found["ms per map"] = dense_map(name, params, options.rounds)
+        if name in CELLS and not options.no_map:
+            found["ms per map"] = dense_map(name, options.rounds)
             show_map(name, found["ms per map"])
-        del params
         gc.collect()
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:

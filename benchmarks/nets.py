@@ -1,8 +1,22 @@
-"""The two nets in Caffe's terms: a prototxt and arrays that every engine is fed."""
+"""Nets of real structure with random weights, which every engine is fed."""
 
+import tempfile
+from pathlib import Path
+
+import detectors
 import numpy as np
 
 from keras_caffe_zoo.caffe import Net, parse_prototxt
+
+MODELS = {  # the size of their images
+    "caffenet": 227,
+    "vgg_cnn_s": 224,
+    "googlenet": 224,
+    "resnet50": 224,
+    "squeezenet_v1_1": 227,
+    "mobilenet_v1": 224,
+    "mobilenet_ssd": detectors.SIZE,
+}
 
 SIZES = {"caffenet": 227, "vgg_cnn_s": 224}
 MAP_SIZE = 451
@@ -112,3 +126,57 @@ def images(count: int, size: int) -> np.ndarray:
     """Return random images (N, H, W, 3), BGR with the mean subtracted."""
     rng = np.random.default_rng(1)
     return (rng.random((count, size, size, 3), "float32") - 0.5) * 240
+
+
+def model(name: str, **options):
+    """Return a net with random weights as a Keras model.
+
+    A detector ends with what its last layer reads: `detection.py` times that layer.
+
+    Args:
+        name: One of `MODELS`.
+        **options: What builders and `from_caffe` take.
+    """
+    import keras
+
+    import keras_caffe_zoo as kcz
+
+    if name in ("mobilenet_v1", "mobilenet_ssd"):
+        v1 = name == "mobilenet_v1"
+        text = detectors.mobilenet_v1() if v1 else detectors.prototxt(name)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "net.prototxt")
+            path.write_text(text)
+            found = kcz.from_caffe(path, **options)
+        if name == "mobilenet_ssd":
+            loc, conf, _ = found.layers[-1].input
+            found = keras.Model(found.inputs, [loc, conf])
+    else:
+        found = getattr(kcz, name)(weights=None, **options)
+    _liven(found)
+    return found
+
+
+def _liven(model) -> None:
+    """Give a model random weights with which no layer dies, the same each time."""
+    import keras
+
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        for weight in layer.weights:
+            shape, kind = tuple(weight.shape), weight.name
+            if kind == "weight_sum":
+                array = np.ones(shape)
+            elif kind in ("bias", "mean_sum"):
+                array = (rng.random(shape) - 0.5) * 0.2
+            elif len(shape) == 1:  # a variance or a factor
+                array = rng.random(shape) + 0.5
+            else:
+                array = (rng.random(shape) - 0.5) * np.sqrt(24 / np.prod(shape[:-1]))
+            weight.assign(array.astype("float32"))
+    if isinstance(model.layers[-1], keras.layers.Softmax):
+        # Else it would hide all classes but one.
+        before = keras.Model(model.input, model.layers[-1].input)
+        largest = np.abs(before.predict_on_batch(images(1, model.input_shape[1] or 96)))
+        for weight in [x for x in model.layers if x.weights][-1].weights:
+            weight.assign(weight * (5 / largest.max()))

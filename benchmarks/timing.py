@@ -13,6 +13,7 @@ PACKAGES = (
     "tensorflow",
     "numpy",
     "onnxruntime",
+    "openvino",
     "onnx",
     "opencv-python-headless",
     "protobuf",

@@ -10,6 +10,7 @@ from .conversion import (
     caffe_params,
     compare,
     convert,
+    fold,
     from_caffe,
     inspect_file,
     set_caffe_params,
@@ -74,6 +75,7 @@ from .models import (
     vgg_cnn_s,
     vgg_face,
 )
+from .onnx.api import to_onnx
 from .preprocessing import load_image, preprocess_input
 from .rules import (
     STORED,
@@ -121,6 +123,7 @@ __all__ = [
     "feature_extractor",
     "finetune",
     "flickr_style",
+    "fold",
     "from_caffe",
     "gender_net",
     "googlenet",
@@ -165,6 +168,7 @@ __all__ = [
     "supported_layers",
     "to_caffe",
     "to_fully_convolutional",
+    "to_onnx",
     "top_boxes",
     "training",
     "vgg16",

@@ -10,7 +10,8 @@ from keras_caffe_zoo.conversion.model import blob_tensor
 def feature_extractor(model: keras.Model, layers: str | Sequence[str]) -> keras.Model:
     """Return a model that gives the values of layers inside another.
 
-    The name is that of Caffe's blob: `"fc7"` is taken after its ReLU, as `net.blobs`
+    Outputs are float32, also of a model that computes in less. The name is that of
+    Caffe's blob: `"fc7"` is taken after its ReLU, as `net.blobs`
     had it. Of a fully convolutional net `"fc7"` is the map `fc7-conv`. The weights are
     shared with `model`.
 
@@ -26,10 +27,17 @@ def feature_extractor(model: keras.Model, layers: str | Sequence[str]) -> keras.
         ValueError: If the model has no blob or layer of a name.
     """
     if isinstance(layers, str):
-        outputs = blob_tensor(model, layers)
+        outputs = _in_float32(blob_tensor(model, layers))
     else:
-        outputs = {name: blob_tensor(model, name) for name in layers}
+        outputs = {name: _in_float32(blob_tensor(model, name)) for name in layers}
         if not outputs:
             raise ValueError("Expected at least one layer's name; received: none")
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
     return keras.Model(inputs, outputs, name=f"{model.name}_features")
+
+
+def _in_float32(tensor):
+    if tensor.dtype not in ("bfloat16", "float16"):
+        return tensor
+    name = f"{tensor._keras_history.operation.name}_float32"
+    return keras.layers.Identity(dtype="float32", name=name)(tensor)

@@ -40,3 +40,13 @@ def settle(path: str | os.PathLike, target: str | os.PathLike) -> None:
     with open(path, "r+b") as file:
         os.fsync(file.fileno())
     os.replace(path, target)
+
+
+def check_folder(path: str | os.PathLike) -> None:
+    """Check that the folder of a file to be written is there.
+
+    Raises:
+        FileNotFoundError: If not.
+    """
+    if not Path(path).absolute().parent.is_dir():
+        raise FileNotFoundError(f"Expected an existing folder for {path}")

@@ -59,6 +59,35 @@ def picture_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, name in known if name in formats)
 
 
+def has_suffix(name: str) -> bool:
+    """Tell whether a file's name has a suffix of these formats."""
+    return os.path.splitext(name)[1].lower() in picture_suffixes()
+
+
+def picture_names(folder: str | os.PathLike) -> list[str]:
+    """Return the files below a folder with a picture's suffix, sorted.
+
+    A name is the path from the folder on, with `/`. Hidden files and folders are passed
+    over, and folders behind symbolic links.
+
+    Raises:
+        OSError: If the folder cannot be read.
+    """
+    return sorted(_files_below(os.fspath(folder), ""))
+
+
+def _files_below(folder: str, prefix: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(entry.path, f"{prefix}{name}/")
+            elif has_suffix(name) and not entry.is_dir():
+                yield prefix + name
+
+
 def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
     """Return a picture as an RGB uint8 array `(H, W, 3)`.
 

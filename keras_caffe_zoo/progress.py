@@ -44,7 +44,8 @@ class Progress:
 
     def skip(self, count: int) -> None:
         """Count what earlier runs have done, which tells nothing of the speed."""
-        self._line.initial += count
+        if not self._line.disable:  # else it has nothing to count from
+            self._line.initial += count
         self._line.update(count)
 
     def advance(self, count: int) -> None:

@@ -1,6 +1,8 @@
 """The command, on CaffeNet with narrow inner products and made-up weights."""
 
 import json
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -301,6 +303,15 @@ def test_errors_are_one_message_and_status_2(words, message, capsys):
     assert said.err.startswith("keras-caffe-zoo: error: ")
     assert message in said.err
     assert "Traceback" not in said.err
+
+
+def test_nobody_needs_to_read_it_all():
+    command = [sys.executable, "-m", "keras_caffe_zoo", "list", "--json"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as listing:
+        listing.stdout.close()
+        assert listing.stderr.read() == b""
+    assert listing.returncode == cli.EXIT_NO_READER
 
 
 def test_help_teaches(capsys):

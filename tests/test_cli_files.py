@@ -2,13 +2,11 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
-from support import GOLDENS, golden, nchw, nhwc, relative_error
+from support import GOLDENS, golden
 
 from keras_caffe_zoo import cli
-from keras_caffe_zoo.weights import StoredWeights
 
 NET = [
     GOLDENS / f"net_googlenet_mini.{suffix}" for suffix in ("prototxt", "caffemodel")
@@ -17,32 +15,6 @@ NET = [
 
 def run(*words):
     return cli.main([str(word) for word in words])
-
-
-def test_convert_prints_a_table_and_writes_a_model_that_loads(tmp_path, capsys):
-    assert run("convert", *NET, "-o", tmp_path / "net.keras") == 0
-    said = capsys.readouterr().out
-    assert "inception_3a/output" in said
-    assert "2,417 parameters" in said
-    assert max(map(len, said.splitlines()[:-1])) <= 80
-    blobs = golden("net_googlenet_mini")
-    answer = keras.models.load_model(tmp_path / "net.keras")(nhwc(blobs["blob/data"]))
-    assert (
-        relative_error(nchw(keras.ops.convert_to_numpy(answer)), blobs["blob/prob"])
-        <= 1e-5
-    )
-
-
-def test_convert_to_h5_writes_the_weights(tmp_path):
-    assert run("convert", *NET, "-o", tmp_path / "net.h5") == 0
-    with StoredWeights(tmp_path / "net.h5") as stored:
-        assert stored.names[0] == "conv1/7x7_s2"
-        assert stored.shapes("classifier") == {"kernel": (68, 10), "bias": (10,)}
-
-
-def test_convert_checks_the_name_before_it_works(tmp_path, capsys):
-    assert run("convert", *NET, "-o", tmp_path / "net.pb") == 2
-    assert "ends in .keras" in capsys.readouterr().err
 
 
 def test_compare_agrees_with_caffe(capsys):

@@ -1,17 +1,21 @@
 """Keras is imported by those who need it, and knows our classes whenever it comes."""
 
 import ast
+import os
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
 import pytest
+from support import GOLDENS
 
 import keras_caffe_zoo
 from keras_caffe_zoo import lazy
 
 PACKAGE = Path(keras_caffe_zoo.__file__).parent
+DIGITS = PACKAGE / "data" / "demo" / "digits"
 ROOMS = [f"{PACKAGE.name}.{room}" for room in lazy._ROOMS]
 KERAS = {"keras", "tensorflow", "jax", "torch"}
 
@@ -101,12 +105,75 @@ for name in {sorted(light)}:
 @pytest.mark.parametrize(
     "words",
     [
-        "import keras, keras_caffe_zoo",
-        "import keras_caffe_zoo, keras",
-        "from keras_caffe_zoo import CaffeLRN",
+        ["--help"],
+        ["list"],
+        ["verify"],
+        ["remove", "caffenet"],
+        ["inspect", DIGITS.with_suffix(".prototxt")],
+        ["inspect", DIGITS.with_suffix(".caffemodel")],
+        ["dump", DIGITS.with_suffix(".caffemodel"), "-o", "OUTPUT.h5"],
+    ],
+)
+def test_commands_about_files_import_no_keras(words, tmp_path):
+    words = [str(word).replace("OUTPUT", str(tmp_path / "a")) for word in words]
+    code = f"""import sys
+from keras_caffe_zoo import cli
+try:
+    assert cli.main({words}) == 0
+except SystemExit as end:
+    assert not end.code
+assert not {KERAS} & sys.modules.keys()
+"""
+    command = [sys.executable, "-W", "error", "-c", code]
+    home = {**os.environ, "KERAS_CAFFE_ZOO_HOME": str(tmp_path / "cache")}
+    subprocess.run(command, check=True, env=home, stdout=subprocess.DEVNULL)
+
+
+def test_definitions_with_found_rows_are_measured_without_keras():
+    code = f"""import sys
+from keras_caffe_zoo import inspect_file
+found = inspect_file({str(GOLDENS / "forks" / "detection_center.prototxt")!r})
+assert found.layers[-1]["shapes"] == [[1, 1, None, 7]], found.layers[-1]
+assert not found.refused and "1 x 1 x ? x 7" in str(found)
+assert not {KERAS} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        (["--help"], 0.5),
+        (["list"], 1),
+        (["inspect", DIGITS.with_suffix(".prototxt")], 1),
+        (["inspect", DIGITS.with_suffix(".caffemodel")], 1),
+    ],
+)
+def test_these_commands_are_there_at_once(words, most):
+    """The best of a few runs: others may have the cores."""
+    command = [sys.executable, "-m", "keras_caffe_zoo", *map(str, words)]
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - start)
+    assert min(times) <= most
+
+
+def slow(words):
+    return pytest.param(words, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        slow("import keras, keras_caffe_zoo"),
+        slow("import keras_caffe_zoo, keras"),
+        slow("from keras_caffe_zoo import CaffeLRN"),
         "from keras_caffe_zoo.layers.pooling import CaffePool2D",
-        "from keras_caffe_zoo.training.losses.softmax import SoftmaxWithLoss",
-        "from keras_caffe_zoo.conversion import to_caffe; import keras",
+        slow("from keras_caffe_zoo.training.losses.softmax import SoftmaxWithLoss"),
+        slow("from keras_caffe_zoo.conversion import to_caffe; import keras"),
     ],
 )
 def test_keras_knows_the_classes_whichever_is_imported_first(words):

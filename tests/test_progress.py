@@ -48,7 +48,8 @@ def test_nothing_is_shown_where_it_is_switched_off(
 ):
     config = "is_interactive_logging_enabled"
     monkeypatch.setattr(keras.config, config, lambda: interactive)
-    line = progress.Progress(10, enabled=enabled)
+    line = progress.Progress(20, enabled=enabled)
+    line.skip(10)
     line.advance(10)
     line.close()
     assert capsys.readouterr().err == ""

@@ -48,6 +48,25 @@ def pooled_size(
     return (size + pad + after - kernel) // stride + 1
 
 
+def correlated_size(size, kernel, displacement, pad, stride, layer):
+    """Return the number of windows of FlowNet's `Correlation` along one axis.
+
+    Raises:
+        ValueError: If no window fits.
+    """
+    if size is None:
+        return None
+    border = 2 * displacement + kernel - 1
+    space = size + 2 * pad - border
+    if space < 1:
+        raise ValueError(
+            f"Expected a map of at least {border - 2 * pad + 1} rows and columns for "
+            f"layer '{layer}' (kernel {kernel}, displacement {displacement}, pad "
+            f"{pad}); received: {size}."
+        )
+    return -(-space // stride)
+
+
 def deconvolved_size(size, kernel, stride, pad, dilation, layer):
     """Return the size of a transposed convolution's output along one axis.
 
@@ -63,3 +82,35 @@ def deconvolved_size(size, kernel, stride, pad, dilation, layer):
             f"{kernel}, stride {stride}, pad {pad}); received an input of {size}."
         )
     return result
+
+
+def pyramid(sizes, height: int, layer: str) -> list[tuple]:
+    """Return `(kernel, pad)` of each level of a pyramid, of 1, 2 x 2, 4 x 4 bins.
+
+    Args:
+        sizes: Height and width of the image.
+        height: How many levels.
+        layer: The layer's name, for the error.
+
+    Raises:
+        ValueError: If the image is too small, as in Caffe, or its size is not known.
+    """
+    if None in sizes:
+        raise ValueError(
+            f"Expected an image of known size for layer '{layer}'; received: "
+            f"{tuple(sizes)}. Give an input_shape."
+        )
+    levels = []
+    for level in range(height):
+        bins = 2**level
+        kernel = tuple(-(-size // bins) for size in sizes)
+        pad = tuple(
+            (k * bins - size + 1) // 2 for k, size in zip(kernel, sizes, strict=True)
+        )
+        if any(p >= k for p, k in zip(pad, kernel, strict=True)):
+            raise ValueError(
+                f"Expected an image that {bins} x {bins} bins divide (layer "
+                f"'{layer}', level {level}); received: {tuple(sizes)}."
+            )
+        levels.append((kernel, pad))
+    return levels

@@ -140,7 +140,8 @@ def _read_run(source: Source, run: Run, out: np.ndarray) -> None:
     for first in range(0, run.count, step):
         count = min(step, run.count - first)
         chunk = source.read(run.start + first * run.stride, count * run.stride)
-        with np.errstate(over="ignore"):  # a double beyond float32 is inf in Caffe too
+        # In Caffe, too, a double beyond float32 is inf, and what is no number stays so.
+        with np.errstate(over="ignore", invalid="ignore"):
             out[first : first + count] = np.frombuffer(chunk, record)["value"]
 
 

@@ -3,11 +3,23 @@
 import argparse
 import contextlib
 import json
+import os
 import sys
 
-from keras_caffe_zoo.cli import cache, classify, demo, features, files, heatmap, zoo
+from keras_caffe_zoo.cli import (
+    cache,
+    classify,
+    convert,
+    demo,
+    features,
+    files,
+    heatmap,
+    zoo,
+)
 
 EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130  # as shells have it: 128, and the signal's number
+EXIT_NO_READER = 141
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,8 +30,20 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, 1 where a command found what it looks for, 2 after an
-        error that was printed, or 3 where pictures could not be read.
+        error that was printed, 3 where pictures could not be read, 130 after Ctrl-C,
+        or 141 where nobody reads the output any more, as behind `| head`.
     """
+    try:
+        status = _run(argv)
+        sys.stdout.flush()  # here, where the error can be caught
+        return status
+    except BrokenPipeError:
+        # Python would complain at its end, when it writes what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NO_READER
+
+
+def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     output = sys.stdout if getattr(arguments, "json", False) else None
     arguments.json_output = output
@@ -28,12 +52,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with aside:
             result = arguments.run(arguments)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         print(f"keras-caffe-zoo: error: {error}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         print("keras-caffe-zoo: interrupted", file=sys.stderr)
-        return 130
+        return EXIT_INTERRUPTED
     result, status = result if isinstance(result, tuple) else (result, 0)
     if output and result is not None:  # None: printed
         print(json.dumps(result), file=output)
@@ -47,6 +73,6 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, classify, heatmap, features, files, zoo, cache):
+    for module in (demo, classify, heatmap, features, convert, files, zoo, cache):
         module.add_commands(commands)
     return parser

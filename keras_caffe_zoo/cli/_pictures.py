@@ -36,6 +36,13 @@ def add_net(parser) -> None:
         help="path of a .caffemodel or of a dumped .h5; the published weights if not "
         "given, downloaded once",
     )
+    parser.add_argument(
+        "--runtime",
+        choices=("keras", "onnxruntime", "openvino"),
+        default="keras",
+        help="what computes the net, to the same numbers; the others are installed "
+        'with pip install "keras_caffe_zoo[NAME]" (default: %(default)s)',
+    )
     add_json(parser)
 
 
@@ -44,10 +51,13 @@ def build(arguments, **options):
 
     Raises:
         ValueError: If the zoo has no such net, or its classes' names are not known.
+        ImportError: If the runtime is not installed.
     """
     from keras_caffe_zoo import models
     from keras_caffe_zoo.labels import names_of_net
+    from keras_caffe_zoo.runtimes import check_runtime
 
+    check_runtime(arguments.runtime)
     names_of_net(arguments.model)  # before the net, which may have to be downloaded
     return getattr(models, arguments.model)(weights=arguments.weights, **options)
 

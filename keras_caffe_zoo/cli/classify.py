@@ -37,8 +37,7 @@ def add_commands(commands) -> None:
 def _classify(arguments) -> tuple[None, int]:
     files = files_of(arguments.images)
     answers, bad = Answers(arguments.json_output), []
-    found = _classified(files, build(arguments), arguments)
-    for name, classes, reason in found:
+    for name, classes, reason in _classified(files, build(arguments), arguments):
         if reason:
             bad.append((name, reason))
             answers.add({"image": name, "bad": reason})
@@ -62,7 +61,8 @@ def _classified(files: list[str], model, arguments) -> Iterator[tuple]:
     from keras_caffe_zoo.pictures import silent_pillow
 
     layer = model.layers[-1].name
-    worker = BlockWorker(Spec(model, (layer,), batch_size=BATCH))
+    spec = Spec(model, (layer,), batch_size=BATCH, runtime=arguments.runtime)
+    worker = BlockWorker(spec)
     tasks = blocks_of(open_source(files).items(), BATCH)
     with silent_pillow(), contextlib.closing(local.compute(worker, tasks)) as blocks:
         for block in blocks:

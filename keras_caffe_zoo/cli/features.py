@@ -102,6 +102,7 @@ def _extract(arguments) -> tuple[dict, int]:
         pool=arguments.pool,
         dtype=arguments.dtype,
         engine=arguments.engine,
+        runtime=arguments.runtime,
         resume=not arguments.no_resume,
         progress=not arguments.json,
         **{name: value for name, value in options.items() if value is not None},

@@ -1,125 +1,15 @@
-"""Commands about Caffe's files: convert, compare, inspect, dump."""
+"""Commands about Caffe's files: compare, inspect, dump."""
 
-import argparse
 from pathlib import Path
 
+from keras_caffe_zoo.cli._caffe import add_import, add_net, import_options, read_model
 from keras_caffe_zoo.cli._command import add_command, add_json
 
 
 def add_commands(commands) -> None:
     """Add this module's commands."""
-    for add in (_add_convert, _add_compare, _add_inspect, _add_dump):
+    for add in (_add_compare, _add_inspect, _add_dump):
         add(commands)
-
-
-def _add_import(parser) -> None:
-    """Give a command the options of `from_caffe` that some forks' nets need."""
-    parser.add_argument(
-        "--ignore-field",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="pass over a field of a fork that would be refused, such as "
-        "pooling_param.x; may be given several times",
-    )
-    parser.add_argument(
-        "--python-config",
-        action="append",
-        type=_setting,
-        default=[],
-        metavar="KEY=NUMBER",
-        help="what a Python layer's code reads elsewhere than in the net, such as "
-        "RPN_POST_NMS_TOP_N=300; may be given several times",
-    )
-    parser.add_argument(
-        "--max-detections",
-        type=int,
-        metavar="N",
-        help="most detections of an image, where the net has no bound",
-    )
-
-
-def _setting(text: str) -> tuple[str, int | float]:
-    key, _, value = text.partition("=")
-    for number in (int, float):
-        try:
-            return key, number(value)
-        except ValueError:
-            continue
-    raise argparse.ArgumentTypeError(f"expected KEY=NUMBER; received: {text}")
-
-
-def _import_options(arguments) -> dict:
-    options = {
-        "ignore_fields": arguments.ignore_field,
-        "python_config": dict(arguments.python_config),
-        "max_detections": arguments.max_detections,
-    }
-    return {
-        name: value for name, value in options.items() if value not in ([], {}, None)
-    }
-
-
-def _add_net(parser) -> None:
-    parser.add_argument("prototxt", type=Path, metavar="NET.prototxt")
-    parser.add_argument("caffemodel", type=Path, metavar="NET.caffemodel")
-    parser.add_argument(
-        "--fully-convolutional",
-        action="store_true",
-        help="turn inner products into convolutions, for images of any size",
-    )
-    _add_import(parser)
-
-
-def _read(arguments):
-    from keras_caffe_zoo.conversion import from_caffe
-
-    return from_caffe(
-        arguments.prototxt,
-        arguments.caffemodel,
-        fully_convolutional=arguments.fully_convolutional,
-        **_import_options(arguments),
-    )
-
-
-def _add_convert(commands) -> None:
-    parser = add_command(
-        commands,
-        "convert",
-        _convert,
-        "Convert a Caffe net to a Keras model, and on to ONNX, LiteRT, OpenVINO or "
-        "TensorFlow.",
-        example="convert deploy.prototxt net.caffemodel -o net.onnx",
-    )
-    _add_net(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        help="NET.keras for a Keras model, NET.onnx for ONNX, NET.tflite for LiteRT, "
-        "NET.xml for OpenVINO, a name that ends in / for a SavedModel, NET.h5 for the "
-        "weights alone (as `dump` writes them)",
-    )
-    add_json(parser)
-
-
-def _convert(arguments) -> dict:
-    from keras_caffe_zoo.conversion.formats import check_target, convert
-    from keras_caffe_zoo.conversion.summary import model_rows, model_table
-    from keras_caffe_zoo.weights import dump_caffe_weights
-
-    weights_only = arguments.output.endswith(".h5")
-    if not weights_only:
-        check_target(arguments.output)
-    model = _read(arguments)
-    if weights_only:
-        dump_caffe_weights(arguments.caffemodel, arguments.output, progress=False)
-    else:
-        convert(model, arguments.output)
-    if not arguments.json:
-        print(model_table(model))
-        print(f"\nWrote {arguments.output}")
-    return {"output": arguments.output, "layers": model_rows(model)}
 
 
 def _add_compare(commands) -> None:
@@ -131,7 +21,7 @@ def _add_compare(commands) -> None:
         "arrays by blob name, the data blobs among them. Exit status 1 if any departs.",
         example="compare deploy.prototxt net.caffemodel blobs.npz",
     )
-    _add_net(parser)
+    add_net(parser)
     parser.add_argument("blobs", type=Path, metavar="BLOBS.npz")
     parser.add_argument(
         "--inputs",
@@ -152,7 +42,7 @@ def _compare(arguments) -> tuple[dict, int]:
     from keras_caffe_zoo.conversion.comparison import compare
 
     options = {"tolerance": arguments.tolerance, "inputs": arguments.inputs}
-    found = compare(_read(arguments), arguments.blobs, **options)
+    found = compare(read_model(arguments), arguments.blobs, **options)
     if not arguments.json:
         print(found)
     return found.as_dict(), int(found.first_departure is not None)
@@ -168,7 +58,7 @@ def _add_inspect(commands) -> None:
         example="inspect deploy.prototxt",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
-    _add_import(parser)
+    add_import(parser)
     add_json(parser)
 
 
@@ -177,7 +67,7 @@ def _inspect(arguments) -> dict:
 
     from keras_caffe_zoo.conversion.summary import inspect_file
 
-    summary = inspect_file(arguments.file, **_import_options(arguments))
+    summary = inspect_file(arguments.file, **import_options(arguments))
     if not arguments.json:
         print(summary)
     return asdict(summary)

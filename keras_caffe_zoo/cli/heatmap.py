@@ -71,7 +71,7 @@ def _heatmap(arguments) -> tuple[dict | None, int]:
     wanted = None if text is None else _find(text, names)
     files = files_of(paths)
     outputs = _outputs(files, arguments.output, one)
-    model = build(arguments, fully_convolutional=True)
+    model = _net(arguments)
     answers, bad = Answers(None if one else arguments.json_output), []
     for file, output in zip(files, outputs, strict=True):
         picture, reason = _read(file, arguments.side)
@@ -87,6 +87,12 @@ def _heatmap(arguments) -> tuple[dict | None, int]:
     if not arguments.json:
         print_bad(bad, "heat map")
     return answer if one else None, EXIT_BAD_PICTURES if bad else 0
+
+
+def _net(arguments):
+    from keras_caffe_zoo.conversion.folding import folded_if_faster
+
+    return folded_if_faster(build(arguments, fully_convolutional=True))
 
 
 def _outputs(files: list[str], output: Path | None, one: bool) -> list[Path]:
@@ -136,7 +142,8 @@ def _drawn(model, picture, wanted: int | None, output: Path, arguments, one) -> 
 
     image = preprocess_input(picture, arguments.model, "channels_last")
     progress = one and not arguments.json
-    chances = predict_dense(model, image, stitch=arguments.stitch, progress=progress)
+    how = {"stitch": arguments.stitch, "runtime": arguments.runtime}
+    chances = predict_dense(model, image, progress=progress, **how)
     index = int(chances.max((0, 1)).argmax()) if wanted is None else wanted
     names = names_of_net(arguments.model)
     shown = [name for _, name in names]

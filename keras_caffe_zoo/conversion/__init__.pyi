@@ -1,5 +1,6 @@
 from .comparison import Comparison, compare
 from .exporter import to_caffe
+from .folding import fold
 from .formats import convert
 from .importer import from_caffe
 from .params import caffe_params, set_caffe_params
@@ -10,6 +11,7 @@ __all__ = [
     "caffe_params",
     "compare",
     "convert",
+    "fold",
     "from_caffe",
     "inspect_file",
     "set_caffe_params",

@@ -133,8 +133,8 @@ def compare(
         ValueError: If a data blob is missing, or is overwritten and not in `inputs`;
             or if no blob is one of the model's.
     """
-    given, memory = _arrays(blobs), Memory(model)
-    fed = {} if inputs is None else _arrays(inputs)
+    given, memory = arrays_by_blob(blobs), Memory(model)
+    fed = {} if inputs is None else arrays_by_blob(inputs)
     arrays = _inputs(model, given, fed, memory)
     places, skipped = {}, []
     for name in given:
@@ -175,7 +175,8 @@ def _in_order(model, names) -> list[str]:
     return sorted(names, key=lambda name: place.get(name, -1))
 
 
-def _arrays(blobs) -> dict[str, np.ndarray]:
+def arrays_by_blob(blobs) -> dict[str, np.ndarray]:
+    """Return arrays by the names of blobs, of a mapping or the path of an `.npz`."""
     if not isinstance(blobs, Mapping):
         with np.load(blobs, allow_pickle=False) as archive:
             blobs = dict(archive)

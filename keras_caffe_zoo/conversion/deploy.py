@@ -32,6 +32,7 @@ class DeployNet:
         net: The net; its data blobs are the tops of Input layers.
         inputs: Their shapes in Caffe's order of axes, `None` for what no file tells;
             a whole shape is `None` where not even the number of axes is known.
+        data: The data layers of a training net that became inputs, by blob.
         changed: Names of the layers that were replaced or left out.
         guessed: The layers of types that nobody knows which were taken for data,
             losses or measures, and left out.
@@ -39,6 +40,7 @@ class DeployNet:
 
     net: Net
     inputs: dict[str, Shape | None] = field(default_factory=dict)
+    data: dict[str, Layer] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     guessed: list[Layer] = field(default_factory=list)
 
@@ -82,6 +84,7 @@ def deploy_net(
         elif role == "data":
             for top in needed:
                 result.inputs[top] = _data_shape(net, layer, top, trained)
+                result.data[top] = layer
             if needed:
                 layers.append(input_layer(layer.name, needed))
             result.changed.add(layer.name)

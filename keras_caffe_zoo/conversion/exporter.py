@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_caffe_zoo.arithmetic import axes
 from keras_caffe_zoo.caffe import Layer, Net, write_caffemodel, write_prototxt
+from keras_caffe_zoo.conversion.naming import named_outputs
+from keras_caffe_zoo.conversion.rebuilding import functional
 from keras_caffe_zoo.conversion.sizes import Sizes
 from keras_caffe_zoo.conversion.walk import Call
 from keras_caffe_zoo.conversion.wiring import Wiring
@@ -17,6 +21,7 @@ from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.rules.data import input_layer, silence_layer
 from keras_caffe_zoo.rules.merge import copy_layer
 from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.python import name_python_layers
 from keras_caffe_zoo.rules.registry import is_input, rule_for
 from keras_caffe_zoo.rules.target import Target
 
@@ -69,38 +74,51 @@ def caffe_net(
     return _Writer(model, input_shape).net()
 
 
-def open_net(
-    model: keras.Model,
-) -> tuple[Net, dict[str, list[np.ndarray]], dict[str, tuple[int | None, ...]]]:
+class OpenNet(NamedTuple):
+    """A Keras model in Caffe's terms, whatever sizes it leaves open.
+
+    Attributes:
+        net: The net, whose data blobs have no shape.
+        params: Its parameters by layer.
+        shapes: The shapes of the data blobs, None for what is open.
+        ends: The blobs that are the model's outputs, by the outputs' names.
+        unwritten: What no file would tell of the layers: attributes of the nodes that
+            build them, by layer.
+    """
+
+    net: Net
+    params: dict[str, list[np.ndarray]]
+    shapes: dict[str, tuple[int | None, ...]]
+    ends: dict[str, str]
+    unwritten: dict[str, dict]
+
+
+def open_net(model: keras.Model) -> OpenNet:
     """Return a Keras model in Caffe's terms, whatever sizes it leaves open.
 
     Args:
         model: As in `to_caffe`.
 
-    Returns:
-        The net, whose data blobs have no shape; its parameters by layer; and the shapes
-        of the data blobs, None for what is open.
-
     Raises:
         ValueError: If the model has layers that Caffe does not have; names all of them.
     """
     writer = _Writer(model, sized=False)
-    net, params = writer.net()
-    return net, params, writer.shapes
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The settings of .* are in no file")
+        net, params = writer.net()
+    ends = {
+        name: writer.wiring.end(tensor, name)
+        for name, tensor in named_outputs(writer.model).items()
+    }
+    net = name_python_layers(net)
+    return OpenNet(net, params, writer.shapes, ends, writer.unwritten)
 
 
 class _Writer:
     """One model on its way to a Caffe net."""
 
     def __init__(self, model: keras.Model, input_shape=None, sized: bool = True):
-        if isinstance(model, keras.Sequential):
-            model = keras.Model(model.inputs, model.outputs, name=model.name)
-        if not hasattr(model, "_nodes_by_depth"):
-            raise ValueError(
-                "Expected a functional or sequential model; received: "
-                f"'{model.name}' ({type(model).__name__}), whose layers are not known "
-                "to Keras."
-            )
+        model = functional(model)
         self.model = model
         self.wiring = Wiring(model)
         steps = self.wiring.steps
@@ -114,6 +132,7 @@ class _Writer:
         )
         self.layers: list[Layer] = []
         self.params: dict[str, list[np.ndarray]] = {}
+        self.unwritten: dict[str, dict] = {}
 
     def net(self) -> tuple[Net, dict]:
         """Return the net and its parameters by layer name."""
@@ -159,6 +178,7 @@ class _Writer:
             rule=rule,
         )
         rule.encode(target)
+        self.unwritten[target.name] = rule.unwritten(step.layer)
         self._give_params(target)
         self.layers += target.layers
 

@@ -3,236 +3,210 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import tempfile
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_caffe_zoo.conversion.quiet import quiet
-from keras_caffe_zoo.files import replacing_path, settle
-from keras_caffe_zoo.lazy import caffe_model, keras
-from keras_caffe_zoo.rules.names import caffe_name
-from keras_caffe_zoo.rules.node import unused
+from keras_caffe_zoo.conversion.keras_formats import (
+    check_litert,
+    check_saved_model,
+    write_keras,
+    write_litert,
+    write_saved_model,
+)
+from keras_caffe_zoo.conversion.precision import without_bfloat16
+from keras_caffe_zoo.files import check_folder
+from keras_caffe_zoo.lazy import keras
+from keras_caffe_zoo.onnx.api import model_graph
+from keras_caffe_zoo.onnx.file import check_onnx
+from keras_caffe_zoo.onnx.finishing import PLAIN, Finish, write_onnx
+from keras_caffe_zoo.onnx.graph import Graph
+from keras_caffe_zoo.onnx.openvino import check_openvino, write_openvino
+from keras_caffe_zoo.onnx.opsets import OPSET, check_opset
+from keras_caffe_zoo.precision.calibration import Agreement
+from keras_caffe_zoo.precision.int8 import check_onnxruntime
+from keras_caffe_zoo.precision.openvino_files import check_nncf
+from keras_caffe_zoo.weights import model_names
 
-_NODE_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")  # what TensorFlow takes
-_NOT_IN_OPENVINO = re.compile(r"Conversion is failed for: (.*)")
-_NOT_BUILT_IN = re.compile(r"tf\.(\w+)\(")
+FOLDER = "/"  # what a SavedModel's name ends in
+LITERT = ".tflite"
 
 
-def convert(model: keras.Model, path: str | os.PathLike) -> None:
+def convert(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    opset: int | None = None,
+    preprocessing: bool | str = False,
+    mean=None,
+    scale: float | None = None,
+    precision: str = "float32",
+    calibration: str | os.PathLike | None = None,
+) -> Agreement | None:
     """Write a model in the format that a file's name asks for.
 
     The file appears whole or not at all; nothing is printed. The number of items stays
-    free where the model leaves it free. In ONNX, LiteRT and OpenVINO files the inputs
-    and outputs have the names of Caffe's blobs; tensors are as in Keras, images
-    channels last.
+    free where the model leaves it free, and so do the sizes of images. In ONNX, LiteRT
+    and OpenVINO files the inputs and outputs have the names of Caffe's blobs. A model
+    of bfloat16 is written in float32, but for `.keras` and a SavedModel.
+
+    =========== ================== ======================= ========================
+    name        format             an image's axes         what writes it
+    =========== ================== ======================= ========================
+    NAME.keras  Keras              Keras', (N, H, W, C)    Keras
+    NAME.onnx   ONNX               Caffe's, (N, C, H, W)   onnx
+    NAME.xml    OpenVINO, NAME.bin Caffe's, (N, C, H, W)   openvino and onnx
+    NAME.tflite LiteRT             Keras', (N, H, W, C)    Keras on TensorFlow
+    NAME/       SavedModel         Keras', (N, H, W, C)    Keras on TensorFlow
+    =========== ================== ======================= ========================
 
     Args:
-        model: The model, from `from_caffe`, a builder, or any functional model.
-        path: `NAME.keras` for a Keras model, `NAME.onnx` for ONNX, `NAME.tflite` for
-            LiteRT, `NAME.xml` for OpenVINO (with `NAME.bin` beside it), a name that
-            ends in / for a TensorFlow SavedModel.
+        model: The model, from `from_caffe` or a builder; for `.onnx` and `.xml` any
+            functional model of layers that Caffe has, for the others any model.
+        path: The file, or folder, whose name says the format.
+        opset: The version of ONNX's operators, from 13 to 21, of an `.onnx`; 17 if not
+            given.
+        preprocessing: Whether an `.onnx` or `.xml` takes pictures as they are, as in
+            `to_onnx`; True of a zoo model is that net's.
+        mean: As in `to_onnx`, of `.onnx` and `.xml`.
+        scale: As in `to_onnx`, of `.onnx` and `.xml`.
+        precision: `"float32"`; `"float16"` of `.onnx`, `.xml` and `.tflite`; `"int8"`
+            of `.onnx` and `.xml`.
+        calibration: The folder of pictures that int8 is measured on, as in `to_onnx`.
+
+    Returns:
+        Of int8, how it agrees with float32; else None.
 
     Raises:
-        ValueError: If the name asks for no format that there is; if the model has
-            operations that the format lacks; if a SavedModel would replace a folder
-            that is none.
+        ValueError: If the name asks for no format that there is, or an option is none
+            of that format; if the model has layers or operations that the format lacks;
+            if a SavedModel would replace a folder that is none.
         ImportError: If the format needs a package that is not installed.
         FileNotFoundError: If the folder does not exist.
     """
-    check_target(path)
-    if _is_folder(path):
-        _write_folder(model, Path(path))
+    if preprocessing is True and mean is None and model.name in model_names():
+        preprocessing = model.name
+    finish = Finish(preprocessing, mean, scale, precision, calibration)
+    check_target(path, opset=opset, finish=finish)
+    form = form_of(path)
+    if form in GRAPH_FORMATS:
+        graph = model_graph(without_bfloat16(model))
+        return write_graph(graph, path, opset=opset, finish=finish)
+    if form == LITERT:
+        half = finish.precision == "float16"
+        write_litert(without_bfloat16(model), Path(path), half=half)
     else:
-        _FORMATS[Path(path).suffix].write(model, Path(path))
+        _KERAS_FORMATS[form].write(model, Path(path))
+    return None
 
 
-def check_target(path: str | os.PathLike) -> None:
+def write_graph(
+    graph: Graph,
+    path: str | os.PathLike,
+    *,
+    opset: int | None = None,
+    finish: Finish = PLAIN,
+) -> Agreement | None:
+    """Write a graph of ONNX operations as `.onnx` or `.xml`.
+
+    Args:
+        graph: The graph.
+        path: The file.
+        opset: As in `convert`.
+        finish: What the graph gets before.
+
+    Returns:
+        Of int8, how it agrees with float32.
+
+    Raises:
+        ValueError: If the opset, or OpenVINO, lacks one of the operations; if nobody
+            tells what the net does to pixels.
+    """
+    if form_of(path) == ".onnx":
+        return write_onnx(graph, Path(path), opset or OPSET, finish)
+    return write_openvino(graph, Path(path), finish)
+
+
+def check_target(
+    path: str | os.PathLike, *, opset: int | None = None, finish: Finish = PLAIN
+) -> None:
     """Check that `convert` could write to a path, before any work is done.
 
+    Args:
+        path: The file, or folder.
+        opset: As in `convert`.
+        finish: What the graph gets before.
+
     Raises:
-        ValueError: If the name asks for no format that there is.
+        ValueError: If the name asks for no format that there is, or for none that has
+            an opset, or can be finished so.
         ImportError: If the format needs a package that is not installed.
         FileNotFoundError: If the folder does not exist.
     """
-    suffix = Path(path).suffix
-    if not _is_folder(path) and suffix not in _FORMATS:
+    form = form_of(path)
+    check_folder(path)
+    if opset is not None:
+        check_opset(opset)
+        if form != ".onnx":
+            raise ValueError(
+                f"Expected an opset for an .onnx file only; received: {path}"
+            )
+    finish.check()
+    if form in GRAPH_FORMATS:
+        check_package, check_int8 = GRAPH_FORMATS[form]
+        check_package()
+        if finish.precision == "int8":
+            check_int8()
+        return
+    if finish.preprocessing:
         raise ValueError(
-            f"Expected a name that ends in {', '.join(_FORMATS)}, or in / for a "
+            f"Expected an .onnx or .xml file, to take pictures; received: {path}"
+        )
+    if finish.precision == "int8":
+        raise ValueError(f"Expected an .onnx or .xml file, for int8; received: {path}")
+    if finish.precision == "float16" and form != LITERT:
+        raise ValueError(
+            f"Expected an .onnx, .xml or .tflite file, for float16; received: {path}"
+        )
+    _KERAS_FORMATS[form].check(Path(path))
+
+
+def form_of(path: str | os.PathLike) -> str:
+    """Return the end of a file's name that says its format; `"/"` for a folder.
+
+    Raises:
+        ValueError: If it says none that there is.
+    """
+    if os.fspath(path).endswith((FOLDER, os.sep)):
+        return FOLDER
+    form = Path(path).suffix
+    if form not in GRAPH_FORMATS and form not in _KERAS_FORMATS:
+        names = [x for x in (*_KERAS_FORMATS, *GRAPH_FORMATS) if x != FOLDER]
+        raise ValueError(
+            f"Expected a name that ends in {', '.join(names)}, or in / for a "
             f"SavedModel; received: {path}"
         )
-    if not Path(path).absolute().parent.is_dir():
-        raise FileNotFoundError(f"Expected an existing folder for {path}")
-    if _is_folder(path):
-        _check_folder(Path(path))
-    else:
-        _FORMATS[suffix].check()
+    return form
 
 
-def _is_folder(path) -> bool:
-    return os.fspath(path).endswith(("/", os.sep))
-
-
-def _check_folder(path: Path) -> None:
-    is_other = path.is_dir() and any(path.iterdir())
-    if path.is_file() or (is_other and not (path / "saved_model.pb").exists()):
-        raise ValueError(
-            "Expected a new folder, or one with a SavedModel that may be replaced; "
-            f"received: {path}, which is something else"
-        )
-
-
-def _write_folder(model: keras.Model, path: Path) -> None:
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    old = beside.with_suffix(".old")
-    try:
-        with quiet():
-            model.export(str(beside), verbose=False)
-        if path.exists():
-            os.replace(path, old)
-        os.replace(beside, path)
-    finally:
-        for folder in (beside, old):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write_keras(model: keras.Model, path: Path) -> None:
-    with replacing_path(path) as beside:
-        model.save(beside)
-
-
-def _write_onnx(model: keras.Model, path: Path) -> None:
-    named, signature = _named(model)
-    with replacing_path(path) as beside, quiet():
-        options = {"input_signature": signature, "verbose": False}
-        named.export(str(beside), format="onnx", **options)
-
-
-def _write_litert(model: keras.Model, path: Path) -> None:
-    import tensorflow as tf
-
-    with tempfile.TemporaryDirectory() as folder, replacing_path(path) as beside:
-        try:
-            with quiet():
-                _export_named(model, folder)
-                converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-                converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-                beside.write_bytes(converter.convert())
-        except Exception as error:  # the converter raises errors of its own kind
-            missing = sorted(set(_NOT_BUILT_IN.findall(str(error))))
-            if not missing:
-                raise
-            raise ValueError(
-                "Expected a model of LiteRT's built-in operations, as any device has "
-                f"them; '{model.name}' also needs: {', '.join(missing)}. Write .onnx "
-                "or .xml"
-            ) from error
-
-
-def _write_openvino(model: keras.Model, path: Path) -> None:
-    import openvino
-
-    with tempfile.TemporaryDirectory() as folder, replacing_path(path) as beside:
-        try:
-            with quiet():
-                _export_named(model, folder)
-                found = openvino.Core().read_model(folder)
-                openvino.save_model(found, beside, compress_to_fp16=False)
-            settle(beside.with_suffix(".bin"), path.with_suffix(".bin"))
-        except RuntimeError as error:
-            missing = _NOT_IN_OPENVINO.findall(str(error))
-            if not missing:
-                raise
-            raise ValueError(
-                f"Expected a model of operations that OpenVINO reads; '{model.name}' "
-                f"also has: {', '.join(missing)}. Write .onnx or .tflite"
-            ) from error
-        finally:
-            beside.with_suffix(".bin").unlink(missing_ok=True)
-
-
-def _export_named(model: keras.Model, folder: str) -> None:
-    """Write a SavedModel whose inputs and outputs have the names of Caffe's blobs."""
-    named, signature = _named(model)
-    named.export(folder, input_signature=signature, verbose=False)
-
-
-def _named(model: keras.Model) -> tuple[keras.Model, list]:
-    """Return a model whose outputs have Caffe's names, and the signature of its inputs.
-
-    An input keeps Keras' name where TensorFlow takes no other.
-    """
-    inputs, outputs = list(model.inputs), model.output
-    if not isinstance(outputs, dict):
-        outputs = {}
-        for tensor in model.outputs:
-            outputs[unused(_blob_name(model, tensor), outputs)] = tensor
-    named = caffe_model.CaffeModel(inputs if len(inputs) > 1 else inputs[0], outputs)
-    specs = [keras.InputSpec(x.dtype, x.shape, name=_input_name(x)) for x in inputs]
-    return named, [specs] if len(specs) > 1 else specs
-
-
-def _input_name(tensor) -> str:
-    name = caffe_name(tensor.name)
-    return name if _NODE_NAME.fullmatch(name) else tensor.name
-
-
-def _blob_name(model: keras.Model, tensor) -> str:
-    """Return the blob that an output is, the last if layers in place renamed it."""
-    history = tensor._keras_history
-    place = [history.operation.name, history.tensor_index]
-    blobs = getattr(model, "caffe_blobs", {})
-    names = [name for name, found in blobs.items() if list(found) == place]
-    return names[-1] if names else caffe_name(history.operation.name)
-
-
-def _check_nothing() -> None:
+def _nothing(path: Path) -> None:
     pass
 
 
-def _check_onnx() -> None:
-    try:
-        import onnx  # noqa: F401
-        import tf2onnx  # noqa: F401
-    except ImportError as error:
-        raise _missing("ONNX", "onnx", error) from error
-
-
-def _check_openvino() -> None:
-    _check_engine()
-    try:
-        import openvino  # noqa: F401
-    except ImportError as error:
-        raise _missing("OpenVINO's files", "openvino", error) from error
-
-
-def _missing(what: str, extra: str, error: ImportError) -> ImportError:
-    return ImportError(
-        f"Expected the packages that write {what}; received: {error}. Install them "
-        f'with: pip install "keras_caffe_zoo[{extra}]"'
-    )
-
-
-def _check_engine() -> None:
-    if keras.config.backend() != "tensorflow":
-        raise ValueError(
-            "Expected Keras on TensorFlow, through which LiteRT and OpenVINO read a "
-            f"model; received: {keras.config.backend()}. Write .keras, and convert "
-            "that with KERAS_BACKEND=tensorflow"
-        )
-
-
-class _Format(NamedTuple):
+class _KerasFormat(NamedTuple):
     write: Callable[[keras.Model, Path], None]
-    check: Callable[[], None]
+    check: Callable[[Path], None]
 
 
-_FORMATS = {
-    ".keras": _Format(_write_keras, _check_nothing),
-    ".onnx": _Format(_write_onnx, _check_onnx),
-    ".tflite": _Format(_write_litert, _check_engine),
-    ".xml": _Format(_write_openvino, _check_openvino),
+# What is written of a Keras model, and what is checked before.
+_KERAS_FORMATS = {
+    ".keras": _KerasFormat(write_keras, _nothing),
+    LITERT: _KerasFormat(write_litert, check_litert),
+    FOLDER: _KerasFormat(write_saved_model, check_saved_model),
+}
+# What is written of a graph, without Keras where that comes from Caffe's files; and
+# what is checked before, of all and of int8.
+GRAPH_FORMATS = {
+    ".onnx": (check_onnx, check_onnxruntime),
+    ".xml": (check_openvino, check_nncf),
 }

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from keras_caffe_zoo.caffe import CaffeFormatError
 from keras_caffe_zoo.conversion.deploy import DeployNet
 from keras_caffe_zoo.conversion.filling import fill, is_told
 from keras_caffe_zoo.conversion.graph import GraphBuilder
 from keras_caffe_zoo.conversion.loading import load
-from keras_caffe_zoo.conversion.net_builder import Custom
+from keras_caffe_zoo.conversion.net_builder import Custom, with_items
 from keras_caffe_zoo.conversion.params import layers_with_weights
+from keras_caffe_zoo.conversion.precision import check_dtype, in_precision
 from keras_caffe_zoo.conversion.preparing import (
     check_inputs,
     given_shapes,
@@ -22,7 +22,6 @@ from keras_caffe_zoo.conversion.preparing import (
 )
 from keras_caffe_zoo.conversion.unknown_types import check_types
 from keras_caffe_zoo.lazy import keras
-from keras_caffe_zoo.rules.node import NeedsBatch
 from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
@@ -41,6 +40,7 @@ def from_caffe(
     python_config: Mapping[str, Any] | None = None,
     max_detections: int | None = None,
     ignore_fields: Collection[str] = (),
+    dtype: str | None = None,
 ) -> keras.Model:
     """Build a Keras model that computes what a Caffe net computes.
 
@@ -77,6 +77,9 @@ def from_caffe(
             as `keep_top_k`; then it is as many as the net can make.
         ignore_fields: Fields of the layers, or of the net, to pass over that the rules
             do not know and would refuse, by their whole paths: `("pooling_param.x",)`.
+        dtype: `"mixed_bfloat16"` to compute convolutions and inner products in
+            bfloat16, and in float32 what needs that; `"float32"`. Keras' own setting
+            if not given.
 
     Returns:
         A `keras.Model` whose inputs are the data blobs and whose outputs are the
@@ -93,6 +96,7 @@ def from_caffe(
             unknown field of the net, or `python_config` what no layer takes.
         OSError: If a file cannot be read.
     """
+    check_dtype(dtype)
     found = prepared_net(
         prototxt,
         caffemodel,
@@ -121,7 +125,7 @@ def from_caffe(
         stored = [pair for pair in builder.nodes if not is_told(pair[0])]
         load(stored, trained.source)
         _warn_of_others(model, builder.nodes, trained.source)
-    return model
+    return in_precision(model, dtype)
 
 
 def _warn_of_others(model: keras.Model, nodes, source: str) -> None:
@@ -176,22 +180,16 @@ def build_net(
 
 def _build(part, shapes, fully_convolutional, custom, blobs, phase, outputs, settings):
     """Build with any number of items, or with the prototxt's if that is needed."""
-    for fixed in (False, True):
-        try:
-            windows = None
-            if fully_convolutional:
-                options = {"fixed": fixed, "phase": phase, "settings": settings}
-                builder = GraphBuilder(part.net, part.inputs, custom, **options)
-                windows = builder.find_windows()
-            builder = GraphBuilder(
-                part.net, shapes, custom, windows, blobs, fixed, phase, settings
-            )
-            return builder, builder.model(outputs)
-        except NeedsBatch:
-            if fixed:
-                raise CaffeFormatError(
-                    "Expected a net whose layers do not mix its items, or mix a known "
-                    "number of them; received a layer that mixes an unknown number",
-                    source=part.net.source,
-                ) from None
-    raise AssertionError("unreachable")
+
+    def build(fixed):
+        windows = None
+        if fully_convolutional:
+            options = {"fixed": fixed, "phase": phase, "settings": settings}
+            builder = GraphBuilder(part.net, part.inputs, custom, **options)
+            windows = builder.find_windows()
+        builder = GraphBuilder(
+            part.net, shapes, custom, windows, blobs, fixed, phase, settings
+        )
+        return builder, builder.model(outputs)
+
+    return with_items(build, part.net.source)

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from keras_caffe_zoo.conversion.loops import part_loops
 from keras_caffe_zoo.conversion.sharing import tie
 from keras_caffe_zoo.lazy import register_classes
 from keras_caffe_zoo.messages import there_are
@@ -19,13 +18,16 @@ class CaffeModel(keras.Model):
     Caffe's blobs to `[layer name, output index]` of the Keras layer that wrote it last:
     a ReLU in place makes the blob `fc7` the output of the layer `relu7`.
     `shared_params` lists the weights that are other layers' too, `[layer, index, owner,
-    owner's index]`. Both are saved and loaded with the model, and copied by
+    owner's index]`. `folded` has what `fold` has left of names that it took away, the
+    `[layer name, output index]` with the same values, or the layer that the work went
+    into and `None`. All are saved and loaded with the model, and copied by
     `CaffeModel.from_config(model.get_config())` (`keras.models.clone_model` knows
-    neither).
+    none of them).
     """
 
     caffe_blobs: dict = {}
     shared_params: list = []
+    folded: dict = {}
 
     def predict(self, x, *args, **kwargs):
         """Return the outputs for an input, like `keras.Model.predict`.
@@ -56,28 +58,30 @@ class CaffeModel(keras.Model):
             specs = [keras.KerasTensor(t.shape, t.dtype) for t in self.inputs]
             self(specs[0] if len(specs) == 1 else specs)
         super().export(filepath, format=format, **kwargs)
-        if format == "onnx":
-            part_loops(filepath)
 
     def get_config(self):
         blobs = {name: list(place) for name, place in self.caffe_blobs.items()}
         ties = [list(tie) for tie in self.shared_params]
         config = super().get_config()
-        return {**config, "caffe_blobs": blobs, "shared_params": ties}
+        config = {**config, "caffe_blobs": blobs, "shared_params": ties}
+        folded = {name: list(place) for name, place in self.folded.items()}
+        return {**config, "folded": folded} if folded else config
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         blobs = config.pop("caffe_blobs", {})
         ties = config.pop("shared_params", [])
+        folded = config.pop("folded", {})
         model = super().from_config(config, custom_objects=custom_objects)
-        model.remember(blobs, ties)
+        model.remember(blobs, ties, folded)
         return model
 
-    def remember(self, blobs: dict, ties: list) -> None:
+    def remember(self, blobs: dict, ties: list, folded: dict | None = None) -> None:
         """Take in where Caffe's blobs are, and share what is to be shared."""
         tie(self, ties)
         self.caffe_blobs, self.shared_params = blobs, ties
+        self.folded = folded or {}
 
 
 def _rows_of(tensor) -> str:
@@ -94,25 +98,59 @@ def blob_tensor(model: keras.Model, name: str):
     Raises:
         ValueError: If the model has neither.
     """
-    blobs = getattr(model, "caffe_blobs", {})
-    if isinstance(model, CaffeModel) and not blobs:
+    blobs, folded = getattr(model, "caffe_blobs", {}), getattr(model, "folded", {})
+    if isinstance(model, CaffeModel) and not blobs and not folded:
         raise ValueError(
             f"Expected a model that knows Caffe's blobs; received: '{model.name}', "
             "which keras.models.clone_model made without them. Use "
             "CaffeModel.from_config(model.get_config()) and set_weights."
         )
-    for candidate in (name, twin_name(name)):
-        if candidate in blobs:
-            layer, index = blobs[candidate]
-            return keras.tree.flatten(model.get_layer(layer).output)[index]
-    layers = {layer.name: layer for layer in model.layers}
-    for candidate in (name, keras_name(name), keras_name(twin_name(name))):
-        if candidate in layers:
-            return layers[candidate].output
+    found = find_tensor(model, name)
+    if found is not None:
+        return found
+    for candidate in _candidates(name):
+        if candidate in folded:
+            raise ValueError(
+                f"Expected a blob or layer of '{model.name}'; received: {name!r}, "
+                f"which fold has worked into '{folded[candidate][0]}'. Take it from "
+                "the model before fold."
+            )
+    layers = [layer.name for layer in model.layers]
     raise ValueError(
         f"'{model.name}' has no blob or layer {name!r}. "
-        f"{there_are(list(blobs) or list(layers), name)}."
+        f"{there_are(list(blobs) or layers, name)}."
     )
+
+
+def find_tensor(model: keras.Model, name: str):
+    """Return the tensor of a blob or layer, like `blob_tensor`; `None` if it has none.
+
+    Args:
+        model: As for `blob_tensor`, like `name`.
+        name: The name.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    places = [getattr(model, "caffe_blobs", {}), getattr(model, "folded", {})]
+    for candidate in (name, twin_name(name)):
+        if candidate in places[0]:
+            return _output(layers, places[0][candidate])
+    for candidate in _candidates(name):
+        if candidate in layers:
+            return layers[candidate].output
+    for candidate in _candidates(name):
+        if places[1].get(candidate, [name, None])[1] is not None:
+            return _output(layers, places[1][candidate])
+    return None
+
+
+def _candidates(name: str) -> tuple[str, ...]:
+    """Return the names that a layer may have in Keras."""
+    return name, keras_name(name), twin_name(name), keras_name(twin_name(name))
+
+
+def _output(layers: dict, place: list):
+    layer, index = place
+    return keras.tree.flatten(layers[layer].output)[index]
 
 
 register_classes(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
-from keras_caffe_zoo.messages import said
+from keras_caffe_zoo.messages import said, there_are
 from keras_caffe_zoo.rules.names import keras_name
 from keras_caffe_zoo.rules.node import Budget, NeedsBatch, Node, unused
 from keras_caffe_zoo.rules.registry import rule_of
@@ -131,8 +131,8 @@ class NetBuilder:
         missing = [blob for blob in blobs if blob not in self.blobs]
         if missing:
             raise CaffeFormatError(
-                "Expected losses of blobs that layers write; received losses of: "
-                f"{missing}",
+                f"Expected names of blobs that layers write; received: {missing}. "
+                f"{there_are(self.blobs, missing[0])}",
                 source=self.net.source,
             )
         return {blob: self.blobs[blob] for blob in blobs}
@@ -290,3 +290,27 @@ def _stored_shape(node: Node, index: int) -> tuple[int, ...]:
     if node.rule is None:
         return tuple(shape)
     return node.rule.stored(node, index, np.broadcast_to(np.float32(0), shape)).shape
+
+
+def with_items(build: Callable[[bool], Any], source: str) -> Any:
+    """Build with any number of items, or with the prototxt's if that is needed.
+
+    Args:
+        build: Builds a net, given whether to fix the number of items.
+        source: The prototxt's name, for the error.
+
+    Raises:
+        CaffeFormatError: If the number is needed and not known.
+    """
+    try:
+        return build(False)
+    except NeedsBatch:
+        pass
+    try:
+        return build(True)
+    except NeedsBatch:
+        raise CaffeFormatError(
+            "Expected a net whose layers do not mix its items, or mix a known number "
+            "of them; received a layer that mixes an unknown number",
+            source=source,
+        ) from None

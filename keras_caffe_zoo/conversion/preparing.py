@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -83,6 +84,23 @@ def prepared_net(
     check_unknown_fields(net, part.changed, custom, ignored=ignore_fields)
     blobs = None if trained is None else blobs_by_position(part.net, trained)
     return PreparedNet(part, trained, blobs, custom, settings)
+
+
+def declared_shapes(prototxt: PathLike, **options) -> dict[str, tuple | None]:
+    """Return the shapes of a net's data blobs that its definition tells.
+
+    Args:
+        prototxt: The definition.
+        **options: As in `prepared_net`, which says what is to be warned of.
+
+    Raises:
+        CaffeFormatError: As `prepared_net`.
+        ValueError: As `prepared_net`.
+        OSError: If the file cannot be read.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return prepared_net(prototxt, None, **options).part.inputs
 
 
 def check_inputs(part: DeployNet) -> None:

@@ -1,5 +1,6 @@
 """What is in a Caffe file: layers, shapes, parameters, format."""
 
+import contextlib
 import os
 import textwrap
 import warnings
@@ -10,12 +11,18 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_mean, read_net
 from keras_caffe_zoo.conversion.importer import from_caffe
+from keras_caffe_zoo.conversion.preparing import (
+    check_inputs,
+    given_shapes,
+    prepared_net,
+)
 from keras_caffe_zoo.conversion.unknown import is_harmless
-from keras_caffe_zoo.lazy import caffe_model, keras
+from keras_caffe_zoo.lazy import caffe_model
+from keras_caffe_zoo.onnx.api import blob_shapes
 from keras_caffe_zoo.rules.forks import fork_of_field, fork_of_type, known_fields
-from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.python import code_name
+from keras_caffe_zoo.rules.rule import Rule
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class FileSummary:
         name: The net's name.
         version: Caffe's format, `"V0"`, `"V1"` or `"V2"`; none for a mean.
         layers: For each layer its name, type, bottoms, tops, the shapes of its
-            parameters (`blobs`) and, of a definition, of what it writes (`shapes`).
+            parameters (`blobs`) and, of a definition, of what it writes (`shapes`;
+            None for a size that only the data tells, as of rows that are found).
         inputs: Shapes of the data blobs that the file declares.
         parameters: Numbers in all blobs.
         unknown_fields: Fields that Caffe 1.0 does not have.
@@ -176,26 +184,51 @@ def _forks(net: Net) -> dict[str, tuple[str, ...]]:
     return {fork: tuple(names) for fork, names in found.items()}
 
 
-def _inferred(path: str, net: Net, options) -> tuple[dict[str, list[int]], int, str]:
+def _inferred(path: str, net: Net, options) -> tuple[dict[str, list], int, str]:
     """Return the shapes of a definition's blobs, its parameters, and why it has none.
 
     Nothing of a definition that cannot be imported; then its layers are still listed.
     """
+    batches = {blob: shape[0] for blob, shape in net.inputs.items() if shape}
+    batch = next(iter(batches.values()), 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the summary names the fields itself
-            model = from_caffe(path, **options)
+            return *_measured(path, batch, **options), ""
     except ValueError as error:
         if options and not isinstance(error, CaffeFormatError):
             raise
         return {}, 0, str(error).removeprefix(path).lstrip(",: ")
-    batches = {blob: shape[0] for blob, shape in net.inputs.items() if shape}
-    batch = next(iter(batches.values()), 1)
-    shapes = {}
+
+
+def _measured(
+    path: str,
+    batch: int,
+    input_shape=None,
+    fully_convolutional: bool = False,
+    phase: str = "TEST",
+    dtype: str | None = None,
+    **options,
+) -> tuple[dict[str, list], int]:
+    """Return the shapes of a definition's blobs, and its parameters.
+
+    Where its layers have ONNX operations, without Keras, whose import takes seconds.
+    """
+    given = {"fully_convolutional": fully_convolutional, "phase": phase}
+    prepared = prepared_net(path, None, phase=phase, **options)
+    check_inputs(prepared.part)
+    inputs = given_shapes(prepared.part, input_shape)
+    inputs = {blob: (n or batch, *sizes) for blob, (n, *sizes) in inputs.items()}
+    if all(isinstance(rule, Rule) for rule in prepared.custom.values()):
+        with contextlib.suppress(ValueError):  # Keras may do, or says why not
+            shapes, count = blob_shapes(prepared, inputs, **given)
+            return {blob: list(shape) for blob, shape in shapes.items()}, count
+    options |= {"input_shape": input_shape, "dtype": dtype, **given}
+    model, shapes = from_caffe(path, **options), {}
     for blob in model.caffe_blobs:
         shape = caffe_shape(caffe_model.blob_tensor(model, blob))
         shapes[blob] = [batch if size is None else size for size in shape]
-    return shapes, model.count_params(), ""
+    return shapes, model.count_params()
 
 
 def _wrapped(line: str) -> list[str]:
@@ -207,34 +240,4 @@ def _shortened(line: str) -> str:
 
 
 def _shape(shape) -> str:
-    return " x ".join(map(str, shape)) or "scalar"
-
-
-def model_rows(model) -> list[dict]:
-    """Return a Keras model's layers: name, class, Caffe's shapes, parameters."""
-    return [
-        {
-            "layer": caffe_name(layer.name),
-            "class": type(layer).__name__,
-            "shapes": [
-                list(caffe_shape(tensor)) for tensor in keras.tree.flatten(layer.output)
-            ],
-            "parameters": layer.count_params(),
-        }
-        for layer in model.layers
-    ]
-
-
-def model_table(model) -> str:
-    """Return what was converted as a table of 80 columns; shapes as (N, C, H, W)."""
-    lines = [f"{'layer':<26} {'class':<20} {'blob':<20} parameters"]
-    for row in model_rows(model):
-        shape = " x ".join("?" if s is None else str(s) for s in row["shapes"][0])
-        count = f"{row['parameters']:,}" if row["parameters"] else ""
-        lines.append(
-            f"{row['layer']:<26.26} {row['class']:<20.20} {shape:<20.20} "
-            f"{count:>10}".rstrip()
-        )
-    total = f"{model.count_params():,}"
-    lines.append(f"{len(model.layers)} layers, {total} parameters")
-    return "\n".join(lines)
+    return " x ".join("?" if n is None else str(n) for n in shape) or "scalar"

@@ -75,6 +75,17 @@ class Wiring:
             if id(y) in self._copies:
                 yield self._tops[id(y)][0], self._copies[id(y)]
 
+    def end(self, tensor, name: str) -> str:
+        """Return the name of the blob that holds one of the model's outputs.
+
+        Args:
+            tensor: The output.
+            name: What the model calls it.
+        """
+        y = self._blob(tensor)
+        tops = self._tops[id(y)]
+        return name if name in tops else self._copies.get(id(y), tops[-1])
+
     def is_left_out(self, step: Call) -> bool:
         """Tell whether a step is a Flatten that InnerProducts do by themselves."""
         return id(step) in self._left_out

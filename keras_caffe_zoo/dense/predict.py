@@ -1,5 +1,6 @@
 """Maps over images larger than memory: by tiles, at several scales, on finer grids."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from keras_caffe_zoo.dense.grid import Grid, output_grid
 from keras_caffe_zoo.preprocessing import resize_float
 from keras_caffe_zoo.progress import Progress
+from keras_caffe_zoo.runtimes import check_runtime, kept_runner
 
 TILE = 1024  # pixels; activations of the zoo's nets then stay below 300 MB
 _LARGE = 4096  # pixels, larger than any net's window
@@ -38,6 +40,7 @@ def predict_dense(
     stitch: int = 1,
     scales: Sequence[float] | None = None,
     progress: bool = True,
+    runtime: str = "keras",
 ) -> DenseMap | dict[float, DenseMap]:
     """Map a fully convolutional net over an image of any size.
 
@@ -58,21 +61,28 @@ def predict_dense(
             The net's stride must be divisible by it.
         scales: Sizes of the image, such as `(0.5, 1, 2)`, for a map of each.
         progress: Whether to show a progress bar where there are several tiles.
+        runtime: What computes the maps: `"keras"`, `"onnxruntime"` or `"openvino"`, to
+            the same numbers. The latter are for nets of Caffe's kinds of layers, on
+            processors.
 
     Returns:
         The map, float32 (rows, columns, classes), with its geometry as `.grid`; a dict
         by scale if scales were given.
 
     Raises:
-        ValueError: If the net gives no map, or the arguments do not fit.
+        ValueError: If the net gives no map, or the arguments do not fit; if the
+            runtime cannot run the net (names the layers).
+        ImportError: If the runtime is not installed.
     """
+    check_runtime(runtime)
     image = np.asanyarray(image)
     if image.ndim != 3 or image.shape[2] != model.inputs[0].shape[-1]:
         raise ValueError(
             f"Expected one image (H, W, {model.inputs[0].shape[-1]}); received: "
             f"shape {image.shape}"
         )
-    plan = _Plan(model, _pair(tile), overlap, batch_size, progress)
+    run = _runner(model) if runtime == "keras" else kept_runner(model, runtime)
+    plan = _Plan(model, run, _pair(tile), overlap, batch_size, progress)
     if scales is None:
         return plan.stitched(image, stitch)
     return {scale: plan.stitched(_scaled(image, scale), stitch) for scale in scales}
@@ -119,6 +129,7 @@ class _Plan(NamedTuple):
     """How images go through the net."""
 
     model: keras.Model
+    run: Callable
     tile: tuple[int, int]
     overlap: str | int
     batch_size: int
@@ -164,15 +175,14 @@ class _Plan(NamedTuple):
         result = np.empty((*grid.shape, self.model.outputs[0].shape[-1]), "float32")
         tiles = list(itertools.product(rows, columns))
         show = self.progress and len(tiles) > 1
-        line = Progress(len(tiles), "tile", show)
-        run = _runner(self.model)
-        for batch in _alike(tiles, self.batch_size):
-            pixels = np.stack([image[r.pixels, c.pixels] for r, c in batch])
-            maps = run(pixels.astype("float32", copy=False))
-            for (r, c), answer in zip(batch, maps, strict=True):
-                result[r.first : r.last, c.first : c.last] = answer[r.cells, c.cells]
-            line.advance(len(batch))
-        line.close()
+        with contextlib.closing(Progress(len(tiles), "tile", show)) as line:
+            for batch in _alike(tiles, self.batch_size):
+                pixels = np.stack([image[r.pixels, c.pixels] for r, c in batch])
+                maps = self.run(pixels.astype("float32", copy=False))
+                for (r, c), answer in zip(batch, maps, strict=True):
+                    cells = answer[r.cells, c.cells]
+                    result[r.first : r.last, c.first : c.last] = cells
+                line.advance(len(batch))
         return result
 
     def _spans(self, grid: Grid, shape, axis: int) -> list[_Span]:

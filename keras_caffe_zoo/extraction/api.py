@@ -38,6 +38,7 @@ def extract_features(
     preprocess: str | Callable | None = None,
     mean: Any = None,
     engine: str = "local",
+    runtime: str = "keras",
     resume: bool = True,
     progress: bool = True,
     block_size: int | None = None,
@@ -57,7 +58,9 @@ def extract_features(
 
     Args:
         model: The name of a net of the zoo, or any Keras model with one input. One with
-            the name of a net of the zoo is fed like it.
+            the name of a net of the zoo is fed like it. What runs is its twin of
+            `fold`, whose values are the model's to float32 rounding (1e-5 of the
+            largest).
         source: A folder, a picture, a list of paths as a text file, an iterable of
             paths and RGB uint8 arrays (H, W, 3), or a `tf.data.Dataset` of such arrays.
             Arrays are resized and cropped like pictures, but for those that have the
@@ -77,6 +80,9 @@ def extract_features(
         engine: `"local"`, or `"ray"` for a cluster, whose actors write the parts of
             `out`, which becomes a folder of Parquet files. Paths must be the same on
             all its machines.
+        runtime: What computes the net on each machine: `"keras"`, `"onnxruntime"` or
+            `"openvino"`, to the same numbers. The latter are for nets of Caffe's kinds
+            of layers, on processors.
         resume: False to begin anew, whatever is there.
         progress: Whether to show a line of progress, on stderr.
         block_size: Pictures in a block; chosen by the size of a row if not given.
@@ -91,12 +97,15 @@ def extract_features(
     Raises:
         ValueError: If the arguments do not fit; if the source holds no picture; if
             `out` or what was begun of it is of another model, layer, weights,
-            preprocessing or source (says which).
+            preprocessing, runtime or source (says which); if the runtime cannot run
+            the net (names the layers).
+        ImportError: If the runtime is not installed.
         RuntimeError: If another process writes the same file.
         OSError: If the disk is full. What was computed stays and counts.
     """
     names = (layers,) if isinstance(layers, str) else tuple(layers)
-    spec = Spec(model, names, weights, batch_size, crops, pool, dtype, preprocess, mean)
+    how = (batch_size, crops, pool, dtype, preprocess, mean, runtime)
+    spec = Spec(model, names, weights, *how)
     write = _engine(engine, out, options)
     if out is not None:
         format_of(out).check_layers(names)

@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from keras_caffe_zoo.extraction.block import Bad, Block, Item
 from keras_caffe_zoo.pictures import PictureError
 
 _BATCHES_DECODED_AHEAD = 2
-# Two batches in the net at once: one fills the cores where the other has work for one.
-_BATCHES_IN_NET = 2
 
 
 class _Batch(NamedTuple):
@@ -51,7 +48,7 @@ def compute(
     """
     threads = max(2, os.cpu_count() or 1)
     ahead = _BATCHES_DECODED_AHEAD + threads // worker.pictures_at_once
-    in_net = _BATCHES_IN_NET if keras.config.backend() == "tensorflow" else 1
+    in_net = worker.batches_at_once
     decoders, nets = ThreadPoolExecutor(threads), ThreadPoolExecutor(in_net)
 
     def decode(batch: _Batch) -> tuple[_Batch, list[Future]]:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_caffe_zoo.extraction.block import Bad
+from keras_caffe_zoo.runtimes import runtime_versions
 from keras_caffe_zoo.version import package_version
 
 FORMAT = "keras_caffe_zoo features"
@@ -36,7 +37,11 @@ class Header:
     items: int = 0
     bad: list[Bad] = field(default_factory=list)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    versions: dict[str, str] = field(default_factory=lambda: _versions())
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        runtime = self.identity.get("runtime", "keras")
+        self.versions = self.versions or _versions(runtime)
 
     @property
     def rows(self) -> int:
@@ -74,13 +79,14 @@ class Header:
         return cls(facts, rest[0], bad, *rest[1:])
 
 
-def _versions() -> dict[str, str]:
+def _versions(runtime: str) -> dict[str, str]:
     return {
         "keras_caffe_zoo": package_version(),
         "keras": keras.version(),
         "backend": keras.config.backend(),
         "numpy": np.__version__,
         "python": platform.python_version(),
+        **runtime_versions(runtime),
     }
 
 
@@ -109,22 +115,13 @@ def refuse_other(then: dict, now: dict, path) -> None:
     Raises:
         ValueError: If the identities differ; says in what.
     """
-    if found := differences(then, now):
+    before = {"runtime": "keras"}  # of files that were begun when there was no other
+    if found := differences(before | then, before | now):
         raise ValueError(
             f"Expected the extraction that {path} is of; received another: "
             f"{'; '.join(found)}. Write to another file, or begin anew with "
             "resume=False (--no-resume)."
         )
-
-
-def sha256_of_weights(model: keras.Model) -> str:
-    """Return a digest of all weights of a model, in their order."""
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        array = keras.ops.convert_to_numpy(weight)
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).view("uint8").data)
-    return digest.hexdigest()
 
 
 def structure_of(model: keras.Model) -> str:

@@ -238,8 +238,9 @@ class BlockActor:
     def _loaded(self) -> BlockWorker:
         import ray
 
-        _limit_threads(max(1, round(self._cpus)))
-        worker = BlockWorker(ray.get(self._spec))
+        threads = max(1, round(self._cpus))
+        _limit_threads(threads)
+        worker = BlockWorker(ray.get(self._spec), threads)
         if found := differences(self._facts, facts_of(worker)):
             raise RuntimeError(
                 "Expected the same net on all machines; received from "

@@ -17,7 +17,7 @@ from keras_caffe_zoo.extraction.urls import (
     parent,
     read_url,
 )
-from keras_caffe_zoo.pictures import picture_suffixes
+from keras_caffe_zoo.pictures import has_suffix, picture_names
 
 _LABEL = re.compile(r"(?<=\S)\s+-?\d+$")  # Caffe's lists: "cats/tom.jpg 281"
 
@@ -116,10 +116,10 @@ def printable(name: str) -> str:
 
 def _from_path(path: Path) -> PictureSource:
     if path.is_dir():
-        names = sorted(_files_below(os.fspath(path), ""))
+        names = picture_names(path)
         _check_any(names, f"{path}, which has no file with a picture's suffix")
         return PictureSource(((n, os.path.join(path, n)) for n in names), len(names))
-    if path.suffix.lower() in picture_suffixes():
+    if has_suffix(path.name):
         path.stat()  # raises if there is none
         return PictureSource([(path.name, os.fspath(path))], 1)
     names = _listed(path.read_bytes(), path)
@@ -128,38 +128,21 @@ def _from_path(path: Path) -> PictureSource:
 
 
 def _from_url(url: str) -> PictureSource:
-    suffixes, folder = picture_suffixes(), url
-    if _suffix(url) in suffixes:
+    folder = url
+    if has_suffix(url):
         return PictureSource([(url.rsplit("/", 1)[1], url)], 1)
     below = files_below(url)
     if below is None:
         names, folder = _listed(read_url(url), url), parent(url)
     else:
-        names = sorted(name for name in below if _suffix(name) in suffixes)
+        names = sorted(name for name in below if has_suffix(name))
         _check_any(names, f"{url}, which has no file with a picture's suffix")
     return PictureSource(((name, joined(folder, name)) for name in names), len(names))
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
 
 
 def _check_any(names: list[str], received: str) -> None:
     if not names:
         raise ValueError(f"Expected at least one picture; received: {received}")
-
-
-def _files_below(folder: str, prefix: str) -> Iterator[str]:
-    suffixes = picture_suffixes()
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = entry.name
-            if name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files_below(entry.path, f"{prefix}{name}/")
-            elif _suffix(name) in suffixes and not entry.is_dir():
-                yield prefix + name
 
 
 def _listed(data: bytes, path: Path | str) -> list[str]:

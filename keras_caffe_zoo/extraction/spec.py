@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_caffe_zoo.preprocessing import cut_input, mean_for, net_input
+from keras_caffe_zoo.runtimes import check_runtime
 from keras_caffe_zoo.weights import ModelEntry, model_entry, model_names
 
 DTYPES = ("float32", "float16")
@@ -32,8 +33,10 @@ class Spec:
     dtype: str = "float32"
     preprocess: str | Callable | None = None
     mean: Any = None
+    runtime: str = "keras"
 
     def __post_init__(self):
+        check_runtime(self.runtime)
         _expect(self.layers, "at least one layer", layers=self.layers)
         expected = "layers that differ"
         _expect(len(set(self.layers)) == len(self.layers), expected, layers=self.layers)

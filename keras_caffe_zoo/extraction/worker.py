@@ -7,12 +7,14 @@ import keras
 import numpy as np
 
 from keras_caffe_zoo import models
+from keras_caffe_zoo.conversion.folding import folded_if_faster
 from keras_caffe_zoo.extraction.block import Item
-from keras_caffe_zoo.extraction.provenance import sha256_of_weights, structure_of
+from keras_caffe_zoo.extraction.provenance import structure_of
 from keras_caffe_zoo.extraction.spec import Spec, recipe_for
 from keras_caffe_zoo.extraction.urls import is_url, read_url
 from keras_caffe_zoo.features import feature_extractor
 from keras_caffe_zoo.pictures import PictureError, read_picture
+from keras_caffe_zoo.runtimes import Runner, sha256_of_weights
 
 NO_FILE = "no such file"  # the reason of a bad picture
 
@@ -25,37 +27,51 @@ class BlockWorker:
 
     Args:
         spec: What to extract.
+        threads: How many threads a runtime that is not Keras' may use; all if None.
 
     Attributes:
         spec: The same.
         shapes: The shape of one row, by layer; None for an axis that depends on the
             pictures.
+        batches_at_once: How many batches are best in the net at once: of two, one
+            fills the cores where the other has work for one.
         identity: All that decides about the values, as JSON types: two workers of the
             same identity give the same rows.
     """
 
-    def __init__(self, spec: Spec):
+    def __init__(self, spec: Spec, threads: int | None = None):
         self.spec = spec
         self._recipe = recipe_for(spec)  # first: it may refuse, and nets are large
-        extractor = _extractor(_model(spec), spec)
+        extractor, pooled = _extractors(_model(spec), spec)
         self._input = extractor.inputs[0]
         if self._recipe.shape:
             self._check_inputs(self._recipe.shape)
-        self._function = _compiled(extractor, spec.batch_size)
+        folded = pooled
+        if spec.runtime == "keras":
+            folded = folded_if_faster(pooled)
+            self._function = _compiled(folded, spec.batch_size)
+            self.batches_at_once = 2 if keras.config.backend() == "tensorflow" else 1
+        else:  # engines fold what they run
+            options = {"pool": spec.pool is not None, "threads": threads}
+            self._function = Runner(extractor, spec.runtime, streaming=True, **options)
+            self.batches_at_once = self._function.batches_at_once
         self._pictures = max(1, spec.batch_size // spec.crops)
         self.shapes = {
-            name: tuple(output.shape[1:]) for name, output in extractor.output.items()
+            name: tuple(output.shape[1:]) for name, output in pooled.output.items()
         }
         self.identity = {
             "model": self._recipe.net or "a model of one's own",
-            "structure": structure_of(extractor),
+            "structure": structure_of(pooled),
             "weights": sha256_of_weights(extractor),
             "layers": {name: list(shape) for name, shape in self.shapes.items()},
             "preprocessing": self._recipe.identity,
             "crops": spec.crops,
             "pool": spec.pool,
             "dtype": spec.dtype,
+            "runtime": spec.runtime,
         }
+        if folded is not pooled:
+            self.identity["folded"] = True
 
     @property
     def pictures_at_once(self) -> int:
@@ -130,8 +146,8 @@ def _model(spec: Spec) -> keras.Model:
     return getattr(models, spec.model)(weights=spec.weights)
 
 
-def _extractor(model: keras.Model, spec: Spec) -> keras.Model:
-    """Return the model of the layers wanted, as a dict, maps pooled if asked for."""
+def _extractors(model: keras.Model, spec: Spec) -> tuple[keras.Model, keras.Model]:
+    """Return the model of the layers wanted, as a dict, and that with maps pooled."""
     extractor = feature_extractor(model, sorted(spec.layers))
     if len(extractor.inputs) != 1:
         raise ValueError(
@@ -139,7 +155,7 @@ def _extractor(model: keras.Model, spec: Spec) -> keras.Model:
             f"{len(extractor.inputs)}"
         )
     if spec.pool is None:
-        return extractor
+        return extractor, extractor
     if any(getattr(y, "data_format", "") == "channels_first" for y in extractor.layers):
         raise ValueError(
             "Expected a model of channels_last to pool the maps of; received: "
@@ -149,7 +165,7 @@ def _extractor(model: keras.Model, spec: Spec) -> keras.Model:
         name: keras.ops.mean(blob, axis=(1, 2)) if len(blob.shape) == 4 else blob
         for name, blob in extractor.output.items()
     }
-    return keras.Model(extractor.inputs[0], pooled, name=extractor.name)
+    return extractor, keras.Model(extractor.inputs[0], pooled, name=extractor.name)
 
 
 def _compiled(extractor: keras.Model, batch_size: int) -> Callable:

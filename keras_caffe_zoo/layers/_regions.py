@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_caffe_zoo.arithmetic.axes import caffe_shape
+from keras_caffe_zoo.arithmetic.regions import check_regions
 from keras_caffe_zoo.layers._windows import known_shape
 
 
@@ -33,11 +34,7 @@ class RegionLayer(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         maps, rois = (tuple(shape) for shape in input_shape)
-        if len(maps) != 4 or len(rois) != 2 or rois[1] not in (None, 5):
-            raise ValueError(
-                f"Expected a map (N, C, H, W) and regions (R, 5) for layer "
-                f"'{self.name}'; received: {caffe_shape(maps)} and {rois}."
-            )
+        check_regions(caffe_shape(maps), rois, self.name)
         return (rois[0], *self.pooled_shape(maps[3]))
 
     def compute_output_spec(self, inputs):

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.axes import caffe_shape
+from keras_caffe_zoo.arithmetic.yolo import COORDINATES, candidates, check_options
 from keras_caffe_zoo.layers import _nms
 from keras_caffe_zoo.layers._blobs import is_list
 from keras_caffe_zoo.layers._windows import known_shape
-
-COORDINATES = 5  # centre and size of a box, and whether there is anything in it
 
 
 class Detections(keras.layers.Layer):
@@ -22,6 +22,8 @@ class Detections(keras.layers.Layer):
         max_detections: Most rows for an item; as many as there can be if not given.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
     """
+
+    mask = ()  # of each map, if it has anchors of its own
 
     def __init__(
         self,
@@ -40,26 +42,7 @@ class Detections(keras.layers.Layer):
         self.confidence_threshold = float(confidence_threshold)
         self.nms_threshold = float(nms_threshold)
         self.max_detections = None if max_detections is None else int(max_detections)
-        if min(self.num_classes, self.num_box) < 1:
-            raise ValueError(
-                "Expected `num_classes` and `num_box` to be positive; received: "
-                f"num_classes={num_classes}, num_box={num_box}."
-            )
-        if self.max_detections is not None and self.max_detections < 1:
-            raise ValueError(
-                "Expected `max_detections` to be positive, or None; received: "
-                f"max_detections={max_detections}."
-            )
-
-    @property
-    def channels(self) -> int:
-        """Channels of a map."""
-        return self.num_box * (COORDINATES + self.num_classes)
-
-    @property
-    def rows_per_box(self) -> int:
-        """How many rows a box can give."""
-        return 1
+        check_options(self)
 
     def call(self, inputs):
         maps = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
@@ -134,26 +117,9 @@ class Detections(keras.layers.Layer):
         items = items + ops.zeros_like(values[..., :1])
         return ops.concatenate([items, values], -1)
 
-    def candidates(self, shapes) -> int:
-        """Return how many rows maps of such shapes can give.
-
-        Raises:
-            ValueError: If the maps are none of predictions.
-        """
-        count = 0
-        for shape in shapes:
-            wanted = f"(N, H, W, {self.channels}) with known H and W"
-            if len(shape) != 4 or shape[-1] != self.channels or None in shape[1:3]:
-                raise ValueError(
-                    f"Expected maps {wanted}, {self.num_box} boxes of {COORDINATES} + "
-                    f"{self.num_classes} values; received shape: {tuple(shape)}."
-                )
-            count += shape[1] * shape[2] * self.num_box * self.rows_per_box
-        return count
-
     def compute_output_shape(self, input_shape):
         shapes = input_shape if is_list(input_shape) else [input_shape]
-        count = self.candidates(shapes)
+        count = candidates(self, [caffe_shape(shape) for shape in shapes])
         return (shapes[0][0], min(count, self.max_detections or count), 7)
 
     def compute_output_spec(self, inputs):

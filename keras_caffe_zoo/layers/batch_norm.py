@@ -57,8 +57,9 @@ class CaffeBatchNorm(keras.layers.Layer):
         self.variance_sum = self.add_weight((channels,), name="variance_sum", **options)
         self.weight_sum = self.add_weight((1,), name="weight_sum", **options)
         if self.scale_bias:
-            self.scale = self.add_weight((channels,), "ones", name="scale")
-            self.bias = self.add_weight((channels,), "zeros", name="bias")
+            options = {"autocast": False}
+            self.scale = self.add_weight((channels,), "ones", name="scale", **options)
+            self.bias = self.add_weight((channels,), "zeros", name="bias", **options)
         self.built = True
 
     @staticmethod
@@ -76,13 +77,13 @@ class CaffeBatchNorm(keras.layers.Layer):
         axis = self._axis(len(shape))
         if axis is not None:
             shape[axis] = -1
-        mean = ops.cast(ops.reshape(mean, shape), inputs.dtype)
         factor = ops.rsqrt(ops.reshape(variance, shape) + self.epsilon)
-        outputs = (inputs - mean) * ops.cast(factor, inputs.dtype)
-        if not self.scale_bias:
-            return outputs
-        scale, bias = map(ops.convert_to_tensor, (self.scale, self.bias))
-        return outputs * ops.reshape(scale, shape) + ops.reshape(bias, shape)
+        wide = ops.cast(inputs, self.variable_dtype)
+        outputs = (wide - ops.reshape(mean, shape)) * factor
+        if self.scale_bias:
+            scale, bias = map(ops.convert_to_tensor, (self.scale, self.bias))
+            outputs = outputs * ops.reshape(scale, shape) + ops.reshape(bias, shape)
+        return ops.cast(outputs, inputs.dtype)
 
     def _kept(self):
         weight = ops.convert_to_tensor(self.weight_sum)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_caffe_zoo.arithmetic.axes import caffe_shape, keras_axis
+from keras_caffe_zoo.arithmetic.channels import check_factors
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -27,24 +28,12 @@ class CaffeAxpy(keras.layers.Layer):
         return a * x + y
 
     def compute_output_shape(self, input_shape):
-        a, x, y = (caffe_shape(shape) for shape in input_shape)
-        fits = len(x) == 4 and _agree(x, y) and _agree(a[:2], x[:2])
-        if not fits or len(a) not in (2, 4) or not _agree(a[2:], (1, 1)[: len(a) - 2]):
-            raise ValueError(
-                f"Expected factors (N, C) or (N, C, 1, 1) and two maps (N, C, H, W) "
-                f"for layer '{self.name}'; received: {a}, {x} and {y}."
-            )
+        check_factors(*map(caffe_shape, input_shape), self.name)
         return tuple(input_shape[1])
 
     def compute_output_spec(self, inputs):
         shape = self.compute_output_shape([x.shape for x in inputs])
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
-
-
-def _agree(one, other) -> bool:
-    return len(one) == len(other) and all(
-        None in (a, b) or a == b for a, b in zip(one, other, strict=True)
-    )
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")

@@ -109,12 +109,36 @@ class CaffeConv2D(keras.layers.Conv2D):
         if self.strides == (1, 1) and any(self.pad) and even:
             # Even on both sides here, and without a copy.
             return inputs, (self.strides, "same")
+        if any(self.pad) and self._is_same(known_shape(inputs)[self._sizes]):
+            return inputs, (self.strides, "same")
         windows = zip(*self._geometry, strict=True)
         inputs, strides = fitted(inputs, self._sizes.start, windows)
         return inputs, (strides, "valid")
 
+    def _is_same(self, sizes) -> bool:
+        """Tell whether windows of images of a size stand as `padding="same"` has them.
+
+        That splits what the windows need beyond the image, which depends on its size.
+        """
+        plain = self.dilation_rate == (1, 1) and len(set(self.strides)) == 1
+        if None in sizes or not plain:
+            return False
+        for size, kernel, stride, pad in zip(
+            sizes, self.kernel_size, self.strides, self.pad, strict=True
+        ):
+            count = -(-size // stride)
+            beyond = max((count - 1) * stride + kernel - size, 0)
+            ours = convolved_size(size, kernel, stride, pad, 1, self.name)
+            if (count, beyond // 2) != (ours, pad):
+                return False
+        return True
+
     def _filter(self, inputs, kernel, bias, steps):
-        outputs = self._convolve(inputs, kernel, *steps)
+        if self._is_inner_product:
+            return self._multiply(inputs, kernel, bias)
+        return self._finish(self._convolve(inputs, kernel, *steps), bias)
+
+    def _finish(self, outputs, bias):
         if bias is not None and self.data_format == "channels_last":
             outputs = ops.add(outputs, bias)  # TensorFlow's bias_add, which it fuses
         elif bias is not None:
@@ -143,10 +167,11 @@ class CaffeConv2D(keras.layers.Conv2D):
         last = self.data_format == "channels_last"
         return once and wide and last and keras.config.backend() == "tensorflow"
 
-    def _multiply(self, inputs, kernel):
-        """Return the convolution as one product of all windows, laid out flat.
+    def _multiply(self, inputs, kernel, bias):
+        """Return the convolution as one product of all windows, laid out as rows.
 
-        On CPU it takes half of the time that TensorFlow's convolution takes on fc6.
+        On CPU it takes half of the time that TensorFlow's convolution takes on fc6; of
+        rows, TensorFlow merges product, bias and ReLU.
         """
         height, width = self.kernel_size
         parts = [
@@ -155,11 +180,12 @@ class CaffeConv2D(keras.layers.Conv2D):
             for j in range(width)
         ]
         windows = ops.concatenate(parts, axis=-1) if len(parts) > 1 else inputs
-        return ops.matmul(windows, ops.reshape(kernel, (-1, self.filters)))
+        kernel = ops.reshape(kernel, (-1, self.filters))
+        rows = ops.matmul(ops.reshape(windows, (-1, kernel.shape[0])), kernel)
+        sizes = ops.shape(windows)[:3]
+        return ops.reshape(self._finish(rows, bias), (*sizes, self.filters))
 
     def _convolve(self, inputs, kernel, strides, padding):
-        if self._is_inner_product:
-            return self._multiply(inputs, kernel)
         strided = max(strides) > 1 and max(self.dilation_rate) > 1
         options = {
             "strides": 1 if strided else strides,

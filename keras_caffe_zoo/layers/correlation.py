@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.windows import correlated_size
 from keras_caffe_zoo.layers._windows import known_shape
 
 
@@ -138,19 +139,9 @@ class CaffeCorrelation(keras.layers.Layer):
             raise ValueError(
                 f"Expected two maps of the same shape; received: {first} and {second}."
             )
-        border = 2 * self.max_displacement + self.kernel_size - 1
         sizes = [a if b is None else b for a, b in zip(first, second, strict=True)]
-        counts = []
-        for size in sizes[1:3]:
-            space = None if size is None else size + 2 * self.pad - border
-            if space is not None and space < 1:
-                raise ValueError(
-                    f"Expected a map of at least {border - 2 * self.pad + 1} rows and "
-                    f"columns for layer '{self.name}' (kernel {self.kernel_size}, "
-                    f"displacement {self.max_displacement}, pad {self.pad}); received: "
-                    f"{size}."
-                )
-            counts.append(None if space is None else -(-space // self.strides))
+        window = (self.kernel_size, self.max_displacement, self.pad, self.strides)
+        counts = [correlated_size(size, *window, self.name) for size in sizes[1:3]]
         return (sizes[0], *counts, (2 * self.reach + 1) ** 2)
 
     def compute_output_spec(self, inputs):

@@ -4,11 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_caffe_zoo.arithmetic.boxes import CODE_TYPES
+from keras_caffe_zoo.arithmetic.detections import check_options, labels_of, room
 from keras_caffe_zoo.layers import _nms, _windows
 from keras_caffe_zoo.layers._box_codes import decode
 
-MAX_CANDIDATES = 1 << 22  # of one item; SSD512 on COCO has two million
 _NOBODY = np.iinfo("int32").max
 
 
@@ -82,36 +81,8 @@ class CaffeDetectionOutput(keras.layers.Layer):
         self.top_k, self.code_type, self.keep_top_k = top_k, code_type, keep_top_k
         self.variance_encoded_in_target = bool(variance_encoded_in_target)
         self.confidence_threshold = confidence_threshold
-        self._check()
-        self.labels = [
-            label
-            for label in range(self.num_classes)
-            if label != self.background_label_id
-        ]
-
-    def _check(self):
-        if self.code_type not in CODE_TYPES:
-            raise ValueError(
-                f"Expected `code_type` to be one of {CODE_TYPES}; received: "
-                f"code_type={self.code_type!r}."
-            )
-        if not self.nms_threshold >= 0 or not 0 < self.eta <= 1:
-            raise ValueError(
-                "Expected `nms_threshold` of at least 0 and `eta` above 0, at most 1; "
-                f"received: {self.nms_threshold}, {self.eta}."
-            )
-        if not 1 <= self.num_classes <= MAX_CANDIDATES:
-            raise ValueError(
-                "Expected `num_classes` to be positive, at most "
-                f"{MAX_CANDIDATES:,}; received: num_classes={self.num_classes}."
-            )
-        for name in ("top_k", "keep_top_k"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ValueError(
-                    f"Expected `{name}` of at least 0, or None for all; received: "
-                    f"{name}={value}."
-                )
+        check_options(self)
+        self.labels = labels_of(self)
 
     def call(self, inputs):
         offsets, scores, priors = (ops.cast(x, "float32") for x in inputs)
@@ -195,44 +166,8 @@ class CaffeDetectionOutput(keras.layers.Layer):
         return ops.concatenate([items, found], axis=-1)
 
     def compute_output_shape(self, input_shape):
-        offsets, scores, priors = (tuple(shape) for shape in input_shape)
-        each = 1 if self.share_location else self.num_classes
-        count = None if priors[-1] is None else priors[-1] // 4
-        wanted = (
-            (2, None if count is None else count * each * 4),
-            (2, None if count is None else count * self.num_classes),
-        )
-        fits = len(priors) == 3 and priors[1] == 2
-        for shape, (rank, size) in zip((offsets, scores), wanted, strict=True):
-            fits = fits and len(shape) == rank
-            fits = fits and (None in (size, shape[1]) or shape[1] == size)
-        if not fits or (count is not None and priors[-1] % 4):
-            raise ValueError(
-                "Expected offsets (N, priors * 4"
-                f"{'' if self.share_location else ' * classes'}), probabilities (N, "
-                f"priors * {self.num_classes}) and priors (1, 2, priors * 4) for layer "
-                f"'{self.name}'; received shapes: {offsets}, {scores}, {priors}."
-            )
-        return (offsets[0], self._most(count), 7)
-
-    def _most(self, priors):
-        """Return how many detections of an item there are room for."""
-        counts = [count for count in (self.top_k, priors) if count is not None]
-        if not counts or priors == 0:
-            raise ValueError(
-                f"Expected priors, and a `top_k` where their number is not known, for "
-                f"layer '{self.name}'; received: {priors}, top_k={self.top_k}."
-            )
-        most = min(counts)
-        candidates = most * len(self.labels)
-        rows = candidates if self.keep_top_k is None else self.keep_top_k
-        if candidates > MAX_CANDIDATES:
-            raise ValueError(
-                f"Expected at most {MAX_CANDIDATES:,} candidates for layer "
-                f"'{self.name}'; received: {candidates:,}, {most:,} of each of "
-                f"{len(self.labels):,} classes. Give a lower `top_k`."
-            )
-        return min(rows, candidates)
+        shapes = [tuple(shape) for shape in input_shape]
+        return (shapes[0][0], room(self, *shapes, self.name), 7)
 
     def compute_output_spec(self, inputs):
         shape = self.compute_output_shape([x.shape for x in inputs])

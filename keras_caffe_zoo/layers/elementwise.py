@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.functions import constant_power
+
 
 class _Elementwise(keras.layers.Layer):
     """A layer that keeps its input's shape; `_settings` names its arguments."""
@@ -71,7 +73,7 @@ class CaffePower(_Elementwise):
 
     def call(self, inputs):
         if self.power * self.scale == 0:
-            return ops.full_like(inputs, self._constant())
+            return ops.full_like(inputs, constant_power(self.power, self.shift))
         outputs = inputs if self.scale == 1 else inputs * self.scale
         outputs = outputs if self.shift == 0 else outputs + self.shift
         if self.power == 1:
@@ -79,18 +81,6 @@ class CaffePower(_Elementwise):
         if self.power == 2:
             return ops.square(outputs)
         return ops.power(outputs, self.power)
-
-    def _constant(self):
-        if self.power == 0:
-            return 1.0
-        try:
-            value = self.shift**self.power
-        except ZeroDivisionError:
-            return math.inf
-        except OverflowError:
-            odd = self.shift < 0 and self.power % 2 == 1
-            return -math.inf if odd else math.inf
-        return value if isinstance(value, float) else math.nan
 
 
 class _OfBase(_Elementwise):

@@ -84,8 +84,9 @@ class CaffeSegNetBN(keras.layers.Layer):
 
     def build(self, input_shape):
         channels = input_shape[keras_axis(1, len(input_shape))]
-        self.scale = self.add_weight((channels,), "ones", name="scale")
-        self.shift = self.add_weight((channels,), "zeros", name="shift")
+        options = {"autocast": False}
+        self.scale = self.add_weight((channels,), "ones", name="scale", **options)
+        self.shift = self.add_weight((channels,), "zeros", name="shift", **options)
         self.built = True
 
     def call(self, inputs):
@@ -94,14 +95,14 @@ class CaffeSegNetBN(keras.layers.Layer):
         shape = [-1 if i == axis else 1 for i in range(rank)]
         scale = ops.reshape(ops.convert_to_tensor(self.scale), shape)
         shift = ops.reshape(ops.convert_to_tensor(self.shift), shape)
-        if self.bn_mode == "inference":
-            return inputs * scale + shift
         wide = ops.cast(inputs, self.variable_dtype)
+        if self.bn_mode == "inference":
+            return ops.cast(wide * scale + shift, inputs.dtype)
         others = [i for i in range(rank) if i != axis]
         mean = ops.mean(wide, others, keepdims=True)
         variance = ops.mean(ops.square(wide - mean), others, keepdims=True)
         outputs = (wide - mean) * ops.rsqrt(variance + 1e-9)
-        outputs = ops.cast(outputs, inputs.dtype) * scale + shift
+        outputs = ops.cast(outputs * scale + shift, inputs.dtype)
         if not self.statistics:
             return outputs
         found = (mean, variance)[: self.statistics]

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.resizing import interpolated_size
 from keras_caffe_zoo.layers._windows import known_shape
 
 
@@ -100,13 +101,8 @@ class CaffeInterp(keras.layers.Layer):
 
     def _new_size(self, size, axis):
         """Return the output's size along an axis of `size` pixels after the cut."""
-        if self._has_size:
-            return (self.height, self.width)[axis - 1]
-        if self.shrink_factor is not None:
-            size = (size - 1) // self.shrink_factor + 1
-        if self.zoom_factor is not None:
-            size = size + (size - 1) * (self.zoom_factor - 1)
-        return size
+        wanted = (self.height, self.width)[axis - 1] if self._has_size else None
+        return interpolated_size(size, wanted, self.zoom_factor, self.shrink_factor)
 
     def compute_output_shape(self, input_shape):
         shape = list(input_shape)

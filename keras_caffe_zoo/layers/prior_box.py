@@ -4,9 +4,17 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.axes import caffe_shape
+from keras_caffe_zoo.arithmetic.priors import (
+    check_clusters,
+    check_maps,
+    check_sizes,
+    checked_sides,
+    checked_variance,
+    priors,
+    sizes_of,
+)
 from keras_caffe_zoo.layers import _windows
-
-MAX_PRIORS = 1 << 21  # of one map; SSD512 has 24,564 in all
 
 
 class _Priors(keras.layers.Layer):
@@ -19,14 +27,9 @@ class _Priors(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")  # half precision moves corners by pixels
         super().__init__(**kwargs)
         self.clip = bool(clip)
-        self.variance = tuple(float(value) for value in variance) or (0.1,)
-        if len(self.variance) not in (1, 4) or not all(v > 0 for v in self.variance):
-            raise ValueError(
-                "Expected `variance` of one or four positive numbers; received: "
-                f"variance={self.variance}."
-            )
-        self.image_size = _sides(image_size, "image_size")
-        self.step = _sides(step, "step")
+        self.variance = checked_variance(variance)
+        self.image_size = checked_sides(image_size, "image_size")
+        self.step = checked_sides(step, "step")
         self.offset = float(offset)
         self._constants = {}
 
@@ -40,56 +43,24 @@ class _Priors(keras.layers.Layer):
         self.compute_output_shape([features.shape, image.shape])
         if None in known[:2] or (self.image_size is None and None in known[2:]):
             sizes = (*ops.shape(features)[1:3], *ops.shape(image)[1:3])
-            return self._priors(ops, *(ops.cast(size, "float32") for size in sizes))
+            return self._priors(ops, [ops.cast(size, "float32") for size in sizes])
         key = tuple(known)
         if key not in self._constants:
-            self._constants[key] = np.asarray(self._priors(np, *known), "float32")
+            self._constants[key] = np.asarray(self._priors(np, known), "float32")
         return ops.cast(self._constants[key], self.compute_dtype)
 
-    def _priors(self, xp, rows, columns, height, width):
-        """Return the corners and the variances.
-
-        Args:
-            xp: `numpy` where the sizes are numbers, `keras.ops` where they are tensors.
-            rows: Cells of the map along its height.
-            columns: Likewise along its width.
-            height: The image's, in pixels.
-            width: Likewise.
-        """
-        height, width = self.image_size or (height, width)
-        tall, wide = self.step or (height / rows, width / columns)
-        y = (xp.arange(rows, dtype="float32") + self.offset) * tall
-        x = (xp.arange(columns, dtype="float32") + self.offset) * wide
-        half = np.asarray(self.sizes(), "float32") / 2
-        left, right = ((x[:, None] + side * half[0]) / width for side in (-1, 1))
-        top, bottom = ((y[:, None] + side * half[1]) / height for side in (-1, 1))
-        across = left[None] + 0 * top[:, None]  # (rows, columns, boxes)
-        down = top[:, None] + 0 * left[None]
-        corners = [across, down, right[None] + 0 * down, bottom[:, None] + 0 * across]
-        corners = xp.reshape(xp.stack(corners, axis=-1), (-1,))
-        if self.clip:
-            corners = xp.clip(corners, 0.0, 1.0)
-        variances = np.resize(np.asarray(self.variance, "float32"), 4)
-        variances = xp.reshape(xp.reshape(0 * corners, (-1, 4)) + variances, (-1,))
-        return xp.stack([corners, variances])[None]
+    def _priors(self, xp, sizes):
+        image = self.image_size or sizes[2:]
+        where = (self.step, self.offset, self.variance, self.clip)
+        return priors(xp, sizes[:2], image, self.sizes(), *where)
 
     def compute_output_shape(self, input_shape):
-        features, image = input_shape
-        if len(features) != 4 or (self.image_size is None and len(image) != 4):
-            raise ValueError(
-                "Expected a map (N, H, W, C) and an image likewise for layer "
-                f"'{self.name}'; received shapes: {tuple(features)}, {tuple(image)}."
-            )
-        if None in features[1:3]:
-            return (1, 2, None)
-        boxes = features[1] * features[2] * len(self.sizes()[0])
-        if boxes > MAX_PRIORS:
-            raise ValueError(
-                f"Expected at most {MAX_PRIORS:,} boxes for layer '{self.name}'; "
-                f"received: {boxes:,}, {len(self.sizes()[0]):,} for each cell of "
-                f"{features[1]} x {features[2]}."
-            )
-        return (1, 2, 4 * boxes)
+        features, image = (caffe_shape(shape) for shape in input_shape)
+        boxes = len(self.sizes()[0])
+        known = self.image_size is not None
+        check_maps(features, image, boxes, known, self.name)
+        _, _, height, width = features
+        return (1, 2, None if None in (height, width) else 4 * height * width * boxes)
 
     def compute_output_spec(self, inputs):
         shape = self.compute_output_shape([x.shape for x in inputs])
@@ -104,19 +75,6 @@ class _Priors(keras.layers.Layer):
             "step": self.step,
             "offset": self.offset,
         }
-
-
-def _sides(value, name):
-    """Return (height, width), or `None` where it is to be told by the inputs."""
-    if value is None:
-        return None
-    sides = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
-    if len(sides) != 2 or not all(side > 0 for side in sides):
-        raise ValueError(
-            f"Expected `{name}` of a positive height and width; received: "
-            f"{name}={value!r}."
-        )
-    return sides
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -172,42 +130,10 @@ class CaffePriorBox(_Priors):
         self.max_sizes = tuple(float(size) for size in max_sizes)
         self.aspect_ratios = tuple(float(ratio) for ratio in aspect_ratios)
         self.flip = bool(flip)
-        self._check()
-
-    def _check(self):
-        least, most = self.min_sizes, self.max_sizes
-        fits = not most or len(most) == len(least)
-        fits = fits and all(a < b for a, b in zip(least, most, strict=False))
-        finite = all(map(np.isfinite, least + most))
-        if not fits or not finite or not least or min(least) <= 0:
-            raise ValueError(
-                "Expected positive `min_sizes`, and `max_sizes` of none or as many, "
-                f"each above its min size; received: {least}, {most}."
-            )
-        if not all(0 < ratio < np.inf for ratio in self.aspect_ratios):
-            raise ValueError(
-                "Expected positive `aspect_ratios`; received: "
-                f"aspect_ratios={self.aspect_ratios}."
-            )
-
-    def ratios(self):
-        """Return all aspect ratios: 1, those given, and their reciprocals."""
-        found = [1.0]
-        for ratio in self.aspect_ratios:
-            if all(abs(ratio - other) >= 1e-6 for other in found):
-                found += [ratio, 1 / ratio] if self.flip else [ratio]
-        return found
+        check_sizes(self.min_sizes, self.max_sizes, self.aspect_ratios)
 
     def sizes(self):
-        ratios = np.sqrt([r for r in self.ratios() if abs(r - 1) >= 1e-6])
-        boxes = []
-        for i, size in enumerate(map(int, self.min_sizes)):
-            boxes.append((size, size))
-            if self.max_sizes:
-                side = np.sqrt(float(size * int(self.max_sizes[i])))
-                boxes.append((side, side))
-            boxes += [(size * root, size / root) for root in ratios]
-        return tuple(zip(*boxes, strict=True))
+        return sizes_of(self.min_sizes, self.max_sizes, self.aspect_ratios, self.flip)
 
     def get_config(self):
         return {
@@ -260,13 +186,7 @@ class CaffePriorBoxClustered(_Priors):
         super().__init__(clip, variance, image_size, step, offset, **kwargs)
         self.widths = tuple(float(width) for width in widths)
         self.heights = tuple(float(height) for height in heights)
-        sides = self.widths + self.heights
-        fits = len(self.widths) == len(self.heights) and sides and min(sides) > 0
-        if not fits or not all(map(np.isfinite, sides)):
-            raise ValueError(
-                "Expected positive `widths`, and as many `heights`; received: "
-                f"{self.widths}, {self.heights}."
-            )
+        check_clusters(self.widths, self.heights)
 
     def sizes(self):
         return self.widths, self.heights

@@ -1,10 +1,10 @@
 """Where objects may be, of a network that scores boxes at each place of a map."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_caffe_zoo.arithmetic.axes import caffe_shape
+from keras_caffe_zoo.arithmetic.regions import anchors, check_proposals
 from keras_caffe_zoo.layers._nms import LOWEST, best, first, kept, rows_at
 from keras_caffe_zoo.layers._regions import check_sizes
 from keras_caffe_zoo.layers._windows import known_shape
@@ -171,17 +171,9 @@ class CaffeProposal(keras.layers.Layer):
         return height * width * self._anchors_at_a_place
 
     def compute_output_shape(self, input_shape):
-        scores, moves, info = (tuple(shape) for shape in input_shape)
-        kinds = self._anchors_at_a_place
-        wanted = [(scores, 2 * kinds), (moves, 4 * kinds)]
-        fits = all(len(s) == 4 and s[3] in (None, channels) for s, channels in wanted)
-        if not fits or len(info) != 2 or info[1] not in (None, 3, 4, 6):
-            raise ValueError(
-                f"Expected scores (N, {2 * kinds}, H, W), predictions (N, {4 * kinds}, "
-                f"H, W) and sizes (N, 3), (N, 4) or (N, 6) for the {kinds} anchors of "
-                f"layer '{self.name}'; received: {caffe_shape(scores)}, "
-                f"{caffe_shape(moves)} and {info}."
-            )
+        shapes = [caffe_shape(shape) for shape in input_shape]
+        check_proposals(*shapes, self._anchors_at_a_place, self.name)
+        scores = tuple(input_shape[0])
         count = self.post_nms_topn or self._count(scores)
         rows = None if None in (scores[0], count) else scores[0] * count
         if not self.with_scores:
@@ -205,17 +197,3 @@ class CaffeProposal(keras.layers.Layer):
 def _of_x_and_y(values):
     """Return values of y and x, or one of both, as those of x and y: (N, 1, 2 or 1)."""
     return ops.flip(values, axis=-1)[:, None]
-
-
-def anchors(base_size, ratios, scales):
-    """Return the anchors of the place (0, 0), ratios outermost: (A, 4) of float32.
-
-    Sides are rounded (halves up) before they are scaled, as all implementations do.
-    """
-    ratios = np.asarray(ratios, "float32")
-    width = np.floor(np.sqrt(np.float32(base_size**2) / ratios) + np.float32(0.5))
-    height = np.floor(width * ratios + np.float32(0.5))
-    sides = np.stack([width, height], axis=-1)[:, None]
-    sides = sides * np.asarray(scales, "float32")[:, None]
-    centre, half = (base_size - 1) / 2, (sides.reshape(-1, 2) - 1) / 2
-    return np.concatenate([centre - half, centre + half], axis=-1).astype("float32")

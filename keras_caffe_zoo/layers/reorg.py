@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.yolo import reorged_shape
 from keras_caffe_zoo.layers._blobs import BlobLayer
 from keras_caffe_zoo.layers._windows import known_shape
 
@@ -42,23 +43,7 @@ class CaffeReorg(BlobLayer):
             )
 
     def blob_shape(self, shapes):
-        items, channels, *sizes = shapes
-        block = self.stride**2
-        if channels % block:
-            raise ValueError(
-                f"Expected a multiple of {block} channels for a stride of "
-                f"{self.stride}; received: {channels}."
-            )
-        if self.reverse:
-            sizes = [None if size is None else size * self.stride for size in sizes]
-            return (items, channels // block, *sizes)
-        if any(size is not None and size % self.stride for size in sizes):
-            raise ValueError(
-                f"Expected a map of multiples of {self.stride} rows and columns; "
-                f"received: {tuple(sizes)}."
-            )
-        sizes = [None if size is None else size // self.stride for size in sizes]
-        return (items, channels * block, *sizes)
+        return reorged_shape(shapes, self.stride, self.reverse)
 
     def call(self, inputs):
         if not self.reverse:

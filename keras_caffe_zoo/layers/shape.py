@@ -1,10 +1,17 @@
 """Layers that move values and change none: Reshape, Flatten, Slice, Crop, Tile."""
 
-import math
-
 import keras
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.reshaping import (
+    check_sizes,
+    crop_offsets,
+    cropped,
+    joined_axes,
+    kept_axes,
+    replaced_axes,
+    reshaped,
+)
 from keras_caffe_zoo.layers._blobs import BlobLayer, known_axis
 
 
@@ -33,82 +40,22 @@ class CaffeReshape(BlobLayer):
         super().__init__(**kwargs)
         self.shape = tuple(int(size) for size in shape)
         self.axis, self.num_axes = int(axis), int(num_axes)
-        if min(self.shape, default=0) < -1 or self.shape.count(-1) > 1:
-            raise ValueError(
-                "Expected `shape` of sizes, 0 to keep one, and at most one -1; "
-                f"received: shape={self.shape}."
-            )
+        check_sizes(self.shape)
 
-    def _region(self, rank):
-        start = self.axis if self.axis >= 0 else rank + self.axis + 1
-        end = rank if self.num_axes == -1 else start + self.num_axes
-        if not 0 <= start <= end <= rank:
-            raise ValueError(
-                f"Expected axes of a blob with {rank} axes; received: "
-                f"axis={self.axis}, num_axes={self.num_axes}."
-            )
-        return start, end
+    def _axes(self, rank):
+        return replaced_axes(rank, self.axis, self.num_axes)
 
     def blob_shape(self, shapes):
-        start, end = self._region(len(shapes))
-        axes = range(start, start + len(self.shape))
-        copied = [axis for axis, size in zip(axes, self.shape, strict=True) if not size]
-        if copied and copied[-1] >= len(shapes):
-            raise ValueError(
-                f"Expected a size to copy for each 0 in {self.shape} (axis={self.axis})"
-                f"; received shape: {tuple(shapes)}."
-            )
-        kept = [*range(start), *range(end, len(shapes)), *copied]
-        inferred = self._inferred(shapes, kept)
-        new = [
-            {0: shapes[axis] if axis in copied else None, -1: inferred}.get(size, size)
-            for axis, size in zip(axes, self.shape, strict=True)
-        ]
-        return (*shapes[:start], *new, *shapes[end:])
-
-    def _inferred(self, shapes, kept):
-        """Return the size for -1, None if it or its absence cannot be known yet.
-
-        Args:
-            shapes: The shape of the bottom.
-            kept: Its axes that the top has too.
-        """
-        fixed = math.prod(size for size in self.shape if size > 0)
-        # An unknown size that is on both sides may be any.
-        unknown = [i for i, size in enumerate(shapes) if not isinstance(size, int)]
-        whole = [axis for axis in range(len(shapes)) if axis not in unknown]
-        told = [axis for axis in kept if axis not in unknown]
-        if any(kept.count(axis) != 1 for axis in unknown):
-            fits, inferred = -1 in self.shape, None
-        else:
-            count = math.prod(shapes[axis] for axis in whole)
-            explicit = fixed * math.prod(shapes[axis] for axis in told)
-            if -1 in self.shape:
-                fits = explicit > 0 and count % explicit == 0
-            else:
-                fits = count == explicit
-            inferred = count // explicit if fits and explicit else None
-        if not fits:
-            raise ValueError(
-                f"Expected a blob of as many values as the new shape {self.shape} "
-                f"(axis={self.axis}, num_axes={self.num_axes}) has; received shape: "
-                f"{tuple(shapes)}."
-            )
-        return inferred
+        return reshaped(tuple(shapes), self.shape, self._axes(len(shapes)))
 
     def compute(self, blobs):
-        start, end = self._region(len(blobs.shape))
         target = list(self.blob_shape(tuple(blobs.shape)))
         if target.count(None) > 1:
-            sizes = ops.shape(blobs)
-            after = len(target) - (len(blobs.shape) - end)
-            for i, size in enumerate(target):
-                if size is None and i < start:
-                    target[i] = sizes[i]
-                elif size is None and i >= after:
-                    target[i] = sizes[i - len(target)]
-                elif size is None and self.shape[i - start] == 0:
-                    target[i] = sizes[i]
+            rank, sizes = len(blobs.shape), ops.shape(blobs)
+            sources = kept_axes(rank, self.shape, self._axes(rank))
+            for i, source in enumerate(sources):
+                if source is not None:
+                    target[i] = sizes[source]
         return ops.reshape(blobs, [-1 if size is None else size for size in target])
 
     def get_config(self):
@@ -137,15 +84,9 @@ class CaffeFlatten(CaffeReshape):
         super().__init__((-1,), axis, -1, **kwargs)
         self.end_axis = int(end_axis)
 
-    def _region(self, rank):
-        start = known_axis(self.axis, rank, self.name)
-        end = known_axis(self.end_axis, rank, self.name)
-        if end < start:
-            raise ValueError(
-                "Expected `end_axis` not to come before `axis`; received: "
-                f"axis={start}, end_axis={end}."
-            )
-        return start, end + 1
+    def _axes(self, rank):
+        ends = (self.axis, self.end_axis)
+        return joined_axes(*(known_axis(axis, rank, self.name) for axis in ends))
 
     def get_config(self):
         config = super().get_config()
@@ -217,46 +158,20 @@ class CaffeCrop(BlobLayer):
         self.axis = int(axis)
         self.offsets = tuple(int(offset) for offset in offsets)
 
-    def _offsets(self, rank):
-        """Return where each axis is cut, None for those that are not."""
-        axis = known_axis(self.axis, rank, self.name)
-        offsets = self.offsets or (0,)
-        if len(offsets) == 1:
-            offsets *= rank - axis
-        if len(offsets) != rank - axis:
-            raise ValueError(
-                f"Expected one of `offsets`, or one for each of {rank - axis} axes; "
-                f"received: offsets={self.offsets}."
-            )
-        return (*[None] * axis, *offsets)
+    def _first(self, rank):
+        return known_axis(self.axis, rank, self.name)
 
     def blob_shape(self, shapes):
         whole, part = shapes
-        if len(whole) != len(part):
-            raise ValueError(
-                "Expected two blobs with the same number of axes; received: "
-                f"{whole} and {part}."
-            )
-        result = list(whole)
-        for i, offset in enumerate(self._offsets(len(whole))):
-            if offset is None:
-                continue
-            result[i] = part[i]
-            if None not in (whole[i], part[i]) and offset + part[i] > whole[i]:
-                raise ValueError(
-                    f"Expected a blob that holds {part[i]} from {offset} on along "
-                    f"axis {i}; received: {whole[i]}."
-                )
-        return tuple(result)
+        return cropped(whole, part, self._first(len(whole)), self.offsets)
 
     def compute(self, blobs):
         whole, part = blobs
-        sizes = ops.shape(part)
-        index = tuple(
-            slice(None) if offset is None else slice(offset, offset + sizes[i])
-            for i, offset in enumerate(self._offsets(len(whole.shape)))
-        )
-        return whole[index]
+        rank, sizes = len(whole.shape), ops.shape(part)
+        axis = self._first(rank)
+        starts = crop_offsets(rank, axis, self.offsets)
+        cut = [slice(at, at + sizes[i]) for i, at in enumerate(starts, axis)]
+        return whole[(*[slice(None)] * axis, *cut)]
 
     def get_config(self):
         return {**super().get_config(), "axis": self.axis, "offsets": self.offsets}

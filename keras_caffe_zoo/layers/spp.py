@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.windows import pyramid
 from keras_caffe_zoo.layers._blobs import caffe_order
 from keras_caffe_zoo.layers.pooling import CaffePool2D
 from keras_caffe_zoo.layers.stochastic_pooling import CaffeStochasticPool2D
@@ -42,27 +43,8 @@ class CaffeSPP(keras.layers.Layer):
             )
 
     def _levels(self, input_shape):
-        if None in input_shape[1:3]:
-            raise ValueError(
-                f"Expected an image of known size for layer '{self.name}'; received "
-                f"shape: {tuple(input_shape)}. Give an input_shape."
-            )
-        levels = []
-        for level in range(self.pyramid_height):
-            bins = 2**level
-            kernel = tuple(-(-size // bins) for size in input_shape[1:3])
-            pad = tuple(
-                (k * bins - size + 1) // 2
-                for k, size in zip(kernel, input_shape[1:3], strict=True)
-            )
-            if any(p >= k for p, k in zip(pad, kernel, strict=True)):
-                raise ValueError(
-                    f"Expected an image that {bins} x {bins} bins divide (layer "
-                    f"'{self.name}', level {level}); received shape: "
-                    f"{tuple(input_shape)}."
-                )
-            levels.append(self._pool(kernel, pad))
-        return levels
+        levels = pyramid(input_shape[1:3], self.pyramid_height, self.name)
+        return [self._pool(kernel, pad) for kernel, pad in levels]
 
     def _pool(self, kernel, pad):
         options = {"strides": kernel, "pad": pad, "data_format": "channels_last"}

@@ -3,8 +3,14 @@
 import keras
 from keras import ops
 
+from keras_caffe_zoo.arithmetic.yolo import (
+    COORDINATES,
+    check_anchors,
+    check_masks,
+    rows_per_box,
+)
 from keras_caffe_zoo.layers import _nms
-from keras_caffe_zoo.layers._yolo import COORDINATES, Detections, in_line
+from keras_caffe_zoo.layers._yolo import Detections, in_line
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -43,11 +49,7 @@ class CaffeYoloDetections(Detections):
 
     def __init__(self, num_classes, biases, num_box=5, **kwargs):
         super().__init__(num_classes, biases, num_box, **kwargs)
-        if len(self.biases) < 2 * self.num_box:
-            raise ValueError(
-                f"Expected `biases` of two numbers for each of {self.num_box} boxes; "
-                f"received: {len(self.biases)}."
-            )
+        check_anchors(self)
 
     def found(self, x, at):
         anchors = ops.convert_to_tensor(self.biases[: 2 * self.num_box], "float32")
@@ -56,15 +58,6 @@ class CaffeYoloDetections(Detections):
         labels = ops.cast(labels + 1, "float32")
         boxes = self.corners(x, anchors, 1)
         return boxes, *(in_line(y, 1)[..., 0] for y in (scores, labels))
-
-    def candidates(self, shapes):
-        for shape in shapes:
-            if len(shape) == 4 and shape[1] != shape[2]:
-                raise ValueError(
-                    "Expected maps of as many rows as columns; received shape: "
-                    f"{tuple(shape)}."
-                )
-        return super().candidates(shapes)
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -111,23 +104,7 @@ class CaffeYolov3Detections(Detections):
         super().__init__(num_classes, biases, len(mask[0]) if mask else 0, **kwargs)
         self.mask = mask
         self.anchors_scale = tuple(int(scale) for scale in anchors_scale)
-        anchors = range(len(self.biases) // 2)
-        if any(len(one) != self.num_box for one in mask) or any(
-            anchor not in anchors for one in mask for anchor in one
-        ):
-            raise ValueError(
-                f"Expected `mask` of as many of {len(anchors)} anchors for each map; "
-                f"received: mask={mask}."
-            )
-        if len(self.anchors_scale) != len(mask) or min(self.anchors_scale) < 1:
-            raise ValueError(
-                f"Expected a positive `anchors_scale` for each of {len(mask)} maps; "
-                f"received: anchors_scale={self.anchors_scale}."
-            )
-
-    @property
-    def rows_per_box(self):
-        return 1 if self.nms_threshold <= 1 else self.num_classes
+        check_masks(self)
 
     def found(self, x, at):
         anchors = [self.biases[2 * i + side] for i in self.mask[at] for side in (0, 1)]
@@ -135,7 +112,7 @@ class CaffeYolov3Detections(Detections):
         boxes = self.corners(x, anchors, self.anchors_scale[at])
         scores = ops.sigmoid(x[..., 4:5]) * ops.sigmoid(x[..., COORDINATES:])
         scores = in_line(scores, self.num_classes)
-        if self.rows_per_box == 1:
+        if rows_per_box(self) == 1:
             scores, labels = _nms.highest(scores)
             return boxes, scores, ops.cast(labels + 1, "float32")
         labels = ops.arange(1, self.num_classes + 1, dtype="float32")
@@ -149,14 +126,6 @@ class CaffeYolov3Detections(Detections):
 
     def reaches(self, scores):
         return scores > self.confidence_threshold
-
-    def candidates(self, shapes):
-        if len(shapes) != len(self.mask):
-            raise ValueError(
-                f"Expected {len(self.mask)} maps, one for each mask; received: "
-                f"{len(shapes)}."
-            )
-        return super().candidates(shapes)
 
     def get_config(self):
         config = super().get_config()

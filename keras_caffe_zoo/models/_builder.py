@@ -42,6 +42,7 @@ class Builder(Protocol):
         name: str = "",
         *,
         fully_convolutional: bool = False,
+        dtype: str | None = None,
         **options: Any,
     ) -> keras.Model: ...
 
@@ -108,6 +109,7 @@ def builder(
             name=entry.name,
             *,
             fully_convolutional=False,
+            dtype=None,
             **options,
         ):
             design = Design(
@@ -123,6 +125,7 @@ def builder(
                 classifier_activation,
                 name,
                 fully_convolutional,
+                dtype,
             )
             return design.model(layers(design, **options))
 

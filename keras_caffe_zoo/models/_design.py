@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import keras
 
 from keras_caffe_zoo.conversion.model import CaffeModel
+from keras_caffe_zoo.conversion.precision import check_dtype, in_precision
 from keras_caffe_zoo.models._blocks import (
     CHANNELS_LAST,
     batch_norm,
@@ -39,6 +40,7 @@ class Design:
         classifier_activation: Activation of the last layer.
         name: The Keras model's name.
         fully_convolutional: Whether the dense layers become convolutions.
+        dtype: The name of a dtype policy, or `None` for Keras' own setting.
         blobs: Caffe's blobs that are not the outputs of the layers of their names, as
             `CaffeModel.caffe_blobs` has them.
         inputs: The model's inputs, once `image` was asked for.
@@ -61,11 +63,18 @@ class Design:
     classifier_activation: Any
     name: str
     fully_convolutional: bool
+    dtype: str | None
     blobs: dict = field(default_factory=dict, init=False)
     inputs: list = field(default_factory=list, init=False)
 
     def __post_init__(self):
         self._check_weights()
+        check_dtype(self.dtype)
+        if self.dtype is not None and self.input_tensor is not None:
+            raise ValueError(
+                "Expected no `input_tensor` together with `dtype`: a net of another "
+                "precision has inputs of its own. Call the net on the tensor."
+            )
         if self.pooling not in (None, "avg", "max"):
             raise ValueError(
                 "Expected `pooling` to be None, 'avg' or 'max'; received: "
@@ -186,6 +195,7 @@ class Design:
         model = kind(inputs, outputs, name=self.name)
         if self.blobs:
             model.caffe_blobs = self.blobs
+        model = in_precision(model, self.dtype)
         self._load(model)
         return model
 

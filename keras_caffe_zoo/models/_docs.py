@@ -18,6 +18,8 @@ Args:
     classifier_activation: Activation of the last layer; `None` for its raw values.
     name: The model's name.
     fully_convolutional: {fully_convolutional}
+    dtype: `"mixed_bfloat16"` to compute in bfloat16, but for what needs float32;
+        `"float32"`. Keras' own setting if not given.
 
 Returns:
     A `keras.Model`. It takes `{image}` images, {order} with the mean

@@ -5,6 +5,7 @@ Only what shapes and small tables are made with; an engine does the rest as well
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,7 +23,8 @@ def folded(type: str, inputs: Sequence, attributes: dict) -> np.ndarray | None:
         return np.array(inputs[0].shape, "int64")
     if type not in _FUNCTIONS or any(x is None or x.array is None for x in inputs):
         return None
-    return _FUNCTIONS[type]([x.array for x in inputs], attributes)
+    with np.errstate(all="ignore"):  # as in an engine
+        return _FUNCTIONS[type]([x.array for x in inputs], attributes)
 
 
 def _quotient(arrays, _):
@@ -38,13 +40,33 @@ def _squeezed(arrays, _):
     return np.squeeze(arrays[0], tuple(arrays[1].tolist()))
 
 
+def _summed(arrays, attributes):
+    kept = bool(attributes.get("keepdims", 1))
+    return np.sum(arrays[0], tuple(arrays[1].tolist()), keepdims=kept)
+
+
+def _reshaped(arrays, _):
+    x, sizes = arrays
+    kept = [x.shape[i] if size == 0 else size for i, size in enumerate(sizes)]
+    return x.reshape(kept)
+
+
 _FUNCTIONS: dict[str, Callable] = {
     "Add": lambda a, _: a[0] + a[1],
     "Sub": lambda a, _: a[0] - a[1],
     "Mul": lambda a, _: a[0] * a[1],
     "Div": _quotient,
-    "Max": lambda a, _: np.maximum.reduce(a),
-    "Min": lambda a, _: np.minimum.reduce(a),
+    "Max": lambda a, _: functools.reduce(np.maximum, a),
+    "Min": lambda a, _: functools.reduce(np.minimum, a),
+    "Abs": lambda a, _: np.abs(a[0]),
+    "Equal": lambda a, _: a[0] == a[1],
+    "Greater": lambda a, _: a[0] > a[1],
+    "GreaterOrEqual": lambda a, _: a[0] >= a[1],
+    "Less": lambda a, _: a[0] < a[1],
+    "LessOrEqual": lambda a, _: a[0] <= a[1],
+    "Where": lambda a, _: np.where(*a),
+    "ReduceSum": _summed,
+    "Transpose": lambda a, attributes: np.transpose(a[0], attributes["perm"]),
     "Floor": lambda a, _: np.floor(a[0]),
     "Ceil": lambda a, _: np.ceil(a[0]),
     "Cast": lambda a, attributes: a[0].astype(attributes["to"]),
@@ -52,5 +74,6 @@ _FUNCTIONS: dict[str, Callable] = {
     "Gather": lambda a, attributes: np.take(*a, attributes.get("axis", 0)),
     "Unsqueeze": _unsqueezed,
     "Squeeze": _squeezed,
+    "Reshape": _reshaped,
     "Range": lambda a, _: np.arange(*(x.item() for x in a)),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -61,17 +62,40 @@ class Op:
     layer: str = ""
 
 
+@dataclass
+class LayerOfNet:
+    """What a layer of a Caffe net became.
+
+    Attributes:
+        name: Caffe's name of it.
+        type: Caffe's name of its type.
+        shapes: The shapes of its tops, in Caffe's order of axes.
+        parameters: How many numbers it has learned that are no other layer's before.
+    """
+
+    name: str
+    type: str
+    shapes: list[tuple[Size, ...]]
+    parameters: int
+
+
 class Graph:
     """Operations in the order in which they run.
 
     Attributes:
+        name: The net's name.
+        layers: The net's layers, its inputs among them.
+        pixels: What the net's data layers do to pixels, by input, where they tell.
         inputs: What is given to the graph.
         outputs: What it gives, by the names that it is to have.
         ops: The operations.
         layer: Caffe's name of the layer whose operations are added.
     """
 
-    def __init__(self):
+    def __init__(self, name: str = ""):
+        self.name = name
+        self.layers: list[LayerOfNet] = []
+        self.pixels: dict[str, Any] = {}
         self.inputs: list[Value] = []
         self.outputs: dict[str, Value] = {}
         self.ops: list[Op] = []
@@ -130,6 +154,20 @@ class Graph:
         self.ops.append(Op(type, values, made, attributes, self.layer))
         return made[0] if outputs == 1 else made
 
+    def maker(self, value: Value) -> Op | None:
+        """Return the operation that makes a value; None of an input or a constant."""
+        found = (op for op in reversed(self.ops) if any(y is value for y in op.outputs))
+        return next(found, None)
+
+    def drop_unused(self) -> None:
+        """Leave out the operations that no output needs."""
+        needed, kept = {id(x) for x in self.outputs.values()}, []
+        for op in reversed(self.ops):
+            if any(id(x) in needed for x in op.outputs):
+                needed |= {id(x) for x in op.inputs}
+                kept.append(op)
+        self.ops = kept[::-1]
+
     def size(self, x: Value, axis: int):
         """Return a size of a tensor: an integer, or a value of no axes (int64)."""
         if x.shape[axis] is not None:
@@ -144,7 +182,8 @@ def _as_array(array) -> np.ndarray:
     found = np.asarray(array)
     if not isinstance(array, np.generic):
         if found.dtype == np.float64:
-            return found.astype("float32")
+            with np.errstate(over="ignore"):  # what is too large is infinite
+                return found.astype("float32")
         if found.dtype == np.int64 or not found.size:
             return found.astype("int64")
     return found

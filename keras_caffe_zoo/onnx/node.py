@@ -56,7 +56,36 @@ class OnnxNode(Node):
             x: The tensor.
             sizes: Integers, values of no axes (see `size`), and at most one -1.
         """
-        return self.op("Reshape", x, self.sizes(sizes))
+        found, unknown = list(sizes), [isinstance(size, Value) for size in sizes]
+        if sum(unknown) == 1 and -1 not in found:  # what is left is this one
+            found[unknown.index(True)] = -1
+        y = self.op("Reshape", x, self.sizes(found))
+        if None in y.shape:  # those that were told are known nevertheless
+            told = [size if isinstance(size, int) else None for size in sizes]
+            pairs = zip(told, y.shape, strict=True)
+            y.shape = tuple(a if a and a > 0 else b for a, b in pairs)
+        return y
+
+    def reshape_like(self, x: Value, other: Value) -> Value:
+        """Return a tensor in the shape of another that has as many values."""
+        unknown = other.shape.count(None)
+        if unknown > 1:
+            return self.op("Reshape", x, self.op("Shape", other))
+        return self.reshape(x, [-1 if size is None else size for size in other.shape])
+
+    def counted(self, size: int | Value, dtype: type = np.int64) -> Value:
+        """Return the numbers 0, 1, … below a size."""
+        found = self.op("Range", 0, size, 1)
+        return found if dtype is np.int64 else self.op("Cast", found, to=dtype)
+
+    def joined(self, parts: Sequence[Value], axis: int) -> Value:
+        """Return tensors one behind the other along an axis; a single one as it is."""
+        return self.op("Concat", *parts, axis=axis) if len(parts) > 1 else parts[0]
+
+    def with_ones(self, x: Value, count: int) -> Value:
+        """Return a tensor with so many axes of size 1 behind its own."""
+        sizes = [size or 0 for size in x.shape]  # 0 is the size that it has
+        return self.op("Reshape", x, sizes + [1] * count) if count else x
 
     def sizes(self, sizes: Sequence[int | Value]) -> Value:
         """Return sizes, integers or values of no axes, as one tensor."""
@@ -79,7 +108,7 @@ class OnnxNode(Node):
         shape = self.shapes[index]
         if self.blobs is None:
             return np.broadcast_to(np.float32(0), shape)
-        name = self._shared_name(index)
+        name = self.shared_name(index)
         shared = self._shared(index, name)
         if not self.blobs and shared is None:
             raise self.error(
@@ -111,6 +140,7 @@ class OnnxNode(Node):
             return array
         return self.rule.stored(self, index, array)
 
-    def _shared_name(self, index: int) -> str:
+    def shared_name(self, index: int) -> str:
+        """Return the name by which layers share a parameter; `""` if it has none."""
         specs = self.layer.message.param
         return specs[index].name if index < len(specs) else ""

@@ -1,7 +1,7 @@
 """The shape and type of what each ONNX operation makes.
 
 A size that is not known is None. The operations are those of the standard's operator
-set 17, as far as Caffe's layers need them.
+set 17 that Caffe's layers need, and others that layers of one's own may.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
+from keras_caffe_zoo.messages import there_are
 
 Size = int | None
 Shape = tuple[Size, ...]
@@ -27,8 +27,13 @@ def shapes_of(type: str, inputs: Sequence, attributes: dict, outputs: int) -> Ma
         outputs: How many there are.
 
     Raises:
-        ValueError: If the inputs do not fit one another.
+        ValueError: If the inputs do not fit one another, or there is no such operation.
     """
+    if type not in _SHAPES:
+        raise ValueError(
+            f"Expected one of ONNX's operations that are known here; received: {type}. "
+            f"{there_are(sorted(_SHAPES), type)}"
+        )
     found = _SHAPES[type](inputs, attributes, outputs)
     return [(shape, inputs[0].dtype if d is None else d) for shape, d in found]
 
@@ -440,8 +445,10 @@ def _shape_of(inputs, attributes, outputs):
 @_shape("Range")
 def _range(inputs, attributes, outputs):
     ends = [constant(x) for x in inputs]
-    known = None not in ends
-    return [((len(np.arange(*(e[0] for e in ends))) if known else None,), None)]
+    if None in ends:
+        return [((None,), None)]
+    start, end, step = (x[0] for x in ends)
+    return [((max(math.ceil((end - start) / step), 0),), None)]
 
 
 @_shape("ConstantOfShape")

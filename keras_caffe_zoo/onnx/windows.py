@@ -1,12 +1,13 @@
-"""Layers that slide a window, as ONNX operations."""
+"""Convolutions, and the windows that they see, as ONNX operations."""
 
 from __future__ import annotations
 
-from keras_caffe_zoo.arithmetic.windows import (
-    convolved_size,
-    deconvolved_size,
-    end_padding,
-)
+import numpy as np
+
+from keras_caffe_zoo.arithmetic.windows import convolved_size, deconvolved_size
+
+_END = 2**63 - 1
+_WINDOW = ("kernel_size", "strides", "dilation_rate")
 
 
 def convolution(node, x, axis: int, options: dict, transposed: bool = False):
@@ -34,6 +35,11 @@ def convolution(node, x, axis: int, options: dict, transposed: bool = False):
         attributes |= {"pads": [0, 0], "strides": [1], "dilations": [1]}
         weights[0] = node.constant(node.array(0)[..., None])
     type_ = "ConvTranspose" if transposed else "Conv"
+    pixels = set(options["kernel_size"]) == {1} and not transposed
+    if pixels and any(attributes["pads"]):  # OpenCV 5 passes over those of 1 x 1
+        starts, rest = options["pad"], [0] * (axis + 1)
+        x = node.op("Pad", x, [*rest, *starts, *rest, *ends], 0.0)
+        attributes["pads"] = [0] * len(attributes["pads"])
     if axis == 1 and window:
         return node.op(type_, x, *weights, **attributes)
     sizes = [node.size(x, i) for i in range(len(x.shape))]
@@ -60,32 +66,35 @@ def _ends(node, window: list, options: dict, transposed: bool) -> list[int]:
     return found
 
 
-def pooling(node, x, pool: str, geometry: dict, include_pad: bool = True):
-    """Return a maximum or average pooling of an image.
+def windows_as_channels(node, x, geometry: dict):
+    """Return what Caffe's Im2col does: each window of an image laid out as channels.
+
+    What is only moved stays exact.
 
     Args:
         node: The layer, an `OnnxNode`.
         x: The image.
-        pool: `"max"` or `"ave"`.
-        geometry: `kernel_size`, `strides`, `pad` and `round_mode`, as `CaffePool2D`
-            takes them, or `global_pooling`.
-        include_pad: Whether averages count the padding.
+        geometry: `kernel_size`, `strides`, `pad` and `dilation_rate`.
     """
-    if geometry.get("global_pooling"):
-        return node.op("GlobalMaxPool" if pool == "max" else "GlobalAveragePool", x)
-    kernel, strides, pad = (geometry[k] for k in ("kernel_size", "strides", "pad"))
-    padded, floor = any(pad), geometry["round_mode"] == "floor"
-    ends = [
-        end_padding(*sides, padded, floor)
-        for sides in zip(kernel, strides, pad, strict=True)
+    ends = _ends(node, list(x.shape[2:]), geometry, transposed=False)
+    if any((*geometry["pad"], *ends)):
+        x = node.op("Pad", x, [0, 0, *geometry["pad"], 0, 0, *ends], 0.0)
+    channels, (rows, columns) = node.channels(x), geometry["kernel_size"]
+    for axis in (2, 3):
+        x = _places(node, x, axis, *(geometry[name][axis - 2] for name in _WINDOW))
+    if rows * columns == 1:
+        return x
+    # By column, row and channel so far.
+    numbers = np.arange(columns * rows * channels).reshape(columns, rows, channels)
+    return node.op("Gather", x, numbers.transpose().reshape(-1), axis=1)
+
+
+def _places(node, x, axis: int, kernel: int, stride: int, dilation: int):
+    """Return, as channels, what windows along an axis have at each of their places."""
+    reach = dilation * (kernel - 1)
+    places = [
+        # To the last that a window has at this place, counted from the end.
+        node.op("Slice", x, [at], [at - reach or _END], [axis], [stride])
+        for at in range(0, reach + 1, dilation)
     ]
-    options = {"kernel_shape": list(kernel), "strides": list(strides)}
-    if pool == "max":
-        return node.op("MaxPool", x, pads=[*pad, *ends], **options)
-    # What a window reaches beyond the padding is not counted.
-    beyond = [end - start for end, start in zip(ends, pad, strict=True)]
-    if include_pad and padded and any(beyond):
-        x = node.op("Pad", x, [0, 0, *pad, 0, 0, *pad], 0.0)
-        return node.op("AveragePool", x, pads=[0, 0, *beyond], **options)
-    options["count_include_pad"] = int(include_pad and padded)
-    return node.op("AveragePool", x, pads=[*pad, *ends], **options)
+    return node.joined(places, axis=1)

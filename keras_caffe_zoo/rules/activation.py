@@ -1,7 +1,8 @@
-"""Layers that look at one value at a time, and Softmax."""
+"""Activations, Dropout and Softmax."""
 
 import numpy as np
 
+from keras_caffe_zoo.arithmetic.affine import Affine
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.engines import ENGINE
@@ -9,13 +10,16 @@ from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule, activation_of
 
 
-class _Pointwise(Rule):
+class Pointwise(Rule):
+    """A layer that looks at one value at a time."""
+
     traits = POINTWISE
     in_place = "possible"
+    precision = "kept"
 
 
 @register
-class ReLU(_Pointwise):
+class ReLU(Pointwise):
     types = ("ReLU",)
     layers = ("ReLU", "LeakyReLU", "CaffeLeakyReLU")
     in_place = "usual"
@@ -46,6 +50,11 @@ class ReLU(_Pointwise):
         else:
             call.add("ReLU6", relu6_param=values)
 
+    def function(self, layer):
+        cut = getattr(layer, "threshold", 0) or layer.negative_slope
+        most = getattr(layer, "max_value", None)
+        return None if cut else {None: "relu", 6: "relu6"}.get(most)
+
     def traits_of(self, layer):
         plain = isinstance(layer, keras.layers.ReLU) and layer.max_value is None
         return self.traits._replace(activation="relu" if plain else None)
@@ -67,7 +76,7 @@ def _is_shared(layer) -> bool:
 
 
 @register
-class PReLU(_Pointwise):
+class PReLU(Pointwise):
     types = ("PReLU",)
     layers = ("PReLU",)
     in_place = "usual"
@@ -78,15 +87,26 @@ class PReLU(_Pointwise):
     fillers = ("filler",)
 
     def build(self, node, x):
-        channels, shared = node.channels(x), node.param.channel_shared
-        rank = len(x.shape)
-        node.learns(() if shared else (channels,))
+        shared, rank = self._shared(node, x), len(x.shape)
         axes = [i for i in range(1, rank) if shared or i != node.axis(1, rank)]
         return keras.layers.PReLU(
             alpha_initializer=keras.initializers.Constant(0.25),
             shared_axes=axes or None,
             name=node.name,
         )(x)
+
+    def onnx(self, node, x):
+        self._shared(node, x)
+        # ONNX broadcasts as NumPy does, which begins with the last axis.
+        slopes = node.array(0).reshape(-1, *[1] * (len(x.shape) - 2))
+        return node.op("PRelu", x, node.constant(slopes, f"{node.layer.name}/0"))
+
+    @staticmethod
+    def _shared(node, x) -> bool:
+        """Tell whether there is one slope for all; the node learns the slopes."""
+        channels, shared = node.channels(x), node.param.channel_shared
+        node.learns(() if shared else (channels,))
+        return shared
 
     def encode(self, call):
         rank = len(call.inputs[0].shape)
@@ -113,50 +133,57 @@ class PReLU(_Pointwise):
 
 
 @register
-class ELU(_Pointwise):
+class ELU(Pointwise):
     types = ("ELU",)
     layers = ("ELU",)
     in_place = "usual"
+    precision = ""
     param = Param("elu_param", "1 alpha float=1", 140)
 
     def build(self, node, x):
         return keras.layers.ELU(node.param.alpha, name=node.name)(x)
 
+    def onnx(self, node, x):
+        return node.op("Elu", x, alpha=node.param.alpha)
+
     def encode(self, call):
         call.add("ELU", elu_param={"alpha": float(call.layer.alpha)})
 
 
-class _Function(_Pointwise):
-    """A function that Keras has as an activation."""
+class _Function(Pointwise):
+    """A function that Keras has as an activation, and ONNX as an operation."""
 
-    function = ""
+    function = operation = ""
 
     def build(self, node, x):
         return keras.layers.Activation(self.function, name=node.name)(x)
+
+    def onnx(self, node, x):
+        return node.op(self.operation, x)
 
 
 @register
 class Sigmoid(_Function):
     types = ("Sigmoid",)
-    function = "sigmoid"
+    function, operation = "sigmoid", "Sigmoid"
     param = Param("sigmoid_param", f"1 engine Engine=DEFAULT\n{ENGINE}", 124)
 
 
 @register
 class TanH(_Function):
     types = ("TanH",)
-    function = "tanh"
+    function, operation = "tanh", "Tanh"
     param = Param("tanh_param", f"1 engine Engine=DEFAULT\n{ENGINE}", 127)
 
 
 @register
 class BNLL(_Function):
     types = ("BNLL",)
-    function = "softplus"
+    function, operation = "softplus", "Softplus"
 
 
 @register
-class Activation(_Pointwise):
+class Activation(Pointwise):
     layers = ("Activation",)
 
     def encode(self, call):
@@ -171,129 +198,20 @@ class Activation(_Pointwise):
     def shares_memory(self, call):
         return self.is_copy(call.layer)
 
+    def function(self, layer):
+        is_relu = layer.activation is keras.activations.relu
+        return "relu" if is_relu else None
+
+    def precision_of(self, layer):
+        exact = self.is_copy(layer) or self.function(layer)
+        return self.precision if exact else ""
+
     def traits_of(self, layer):
         return self.traits._replace(activation=activation_of(layer))
 
 
 @register
-class AbsVal(_Pointwise):
-    types = ("AbsVal",)
-    layers = ("CaffeAbs",)
-    in_place = ""
-
-    def build(self, node, x):
-        return layers.CaffeAbs(name=node.name)(x)
-
-    def encode(self, call):
-        call.add("AbsVal")
-
-
-@register
-class Power(_Pointwise):
-    types = ("Power",)
-    layers = ("CaffePower",)
-    param = Param(
-        "power_param", "1 power float=1; 2 scale float=1; 3 shift float=0", 122
-    )
-
-    def build(self, node, x):
-        param = node.param
-        return layers.CaffePower(param.power, param.scale, param.shift, name=node.name)(
-            x
-        )
-
-    def encode(self, call):
-        layer = call.layer
-        values = {"power": layer.power, "scale": layer.scale, "shift": layer.shift}
-        call.add("Power", power_param=values)
-
-
-@register
-class Rescaling(_Pointwise):
-    layers = ("Rescaling",)
-
-    def encode(self, call):
-        try:
-            scale, shift = float(call.layer.scale), float(call.layer.offset)
-        except TypeError as error:
-            raise call.error("its scale or offset is not one number") from error
-        call.add("Power", power_param={"scale": scale, "shift": shift})
-
-
-class _OfBase(_Pointwise):
-    """Exp and Log: a base, and an affine function of the input."""
-
-    def build(self, node, x):
-        param = node.param
-        kind = getattr(layers, self.layers[0])
-        return kind(param.base, param.scale, param.shift, name=node.name)(x)
-
-    def encode(self, call):
-        layer = call.layer
-        values = {"base": layer.base, "scale": layer.scale, "shift": layer.shift}
-        call.add(self.types[0], **{self.param.name: values})
-
-
-_BASE = "1 base float=-1; 2 scale float=1; 3 shift float=0"
-
-
-@register
-class Exp(_OfBase):
-    types = ("Exp",)
-    layers = ("CaffeExp",)
-    param = Param("exp_param", _BASE, 111)
-
-
-@register
-class Log(_OfBase):
-    types = ("Log",)
-    layers = ("CaffeLog",)
-    param = Param("log_param", _BASE, 134)
-
-
-@register
-class Threshold(_Pointwise):
-    types = ("Threshold",)
-    layers = ("CaffeThreshold",)
-    param = Param("threshold_param", "1 threshold float=0", 128)
-
-    def build(self, node, x):
-        return layers.CaffeThreshold(node.param.threshold, name=node.name)(x)
-
-    def encode(self, call):
-        call.add("Threshold", threshold_param={"threshold": call.layer.threshold})
-
-
-@register
-class Swish(_Pointwise):
-    types = ("Swish",)
-    layers = ("CaffeSwish",)
-    param = Param("swish_param", "1 beta float=1", 147)
-
-    def build(self, node, x):
-        return layers.CaffeSwish(node.param.beta, name=node.name)(x)
-
-    def encode(self, call):
-        call.add("Swish", swish_param={"beta": call.layer.beta})
-
-
-@register
-class Clip(_Pointwise):
-    types = ("Clip",)
-    layers = ("CaffeClip",)
-    param = Param("clip_param", "1 min float!; 2 max float!", 148)
-
-    def build(self, node, x):
-        if not node.has(self.param):
-            raise node.error("Expected min and max; received: neither", "clip_param")
-        return layers.CaffeClip(node.param.min, node.param.max, name=node.name)(x)
-
-    def encode(self, call):
-        call.add("Clip", clip_param={"min": call.layer.low, "max": call.layer.high})
-
-
-@register
-class Dropout(_Pointwise):
+class Dropout(Pointwise):
     types = ("Dropout",)
     layers = ("CaffeDropout", "Dropout")
     in_place = "usual"
@@ -340,11 +258,17 @@ class Dropout(_Pointwise):
             values["sample_weights_test"] = True
         call.add("Dropout", dropout_param=values)
 
+    def affine(self, layer, x):
+        if getattr(layer, "samples", False):
+            return None
+        return Affine(1.0 if getattr(layer, "scale_train", True) else 1.0 - layer.rate)
+
 
 @register
-class Softmax(_Pointwise):
+class Softmax(Pointwise):
     types = ("Softmax",)
     layers = ("Softmax",)
+    precision = ""
     param = Param(
         "softmax_param", f"1 engine Engine=DEFAULT; 2 axis int32=1\n{ENGINE}", 125
     )
@@ -376,9 +300,12 @@ class Softmax(_Pointwise):
 
 
 @register
-class OnlyInTraining(_Pointwise):
+class OnlyInTraining(Pointwise):
     """Keras' layers that do nothing at test time, which Caffe does not have."""
 
     in_place = ""
 
     layers = ("ActivityRegularization", "GaussianDropout", "GaussianNoise")
+
+    def affine(self, layer, x):
+        return Affine()

@@ -1,5 +1,6 @@
 """Layers of the forks for classification: SENet, ShuffleNet, MobileNet."""
 
+from keras_caffe_zoo.arithmetic.channels import check_factors
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.activation import ReLU
@@ -20,6 +21,11 @@ class Axpy(Rule):
     def build(self, node, a, x, y):
         return layers.CaffeAxpy(name=node.name)([a, x, y])
 
+    def onnx(self, node, a, x, y):
+        check_factors(a.shape, x.shape, y.shape, node.layer.name)
+        a = node.reshape(a, [0, 0, 1, 1]) if len(a.shape) == 2 else a
+        return node.op("Add", node.op("Mul", a, x), y)
+
     def encode(self, call):
         call.add("Axpy")
 
@@ -32,12 +38,31 @@ class ShuffleChannel(Rule):
     types = ("ShuffleChannel",)
     fork = "ShuffleNet"
     layers = ("CaffeShuffleChannel",)
+    precision = "kept"
     param = Param("shuffle_channel_param", "1 group uint32=1", (164, 159))
     traits = POINTWISE._replace(order="moved")
 
     def build(self, node, x):
-        group = node.count(node.param.group, "shuffle_channel_param.group")
-        return layers.CaffeShuffleChannel(group, name=node.name)(x)
+        return layers.CaffeShuffleChannel(self._group(node, x), name=node.name)(x)
+
+    def onnx(self, node, x):
+        group, channels = self._group(node, x), node.channels(x)
+        if group == 1:
+            return x
+        groups = node.reshape(x, [0, group, channels // group, -1])
+        dealt = node.op("Transpose", groups, perm=[0, 2, 1, 3])
+        return node.reshape_like(dealt, x)
+
+    @staticmethod
+    def _group(node, x) -> int:
+        channels, name = node.channels(x), "shuffle_channel_param.group"
+        group = node.count(node.param.group, name)
+        if channels % group:
+            raise node.error(
+                f"Expected a group that divides {channels} channels; received: {group}",
+                name,
+            )
+        return group
 
     def encode(self, call):
         group = {"group": call.layer.group}
@@ -49,11 +74,11 @@ class _Depthwise(Convolution):
 
     layers = ()
 
-    def _layer(self, node, x):
+    def _options(self, node, x):
         check_image(node, x)
         if node.caffe_axis(node.param.axis, 4, "convolution_param.axis") != 1:
             raise node.error("Expected channels at axis 1", "convolution_param.axis")
-        return super()._layer(node, x)
+        return super()._options(node, x)
 
 
 @register
@@ -61,7 +86,8 @@ class DepthwiseConvolution(_Depthwise):
     types = ("DepthwiseConvolution",)
     fork = "MobileNet"
 
-    def _layer(self, node, x):
+    def _options(self, node, x):
+        check_image(node, x)
         channels, group = node.channels(x), node.param.group
         if group != channels:
             raise node.error(
@@ -76,7 +102,7 @@ class DepthwiseConvolution(_Depthwise):
                 "If you want the dilation, make the type Convolution",
                 "convolution_param.dilation",
             )
-        return super()._layer(node, x)
+        return super()._options(node, x)
 
 
 @register
@@ -86,20 +112,15 @@ class ConvolutionDepthwise(_Depthwise):
     types = ("ConvolutionDepthwise",)
     fork = "MobileNet"
 
-    def _layer(self, node, x):
+    def _options(self, node, x):
         check_image(node, x)
-        channels, param = node.channels(x), node.param
+        channels, bias = node.channels(x), node.param.bias_term
         geometry = conv_geometry(node, 2)
-        bias = [(channels,)] if param.bias_term else []
-        node.learns((channels, 1, *geometry["kernel_size"]), *bias)
-        return layers.CaffeConv2D(
-            channels,
-            **geometry,
-            groups=channels,
-            use_bias=param.bias_term,
-            data_format="channels_last",
-            name=node.name,
+        node.learns(
+            (channels, 1, *geometry["kernel_size"]), *([(channels,)] if bias else [])
         )
+        counts = {"filters": channels, "groups": channels, "use_bias": bias}
+        return 1, {**geometry, **counts}, None
 
     def channels(self, layer, bottoms):
         return bottoms[0] if bottoms else None
@@ -125,18 +146,30 @@ class ReLU6(_Activation):
     types = ("ReLU6",)
     fork = "YOLO"
     layers = ("CaffeReLU6",)
+    precision = "kept"
     param = Param("relu6_param", "1 negative_slope float=0", 211)
 
     def build(self, node, x):
+        slope = self._slope(node)
+        if slope:
+            return layers.CaffeReLU6(slope, name=node.name)(x)
+        return keras.layers.ReLU(6.0, name=node.name)(x)
+
+    def onnx(self, node, x):
+        slope = self._slope(node)
+        if not slope:
+            return node.op("Clip", x, 0.0, 6.0)
+        return node.op("Min", node.op("LeakyRelu", x, alpha=slope), 6.0)
+
+    @staticmethod
+    def _slope(node) -> float:
         slope = node.param.negative_slope
         if not slope >= 0:
             raise node.error(
                 f"Expected a slope of at least 0; received: {slope:g}",
                 "relu6_param.negative_slope",
             )
-        if slope:
-            return layers.CaffeReLU6(slope, name=node.name)(x)
-        return keras.layers.ReLU(6.0, name=node.name)(x)
+        return slope
 
     def encode(self, call):
         call.add("ReLU6", relu6_param={"negative_slope": call.layer.negative_slope})
@@ -151,6 +184,9 @@ class HardSigmoid(_Activation):
     def build(self, node, x):
         return layers.CaffeHardSigmoid(name=node.name)(x)
 
+    def onnx(self, node, x):
+        return node.op("HardSigmoid", x, alpha=0.2, beta=0.5)
+
     def encode(self, call):
         call.add("HardSigmoid")
 
@@ -160,10 +196,18 @@ class NegReLU(_Activation):
     types = ("NegReLU",)
     fork = "FlowNet2"
     layers = ("CaffeNegReLU",)
+    precision = "kept"
     param = ReLU.param
 
     def build(self, node, x):
         return layers.CaffeNegReLU(node.param.negative_slope, name=node.name)(x)
+
+    def onnx(self, node, x):
+        slope = node.param.negative_slope
+        if not slope:
+            return node.op("Min", x, 0.0)
+        turned = node.op("LeakyRelu", node.op("Neg", x), alpha=slope)
+        return node.op("Neg", turned)
 
     def encode(self, call):
         slope = call.layer.positive_slope
@@ -184,6 +228,10 @@ class SeLu(_Activation):
     def build(self, node, x):
         factor = getattr(node.param, "lambda")
         return layers.CaffeSELU(factor, node.param.alpha, name=node.name)(x)
+
+    def onnx(self, node, x):
+        factor = getattr(node.param, "lambda")
+        return node.op("Selu", x, alpha=node.param.alpha, gamma=factor)
 
     def encode(self, call):
         values = {"lambda": call.layer.factor, "alpha": call.layer.alpha}

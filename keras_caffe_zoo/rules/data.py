@@ -1,6 +1,9 @@
 """Layers that read no blob, and those that write none."""
 
 import math
+from dataclasses import dataclass
+
+import numpy as np
 
 from keras_caffe_zoo.caffe import (
     DATA,
@@ -46,11 +49,61 @@ def silence_layer(name: str, bottoms: list[str]) -> Layer:
     return Layer(name, Silence.types[0], bottoms)
 
 
+# Before Caffe had transform_param, each data layer had these fields itself.
+_OLD_PARAMS = {"Data": "data_param", "ImageData": "image_data_param"}
+
+
+@dataclass(frozen=True)
+class PixelTransform:
+    """What a data layer's prototxt says of pixels: `(x - mean) * scale`.
+
+    Attributes:
+        mean_file: The mean image's file, on the machine of who trained; "" if none.
+        mean_values: The means instead: none, one, or one for each channel, BGR.
+        scale: What the difference is multiplied by.
+    """
+
+    mean_file: str = ""
+    mean_values: tuple[float, ...] = ()
+    scale: float = 1.0
+
+
+def pixel_transform(layer: Layer) -> PixelTransform:
+    """Return what a data layer's `transform_param` says of pixels.
+
+    Raises:
+        ValueError: If it names a mean file and mean values, as Caffe forbids.
+    """
+    file = transform_field(layer, "mean_file")
+    values = tuple(layer.decode(TRANSFORM).message.mean_value)
+    if file and values:
+        raise ValueError(
+            f"Expected a mean_file or mean_value in layer {layer.name!r}; "
+            "received: both"
+        )
+    return PixelTransform(file, values, transform_field(layer, "scale"))
+
+
+def transform_field(layer: Layer, name: str):
+    """Return a field of a layer's transform, or the old one of the same name."""
+    transform = layer.decode(TRANSFORM).message
+    old = layer.read(_OLD_PARAMS.get(layer.type, TRANSFORM.name))
+    return getattr(transform if transform.HasField(name) else old, name)
+
+
 class DataLayer(Rule):
     """A layer of a training net that reads a file: an input of one that predicts."""
 
     role = "data"
     bottoms, tops = (0, 0), (1, None)
+
+    def pixels(self, layer: Layer) -> PixelTransform | None:
+        """Return what is done to pixels; None where the prototxt does not tell.
+
+        Raises:
+            ValueError: If what it tells is contradictory.
+        """
+        return None
 
     def data_shape(self, node, top: int, channels: int | None) -> Shape | None:
         """Return the shape of a top in Caffe's order of axes.
@@ -75,14 +128,21 @@ class DataLayer(Rule):
         return (param.batch_size or None, channels, crop, crop)
 
 
+class PictureLayer(DataLayer):
+    """A layer that makes its first top of pictures, as `transform_param` says."""
+
+    def pixels(self, layer):
+        return pixel_transform(layer)
+
+
 @register
-class Data(DataLayer):
+class Data(PictureLayer):
     types = ("Data",)
     param, also = DATA, (TRANSFORM,)
 
 
 @register
-class ImageData(DataLayer):
+class ImageData(PictureLayer):
     types = ("ImageData",)
     param, also = IMAGE_DATA, (TRANSFORM,)
 
@@ -95,7 +155,7 @@ class ImageData(DataLayer):
 
 
 @register
-class WindowData(DataLayer):
+class WindowData(PictureLayer):
     types = ("WindowData",)
     param, also = WINDOW_DATA, (TRANSFORM,)
 
@@ -124,6 +184,10 @@ class MemoryData(DataLayer):
         119,
     )
     also = (TRANSFORM,)
+
+    def pixels(self, layer):
+        # Without one, who fills the memory may have done it all before.
+        return pixel_transform(layer) if layer.decode(TRANSFORM).given else None
 
     def _image_shape(self, node, param, channels):
         return (param.batch_size, param.channels, param.height, param.width)
@@ -156,6 +220,17 @@ class DummyData(DataLayer):
                 node.anchor
             )
             for shape, filler, name in zip(shapes, fillers, names, strict=True)
+        ]
+
+    def onnx(self, node):
+        pairs = zip(self.shapes(node), self._fillers_of(node), strict=True)
+        return [
+            node.op(
+                "ConstantOfShape",
+                list(shape),
+                value=np.array([filler.value if filler else 0.0], "float32"),
+            )
+            for shape, filler in pairs
         ]
 
     def encode(self, call):
@@ -232,9 +307,18 @@ class Parameter(Rule):
     traits = MIXED._replace(order="new")
 
     def build(self, node):
+        shape = self._shape(node)
+        return layers.CaffeParameter(shape, name=node.name)(node.anchor)
+
+    def onnx(self, node):
+        self._shape(node)
+        return node.weight(0)
+
+    @staticmethod
+    def _shape(node) -> tuple[int, ...]:
         shape = _checked(node, node.param.shape.dim, "parameter_param.shape")
         node.learns(shape)
-        return layers.CaffeParameter(shape, name=node.name)(node.anchor)
+        return shape
 
     def encode(self, call):
         call.add("Parameter", [], parameter_param={"shape": {"dim": call.layer.shape}})
@@ -257,6 +341,8 @@ class Silence(Rule):
     def build(self, node, *bottoms):
         """Do nothing: the graph keeps what is read here from being an output."""
         return []
+
+    onnx = build
 
     def keep(self, node, x, tensors):
         """Return an output, led through a layer that keeps what is silenced."""

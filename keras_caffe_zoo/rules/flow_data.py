@@ -33,6 +33,26 @@ class Mean(Rule):
 
     def build(self, node, *bottoms):
         check_tops(node, bottoms)
+        values = self._values(node)
+        scales = (node.param.input_scale, node.param.output_scale)
+        return on_each(node, layers.CaffeMean(values, *scales, name=node.name), bottoms)
+
+    def onnx(self, node, *bottoms):
+        check_tops(node, bottoms)
+        param, values = node.param, self._values(node)
+        tops = []
+        for x in bottoms:
+            shift = np.resize(np.array(values, "float32"), node.channels(x))
+            ones = [1] * (len(x.shape) - 2)
+            x = node.op("Mul", x, param.input_scale) if param.input_scale != 1 else x
+            x = node.op("Add", x, shift.reshape(-1, *ones))
+            x = node.op("Mul", x, param.output_scale) if param.output_scale != 1 else x
+            tops.append(x)
+        return tops
+
+    @staticmethod
+    def _values(node) -> list[float]:
+        """Return what is added to the channels, over and over again."""
         param = node.param
         if param.HasField("file"):
             raise node.error(
@@ -43,9 +63,7 @@ class Mean(Rule):
         if not param.value:
             raise node.error("Expected a value for each channel", "mean_param.value")
         sign = 1.0 if param.operation == 1 else -1.0
-        values = [sign * param.mean_scale * value for value in param.value]
-        scales = (param.input_scale, param.output_scale)
-        return on_each(node, layers.CaffeMean(values, *scales, name=node.name), bottoms)
+        return [sign * param.mean_scale * value for value in param.value]
 
     def encode(self, call):
         layer = call.layer
@@ -93,6 +111,18 @@ class DataAugmentation(OnMaps):
     traits = POINTWISE
 
     def build(self, node, x):
+        images, per_pixel = self._images(node, x), node.param.mean_per_pixel
+        layer = layers.CaffeSubtractMean(per_pixel, images, name=node.name)
+        return self.call_on(node, layer, x)
+
+    def on_maps(self, node, x):
+        self._images(node, x)
+        index = 1 if node.param.mean_per_pixel else 2
+        return node.op("Sub", x, node.weight(index))
+
+    @staticmethod
+    def _images(node, x) -> int:
+        """Return how many images the mean was made of; the node learns the mean."""
         param = node.param
         if param.HasField("crop_width") and param.HasField("crop_height"):
             raise node.error(
@@ -123,8 +153,7 @@ class DataAugmentation(OnMaps):
                     f"of {images}, which the fork would go on computing",
                     "augmentation_param.recompute_mean",
                 )
-        layer = layers.CaffeSubtractMean(param.mean_per_pixel, images, name=node.name)
-        return self.call_on(node, layer, x)
+        return images
 
     def encode(self, call):
         layer = call.layer

@@ -4,6 +4,7 @@ import math
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.flow import correlation, warped
 from keras_caffe_zoo.rules.node import MAX_VALUES, caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
@@ -11,6 +12,10 @@ from keras_caffe_zoo.rules.window import check_image
 
 FORK = "FlowNet2"
 _MOST_SHIFTS = 255  # along one axis: each row of them is a matrix product
+
+
+def _may_agree(one, other) -> bool:
+    return all(a == b or None in (a, b) for a, b in zip(one, other, strict=True))
 
 
 class OnMaps(Rule):
@@ -24,6 +29,15 @@ class OnMaps(Rule):
         for x in bottoms:
             check_image(node, x)
         return node.checked(layer(bottoms[0] if len(bottoms) == 1 else list(bottoms)))
+
+    def onnx(self, node, *bottoms):
+        for x in bottoms:
+            check_image(node, x)
+        return node.checked(self.on_maps(node, *bottoms))
+
+    def on_maps(self, node, *bottoms):
+        """Return the top in an ONNX graph; the bottoms are maps."""
+        raise NotImplementedError
 
 
 @register
@@ -44,6 +58,36 @@ class Correlation(OnMaps):
     same_shapes = True
 
     def build(self, node, first, second):
+        param = node.param
+        layer = layers.CaffeCorrelation(
+            param.kernel_size,
+            param.max_displacement,
+            param.pad,
+            *self._strides(node, first),
+            subtract=param.correlation_type == 1,
+            name=node.name,
+        )
+        return self.call_on(node, layer, first, second)
+
+    def on_maps(self, node, first, second):
+        param = node.param
+        strides = self._strides(node, first)
+        if param.kernel_size % 2 == 0:
+            raise node.error(
+                f"Expected an odd number; received: {param.kernel_size}",
+                "correlation_param.kernel_size",
+            )
+        if not _may_agree(first.shape, second.shape):
+            raise node.error(
+                "Expected two maps of the same shape; received: "
+                f"{first.shape} and {second.shape}",
+                "bottom",
+            )
+        geometry = (param.kernel_size, param.max_displacement, param.pad, *strides)
+        return correlation(node, first, second, *geometry, param.correlation_type == 1)
+
+    def _strides(self, node, first) -> list[int]:
+        """Return the strides of windows and of shifts, if the layer can be."""
         param = node.param
         for name in ("kernel_size", "max_displacement"):
             if not param.HasField(name):
@@ -67,15 +111,7 @@ class Correlation(OnMaps):
                 f"received: {param.pad}",
                 "correlation_param.pad",
             )
-        layer = layers.CaffeCorrelation(
-            param.kernel_size,
-            param.max_displacement,
-            param.pad,
-            *strides,
-            subtract=param.correlation_type == 1,
-            name=node.name,
-        )
-        return self.call_on(node, layer, first, second)
+        return strides
 
     def encode(self, call):
         layer = call.layer
@@ -112,10 +148,23 @@ class FlowWarp(OnMaps):
     traits = MIXED._replace(channels="kept")
 
     def build(self, node, image, flow):
-        fill = float("nan") if node.param.fill_value == 2 else 0.0
-        return self.call_on(
-            node, layers.CaffeFlowWarp(fill, name=node.name), image, flow
-        )
+        layer = layers.CaffeFlowWarp(self._fill(node), name=node.name)
+        return self.call_on(node, layer, image, flow)
+
+    def on_maps(self, node, image, flow):
+        items, _, *sizes = image.shape
+        if not _may_agree(flow.shape, (items, 2, *sizes)):
+            raise node.error(
+                f"Expected an image (N, C, H, W) and a flow (N, 2, H, W); received: "
+                f"{image.shape} and {flow.shape}",
+                "bottom",
+            )
+        node.channels(image)
+        return warped(node, image, flow, self._fill(node))
+
+    @staticmethod
+    def _fill(node) -> float:
+        return float("nan") if node.param.fill_value == 2 else 0.0
 
     def encode(self, call):
         fill = call.layer.fill
@@ -135,6 +184,9 @@ class ChannelNorm(OnMaps):
 
     def build(self, node, x):
         return self.call_on(node, layers.CaffeChannelNorm(name=node.name), x)
+
+    def on_maps(self, node, x):
+        return node.op("ReduceL2", x, axes=[1])
 
     def encode(self, call):
         call.add("ChannelNorm")

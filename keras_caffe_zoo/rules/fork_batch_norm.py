@@ -1,8 +1,11 @@
 """BN, which is one batch normalization to SegNet and another to PSPNet."""
 
+from keras_caffe_zoo.arithmetic.affine import Affine
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.statistics import affine, by_statistics, with_statistics
 from keras_caffe_zoo.rules.engines import ENGINE
+from keras_caffe_zoo.rules.normalization import keras_affine, wide
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule
 
@@ -61,10 +64,35 @@ class BN(Rule):
         return found[0] if found else None
 
     def build(self, node, x):
+        mode, statistics = self._check(node, x)
+        if mode:
+            return layers.CaffeSegNetBN(mode, statistics, name=node.name)(x)
+        param = node.param
+        settings = (param.momentum, param.eps, param.frozen)
+        return layers.CaffePSPNetBN(*settings, name=node.name)(x)
+
+    def onnx(self, node, x):
+        mode, statistics = self._check(node, x)
+        factor, offset, *kept = (
+            node.array(i).reshape(-1) for i in range(2 if mode else 4)
+        )
+        if not mode:
+            return by_statistics(node, x, *kept, node.param.eps, factor, offset)
+        if mode == "inference":
+            return affine(node, x, factor, offset)
+        y, *found = with_statistics(node, x, 1e-9, factor, offset)
+        channels = (1, node.channels(x), 1, 1)
+        return [y, *(node.reshape(value, channels) for value in found[:statistics])]
+
+    def _check(self, node, x) -> tuple[str, int]:
+        """Return SegNet's mode, none for PSPNet's BN, and how many statistics are tops.
+
+        The node learns the parameters.
+        """
         named = self._named(node.layer)
         segnet = named is self.param
         if named is None:
-            if node.blobs is None:
+            if not node.blobs:
                 raise node.error(
                     "Expected fields that tell SegNet's BN from PSPNet's (bn_mode, "
                     "frozen, eps, …), or a caffemodel with its blobs; received neither",
@@ -76,7 +104,13 @@ class BN(Rule):
         statistics = len(node.layer.tops) - 1
         if segnet:
             mode = ("learn", "inference")[node.read(self.param).bn_mode]
-            return layers.CaffeSegNetBN(mode, statistics, name=node.name)(x)
+            if statistics and mode == "inference":
+                raise node.error(
+                    "Expected one top of SegNet's BN that keeps statistics; received: "
+                    f"{statistics + 1}",
+                    "top",
+                )
+            return mode, statistics
         if statistics:
             raise node.error(
                 f"Expected one top of PSPNet's BN; received: {statistics + 1}", "top"
@@ -88,8 +122,7 @@ class BN(Rule):
                 f"{param.momentum:g} and {param.eps:g}",
                 "bn_param",
             )
-        settings = (param.momentum, param.eps, param.frozen)
-        return layers.CaffePSPNetBN(*settings, name=node.name)(x)
+        return "", 0
 
     def blob_axes(self, layer):
         named = self._named(layer)
@@ -104,6 +137,7 @@ class BN(Rule):
 @register
 class SegNetBN(Rule):
     layers = ("CaffeSegNetBN",)
+    precision = "kept"
     param = BN.param
     in_place = "usual"
     codec = _BN
@@ -111,6 +145,10 @@ class SegNetBN(Rule):
 
     def encode(self, call):
         call.add("BN", bn_param={"bn_mode": call.layer.bn_mode.upper()})
+
+    def affine(self, layer, x):
+        kept = layer.bn_mode == "inference"
+        return Affine(wide(layer.scale), wide(layer.shift)) if kept else None
 
     def traits_of(self, layer):
         if layer.bn_mode == "inference":
@@ -121,6 +159,7 @@ class SegNetBN(Rule):
 @register
 class PSPNetBN(Rule):
     layers = ("CaffePSPNetBN",)
+    precision = "kept"
     (param,) = BN.variants
     in_place = "usual"
     codec = _BN
@@ -132,3 +171,6 @@ class PSPNetBN(Rule):
         if layer.frozen:
             values["frozen"] = True
         call.add("BN", bn_param=values)
+
+    def affine(self, layer, x):
+        return keras_affine(layer)

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules import layout
@@ -56,6 +58,7 @@ class InnerProduct(Rule):
     has_kernel = flattens = True
     codec = Codec(_encode_inner_product, _decode_inner_product)
     traits = _NEW
+    precision = "reduced"
 
     def build(self, node, x):
         param, units = node.param, node.param.num_output
@@ -138,6 +141,12 @@ class InnerProduct(Rule):
         }  # no transpose: `caffe_params` gives (outputs, inputs) in any case
         call.add("InnerProduct", inner_product_param=param)
 
+    def by_channel(self, layer, x, kernel):
+        if layer.axis % len(x.shape) != 1:
+            return None
+        view = layout.conv_by_channel if layer.transpose else layout.deconv_by_channel
+        return view(kernel)
+
     def blob_axes(self, layer):
         return (2, 1)[: 1 + layer.param.bias_term]
 
@@ -185,6 +194,7 @@ def _encode_dense(layer, arrays):
 @register
 class Dense(Rule):
     layers = ("Dense",)
+    precision = "reduced"
     codec = Codec(_encode_dense, kernel_from_caffe)
     traits = Traits(places="mixed", order="new", outputs="units")
 
@@ -200,6 +210,12 @@ class Dense(Rule):
 
     def traits_of(self, layer):
         return self.traits._replace(activation=activation_of(layer))
+
+    def by_channel(self, layer, x, kernel):
+        return layout.conv_by_channel(kernel) if len(x.shape) in (2, 4) else None
+
+    def sees_zeros(self, layer, x):
+        return False
 
     def on_map(self, layer, image):
         on_pixels = len(layer.input.shape) == 4  # over the channels of an image
@@ -239,13 +255,25 @@ class Embed(Rule):
     traits = _NEW
 
     def build(self, node, x):
+        (rows, units), bias = self._table(node), node.param.bias_term
+        if not bias and len(x.shape) < 3:
+            return keras.layers.Embedding(rows, units, name=node.name)(x)
+        return layers.CaffeEmbed(rows, units, bias, name=node.name)(x)
+
+    def onnx(self, node, x):
+        self._table(node)
+        numbers = node.op("Cast", x, to=np.int64)
+        y = node.op("Gather", node.weight(0), numbers, axis=0)
+        return node.op("Add", y, node.weight(1)) if node.param.bias_term else y
+
+    @staticmethod
+    def _table(node) -> tuple[int, int]:
+        """Return how many rows of what size there are, which the node learns."""
         param = node.param
         units = node.count(param.num_output, "embed_param.num_output")
         rows = node.count(param.input_dim, "embed_param.input_dim")
         node.learns((rows, units), *bias_shape(param, units))
-        if not param.bias_term and len(x.shape) < 3:
-            return keras.layers.Embedding(rows, units, name=node.name)(x)
-        return layers.CaffeEmbed(rows, units, param.bias_term, name=node.name)(x)
+        return rows, units
 
     def encode(self, call):
         layer = call.layer

@@ -52,6 +52,20 @@ def conv_kernel_of_rows(kernel: np.ndarray, window: tuple[int, int]) -> np.ndarr
     return by_channel.transpose(1, 2, 0, 3)
 
 
+def conv_by_channel(kernel: np.ndarray, groups: int = 1) -> np.ndarray:
+    """Return a kernel (*window, I / groups, O) as a view (window, groups, I, O)."""
+    *_, inputs, outputs = kernel.shape
+    grouped = kernel.reshape(-1, inputs, groups, outputs // groups)
+    return grouped.transpose(0, 2, 1, 3)
+
+
+def deconv_by_channel(kernel: np.ndarray, groups: int = 1) -> np.ndarray:
+    """Return a kernel (*window, O / groups, I) as a view (window, groups, I, O)."""
+    *_, outputs, inputs = kernel.shape
+    grouped = kernel.reshape(-1, outputs, groups, inputs // groups)
+    return grouped.transpose(0, 2, 3, 1)
+
+
 def fits_by_reshape(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Tell whether a kernel of one shape is the other's, dense or convolutional.
 

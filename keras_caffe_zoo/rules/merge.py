@@ -2,6 +2,9 @@
 
 import functools
 
+import numpy as np
+
+from keras_caffe_zoo.arithmetic.reshaping import crop_offsets, cropped
 from keras_caffe_zoo.caffe import Layer, Param
 from keras_caffe_zoo.lazy import keras, layers
 from keras_caffe_zoo.rules.node import caffe_shape
@@ -17,6 +20,7 @@ _ON_CHANNELS = Traits(places="kept", order="moved")
 class Eltwise(Rule):
     types = ("Eltwise",)
     layers = ("CaffeWeightedSum", "Add", "Average", "Maximum", "Multiply", "Subtract")
+    precision = "kept"
     param = Param(
         "eltwise_param",
         """
@@ -119,6 +123,7 @@ def _along(layer, rank: int) -> Traits:
 class Concat(Rule):
     types = ("Concat",)
     layers = ("Concatenate",)
+    precision = "kept"
     param = Param("concat_param", "1 concat_dim uint32=1; 2 axis int32=1", 104)
     bottoms = (1, None)
     same_items = True
@@ -133,8 +138,7 @@ class Concat(Rule):
         return keras.layers.Concatenate(**options)(list(bottoms))
 
     def onnx(self, node, *bottoms):
-        axis = self._axis(node, bottoms)
-        return node.op("Concat", *bottoms, axis=axis) if bottoms[1:] else bottoms[0]
+        return node.joined(bottoms, self._axis(node, bottoms))
 
     @staticmethod
     def _axis(node, bottoms) -> int:
@@ -163,6 +167,7 @@ class Concat(Rule):
 class Slice(Rule):
     types = ("Slice",)
     layers = ("CaffeSlice",)
+    precision = "kept"
     param = Param(
         "slice_param",
         "1 slice_dim uint32=1; 2 slice_point uint32*; 3 axis int32=1",
@@ -171,9 +176,22 @@ class Slice(Rule):
     tops = (1, None)
 
     def build(self, node, x):
+        axis, sizes = self._cuts(node, x)
+        if len(sizes) == 1:
+            return keras.layers.Identity(name=node.name)(x)
+        return layers.CaffeSlice(sizes, axis, name=node.name)(x)
+
+    def onnx(self, node, x):
+        axis, sizes = self._cuts(node, x)
+        if len(sizes) == 1:
+            return x
+        return node.op("Split", x, sizes, axis=axis, outputs=len(sizes))
+
+    def _cuts(self, node, x) -> tuple[int, list]:
+        """Return the axis of the tensor that is cut, and the sizes of its parts."""
         axis, tops = _legacy_axis(node, x, "slice_dim"), len(node.layer.tops)
         if tops == 1:
-            return keras.layers.Identity(name=node.name)(x)
+            return axis, [x.shape[axis]]
         if axis == 0:
             node.whole_batch(x)
         size = x.shape[axis]
@@ -181,7 +199,7 @@ class Slice(Rule):
             raise node.error(
                 f"Expected a known size to cut; received: {caffe_shape(x)}"
             )
-        return layers.CaffeSlice(self._parts(node, size, tops), axis, name=node.name)(x)
+        return axis, self._parts(node, size, tops)
 
     @staticmethod
     def _parts(node, size, tops):
@@ -221,6 +239,7 @@ class Slice(Rule):
 class Split(Rule):
     types = ("Split",)
     layers = ("Identity",)
+    precision = "kept"
     tops = (1, None)
     traits = POINTWISE
     splits = True
@@ -250,18 +269,37 @@ def copy_layer(name: str, bottom: str, top: str) -> Layer:
 class Crop(Rule):
     types = ("Crop",)
     layers = ("CaffeCrop",)
+    precision = "kept"
     param = Param("crop_param", "1 axis int32=2; 2 offset uint32*", 144)
     bottoms = (2, 2)
     # The second input only tells a size.
     traits = Traits(places="uniform", channels="kept", order="moved", reads=1)
 
     def build(self, node, x, reference):
+        self._axis(node, x, reference)
         param = node.param
-        rank = len(x.shape)
-        if node.caffe_axis(param.axis, rank, "crop_param.axis") == 0:
-            node.whole_batch(x, reference)
         layer = layers.CaffeCrop(param.axis, list(param.offset), name=node.name)
         return layer([x, reference])
+
+    def onnx(self, node, x, reference):
+        rank = len(x.shape)
+        axes = list(range(self._axis(node, x, reference), rank))
+        starts = crop_offsets(rank, axes[0], node.param.offset)
+        sizes = [node.size(reference, axis) for axis in axes]
+        ends = [
+            start + size if isinstance(size, int) else node.op("Add", size, start)
+            for start, size in zip(starts, sizes, strict=True)
+        ]
+        return node.op("Slice", x, starts, node.sizes(ends), axes)
+
+    @staticmethod
+    def _axis(node, x, reference) -> int:
+        """Return Caffe's first axis that is cut, of a blob that holds the reference."""
+        axis = node.caffe_axis(node.param.axis, len(x.shape), "crop_param.axis")
+        cropped(caffe_shape(x), caffe_shape(reference), axis, node.param.offset)
+        if axis == 0:
+            node.whole_batch(x, reference)
+        return axis
 
     def encode(self, call):
         layer = call.layer
@@ -278,6 +316,16 @@ class BatchReindex(Rule):
     def build(self, node, x, numbers):
         node.whole_batch(x, numbers)
         return layers.CaffeBatchReindex(name=node.name)([x, numbers])
+
+    def onnx(self, node, x, numbers):
+        if len(numbers.shape) != 1 or not x.shape:
+            raise node.error(
+                f"Expected a blob and numbers (M,); received: {x.shape} and "
+                f"{numbers.shape}",
+                "bottom",
+            )
+        node.whole_batch(x, numbers)
+        return node.op("Gather", x, node.op("Cast", numbers, to=np.int64), axis=0)
 
     def encode(self, call):
         call.add("BatchReindex")

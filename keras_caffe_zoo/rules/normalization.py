@@ -1,13 +1,22 @@
-"""Normalization, and the factors and offsets that go with it."""
+"""Normalization by statistics: of windows, of a batch, of an item."""
 
 import numpy as np
 
+from keras_caffe_zoo.arithmetic.affine import Affine, normalization
+from keras_caffe_zoo.arithmetic.axes import keras_axis
 from keras_caffe_zoo.caffe import Param
-from keras_caffe_zoo.lazy import keras, layers, ops
+from keras_caffe_zoo.lazy import layers, ops
+from keras_caffe_zoo.onnx.pooling import pooling
+from keras_caffe_zoo.onnx.statistics import (
+    by_batch,
+    by_statistics,
+    centred,
+    mean_square,
+)
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
-from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, STORED, Codec, Rule, Window
+from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Codec, Rule, Window
 from keras_caffe_zoo.rules.window import check_image
 
 _WHOLE = MIXED._replace(channels="kept", order="kept")
@@ -33,6 +42,7 @@ class LRN(Rule):
         118,
     )
     traits = POINTWISE
+    precision = "kept"
 
     def build(self, node, x):
         param = node.param
@@ -52,11 +62,20 @@ class LRN(Rule):
         self._check(node, x)
         size, alpha, beta = param.local_size, param.alpha, param.beta
         if self._region(param) == "across_channels":
-            return node.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=param.k)
-        half = [size // 2] * 4
-        options = {"kernel_shape": [size] * 2, "count_include_pad": 1}
-        squares = node.op("Mul", x, x)
-        mean = node.op("AveragePool", squares, pads=half, **options)
+            channels = node.channels(x)
+            if size <= channels:
+                options = {"size": size, "alpha": alpha, "beta": beta, "bias": param.k}
+                return node.op("LRN", x, **options)
+            # OpenVINO goes wrong over windows wider than that.
+            places = np.arange(channels)
+            near = np.abs(places[:, None] - places) <= size // 2
+            weight = near.astype("float32")[..., None, None] * np.float32(alpha / size)
+            sums = node.op("Conv", node.op("Mul", x, x), weight)
+            scale = node.op("Add", sums, param.k)
+            return node.op("Div", x, node.op("Pow", scale, beta))
+        geometry = {"kernel_size": (size,) * 2, "strides": (1, 1)}
+        geometry |= {"pad": (size // 2,) * 2, "round_mode": "ceil"}
+        mean = pooling(node, node.op("Mul", x, x), "ave", geometry)
         scale = node.op("Add", node.op("Mul", mean, alpha), 1.0)
         return node.op("Div", x, node.op("Pow", scale, beta))
 
@@ -100,6 +119,11 @@ class LRN(Rule):
     compares_reads = True
 
 
+def wide(weight) -> np.ndarray:
+    """Return a layer's weight in float64."""
+    return ops.convert_to_numpy(weight).astype("float64")
+
+
 def _blobs_of_batch_norm(_, arrays):
     return [*arrays[-3:], *arrays[:-3]]  # Keras has what is trained first
 
@@ -125,8 +149,30 @@ class BatchNorm(Rule):
     )
     codec = Codec(_blobs_of_batch_norm, _weights_of_batch_norm)
     traits = POINTWISE
+    precision = "kept"
 
     def build(self, node, x):
+        kept, scale_bias = self._check(node, x)
+        options = {"scale_bias": scale_bias, "name": node.name}
+        fraction = node.param.moving_average_fraction
+        return layers.CaffeBatchNorm(kept, fraction, node.param.eps, **options)(x)
+
+    def onnx(self, node, x):
+        kept, scale_bias = self._check(node, x)
+        learned = [node.array(i).reshape(-1) for i in range(5 if scale_bias else 3)]
+        if kept is False:
+            return by_batch(node, x, node.param.eps, *learned[3:])
+        (weight,) = learned[2]
+        with np.errstate(all="ignore"):  # Caffe computes with whatever comes of it
+            factor = np.float32(1) / weight if weight else np.float32(0)
+            mean, variance = learned[0] * factor, learned[1] * factor
+        return by_statistics(node, x, mean, variance, node.param.eps, *learned[3:])
+
+    def _check(self, node, x) -> tuple[bool | None, bool]:
+        """Return whether kept statistics count, and whether it has factors of its own.
+
+        The node learns the parameters.
+        """
         param, shape = node.param, caffe_shape(x)
         channels = 1 if len(shape) < 2 else shape[1]
         if not shape or channels is None:
@@ -143,9 +189,7 @@ class BatchNorm(Rule):
             kept = param.use_global_stats
         elif node.phase == "TRAIN":
             kept = False
-        options = {"scale_bias": scale_bias, "name": node.name}
-        fraction = param.moving_average_fraction
-        return layers.CaffeBatchNorm(kept, fraction, param.eps, **options)(x)
+        return kept, scale_bias
 
     @staticmethod
     def _has_scale(node) -> bool:
@@ -185,6 +229,26 @@ class BatchNorm(Rule):
     def traits_of(self, layer):
         return _WHOLE if layer.use_global_stats is False else self.traits
 
+    def affine(self, layer, x):
+        if layer.use_global_stats is False or len(x.shape) < 2:
+            return None
+        sums = (layer.mean_sum, layer.variance_sum, layer.weight_sum)
+        mean, variance, weight = map(wide, sums)
+        share = 1 / weight if weight[0] else 0.0
+        found = normalization(mean * share, variance * share, layer.epsilon)
+        if not layer.scale_bias:
+            return found
+        return found.then(Affine(wide(layer.scale), wide(layer.bias)))
+
+
+def keras_affine(layer) -> Affine:
+    """Return what a `BatchNormalization` does to each channel when it predicts."""
+    found = normalization(
+        wide(layer.moving_mean), wide(layer.moving_variance), layer.epsilon
+    )
+    factor = 1.0 if layer.gamma is None else wide(layer.gamma)
+    return found.then(Affine(factor, 0.0 if layer.beta is None else wide(layer.beta)))
+
 
 @register
 class KerasBatchNorm(Rule):
@@ -194,17 +258,27 @@ class KerasBatchNorm(Rule):
     """
 
     layers = ("BatchNormalization",)
+    precision = "kept"
     traits = POINTWISE
 
     def encode(self, call):
-        layer, rank = call.layer, len(call.inputs[0].shape)
-        axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
-        if axis % rank != (3 if rank == 4 else 1):
+        layer = call.layer
+        if not self._is_by_channel(layer, call.inputs[0]):
             raise call.error(f"its axis is {layer.axis}")
         param = {"moving_average_fraction": layer.momentum, "eps": layer.epsilon}
         call.add("BatchNorm", batch_norm_param=param)
         scale = {"bias_term": True}
         call.add("Scale", call.tops, name=f"{call.name}_scale", scale_param=scale)
+
+    @staticmethod
+    def _is_by_channel(layer, x) -> bool:
+        """Tell whether a layer's axis is Caffe's axis of channels."""
+        rank = len(x.shape)
+        axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
+        return rank > 1 and axis % rank == keras_axis(1, rank)
+
+    def affine(self, layer, x):
+        return keras_affine(layer) if self._is_by_channel(layer, x) else None
 
     def traits_of(self, layer):
         rank = len(layer.input.shape)
@@ -242,12 +316,27 @@ class MVN(Rule):
 
     def build(self, node, x):
         param = node.param
+        self._check(node, x)
+        settings = (param.normalize_variance, param.across_channels, param.eps)
+        return layers.CaffeMVN(*settings, name=node.name)(x)
+
+    def onnx(self, node, x):
+        param = node.param
+        self._check(node, x)
+        x = node.with_ones(x, 4 - len(x.shape))
+        axes = [1, 2, 3] if param.across_channels else [2, 3]
+        x, _ = centred(node, x, axes)
+        if not param.normalize_variance:
+            return x
+        deviation = node.op("Sqrt", mean_square(node, x, axes))
+        return node.op("Div", x, node.op("Add", deviation, param.eps))
+
+    @staticmethod
+    def _check(node, x) -> None:
         if not 1 <= len(x.shape) <= 4:
             raise node.error(
                 f"Expected a blob of at most 4 axes; received shape: {caffe_shape(x)}"
             )
-        settings = (param.normalize_variance, param.across_channels, param.eps)
-        return layers.CaffeMVN(*settings, name=node.name)(x)
 
     def encode(self, call):
         layer = call.layer
@@ -257,115 +346,3 @@ class MVN(Rule):
             "eps": layer.epsilon,
         }
         call.add("MVN", mvn_param=values)
-
-
-class _AlongAxes(Rule):
-    """Scale and Bias: learned values that span some axes of a blob."""
-
-    bottoms = (1, 2)
-    in_place = "possible"
-    codec = STORED
-
-    def _build(self, node, x, second, blobs, **options):
-        """Return the top, with `blobs` learned parameters of the same shape."""
-        param, shape = node.param, caffe_shape(x)
-        size = param.num_axes if second is None else len(second.shape)
-        axis = node.caffe_axis(param.axis, len(shape)) if size else 0
-        end = len(shape) if size == -1 else axis + size
-        if size < -1 or end > len(shape):
-            raise node.error(
-                f"Expected at most {len(shape) - axis} axes from axis {axis} on of a "
-                f"blob with {len(shape)}; received: {size}",
-                "num_axes" if second is None else "bottom",
-            )
-        if axis == 0 and size and blobs:
-            node.whole_batch(x)
-        own = shape[axis:end] if second is None else caffe_shape(second)
-        if blobs and second is not None and None in own:
-            node.whole_batch(second)
-        if blobs and None in own:
-            raise node.error(f"Expected known sizes; received shape: {shape}")
-        if blobs:
-            node.learns(*[own] * blobs)
-        kind = getattr(layers, self.layers[0])
-        layer = kind(param.axis, param.num_axes, name=node.name, **options)
-        return layer(x if second is None else [x, second])
-
-    def blob_axes(self, layer):
-        axes = layer.param.num_axes
-        return (axes if axes >= 0 else None,) * self._blobs(layer)
-
-    def _blobs(self, layer) -> int:
-        return int(len(layer.bottoms) < 2)
-
-    def traits_of(self, layer):
-        inputs = keras.tree.flatten(layer.input)
-        rank = len(inputs[0].shape)
-        if len(inputs) == 2:  # a value for each value, or values for whole maps
-            whole = len(inputs[1].shape) < rank
-        else:
-            size = layer.num_axes
-            end = rank if size == -1 else layer.axis % rank + size
-            whole = size and end > 2
-        return _WHOLE if rank == 4 and whole else POINTWISE
-
-    def on_map(self, layer, image):
-        if self.traits_of(layer) == _WHOLE:
-            raise ValueError("it looks at the whole map")
-        if len(layer.output.shape) != 4 and (layer.axis, layer.num_axes) != (1, 1):
-            raise ValueError("it has values for other axes than the channels")
-        return layer.__class__.from_config(layer.get_config())
-
-
-@register
-class Scale(_AlongAxes):
-    types = ("Scale",)
-    layers = ("CaffeScale",)
-    param = Param(
-        "scale_param",
-        """
-        1 axis int32=1; 2 num_axes int32=1; 3 filler FillerParameter;
-        4 bias_term bool=false; 5 bias_filler FillerParameter
-        """,
-        142,
-    )
-    fillers = ("filler", "bias_filler")
-    traits = POINTWISE
-
-    def build(self, node, x, factor=None):
-        bias = node.param.bias_term
-        blobs = (factor is None) + bias
-        return self._build(node, x, factor, int(blobs), use_bias=bias)
-
-    def encode(self, call):
-        layer = call.layer
-        values = {"axis": layer.axis, "num_axes": layer.num_axes}
-        call.add("Scale", scale_param={**values, "bias_term": layer.use_bias})
-
-    def filler_fields(self, node):
-        own = self.fillers[len(node.layer.bottoms) > 1 :]  # factors may be a bottom
-        return own[: len(node.shapes)]
-
-    def _blobs(self, layer):
-        return super()._blobs(layer) + layer.param.bias_term
-
-
-@register
-class Bias(_AlongAxes):
-    types = ("Bias",)
-    layers = ("CaffeBias",)
-    param = Param(
-        "bias_param",
-        "1 axis int32=1; 2 num_axes int32=1; 3 filler FillerParameter",
-        141,
-    )
-    fillers = ("filler",)
-    traits = POINTWISE
-
-    def build(self, node, x, offset=None):
-        return self._build(node, x, offset, int(offset is None))
-
-    def encode(self, call):
-        layer = call.layer
-        values = {"axis": layer.axis, "num_axes": layer.num_axes}
-        call.add("Bias", bias_param=values)

@@ -2,10 +2,12 @@
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.sequence import decoded, turned
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
 
 _FORK = "OpenVINO training toolbox"
+_MOST_TIMES = 4096
 
 
 @register
@@ -17,12 +19,20 @@ class Reverse(Rule):
     traits = MIXED._replace(channels="kept")
 
     def build(self, node, x):
+        self._axis(node, x)
+        return layers.CaffeReverse(node.param.axis, name=node.name)(x)
+
+    def onnx(self, node, x):
+        return turned(node, x, self._axis(node, x))
+
+    @staticmethod
+    def _axis(node, x) -> int:
         axis = node.param.axis
         if axis < 0:  # as the fork has it
             raise node.error(f"Expected 0 or more; received: {axis}", "axis")
         if node.caffe_axis(axis, len(x.shape), "reverse_param.axis") == 0:
             node.whole_batch(x)
-        return layers.CaffeReverse(axis, name=node.name)(x)
+        return axis
 
     def encode(self, call):
         axis = call.layer.axis % len(call.inputs[0].shape)
@@ -50,6 +60,29 @@ class CTCGreedyDecoder(Rule):
             param.blank_index, param.ctc_merge_repeated, scores, name=node.name
         )
         return layer([values, begins])
+
+    def onnx(self, node, values, begins):
+        node.whole_batch(values, begins)
+        pairs = zip(values.shape, begins.shape, strict=False)
+        if (len(values.shape), len(begins.shape)) != (3, 2) or any(
+            a != b and None not in (a, b) for a, b in pairs
+        ):
+            raise node.error(
+                f"Expected blobs (T, N, C) and (T, N); received: {values.shape} and "
+                f"{begins.shape}",
+                "bottom",
+            )
+        if values.shape[0] > _MOST_TIMES:
+            raise node.error(
+                f"Expected at most {_MOST_TIMES} times, each of which is compared with "
+                f"all; received: {values.shape[0]}",
+                "bottom",
+            )
+        blank = node.param.blank_index
+        if blank < 0:
+            blank = values.shape[2] - 1
+        found = decoded(node, values, begins, blank, node.param.ctc_merge_repeated)
+        return found[: len(node.layer.tops)]
 
     def encode(self, call):
         layer = call.layer

@@ -1,10 +1,12 @@
 """Poolings: a window's maximum or average, or a whole map's."""
 
+from keras_caffe_zoo.arithmetic.windows import pyramid
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
-from keras_caffe_zoo.onnx.windows import pooling
+from keras_caffe_zoo.onnx.pooling import max_and_mask, pooling
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.geometry import pool_geometry, sides
+from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits, Window
 from keras_caffe_zoo.rules.window import (
@@ -58,6 +60,8 @@ class Pooling(Rule):
 
     def onnx(self, node, x):
         pool, geometry = self._geometry(node, x)
+        if len(node.layer.tops) == 2:
+            return max_and_mask(node, x, geometry)
         return pooling(node, x, pool, geometry, node.param.avg_include_pad)
 
     @staticmethod
@@ -67,7 +71,10 @@ class Pooling(Rule):
         pool = _POOLS[node.param.pool]
         if len(node.layer.tops) == 2 and pool != "max":
             raise node.error("Expected one top but for MAX; received: two", "top")
-        return pool, {**pool_geometry(node), "round_mode": _round_mode(node)}
+        geometry = pool_geometry(node)
+        if pool == "stochastic":
+            _check_no_pad(node, geometry.get("pad", (0, 0)))
+        return pool, {**geometry, "round_mode": _round_mode(node)}
 
     def encode(self, call):
         layer = call.layer
@@ -76,6 +83,11 @@ class Pooling(Rule):
             call.add("Pooling", pooling_param={"pool": pool, "global_pooling": True})
         else:
             _add_pooling(call, pool, layer.kernel_size, layer.strides, layer.pad)
+
+    def precision_of(self, layer):
+        # Means are sums of many values, and a mask has the numbers of places.
+        masks = isinstance(layer, layers.CaffeMaxPool2DWithMask)
+        return "kept" if layer.pool == "max" and not masks else ""
 
     def traits_of(self, layer):
         # Of a global pooling there is one cell; a mask counts from the image's corner.
@@ -103,6 +115,13 @@ class Pooling(Rule):
             "strides": sides(param, "stride", 1),
             "pad": sides(param, "pad", 0),
         }
+
+
+def _check_no_pad(node, pad) -> None:
+    if any(pad):
+        raise node.error(
+            f"Expected pad 0 for STOCHASTIC; received: {tuple(pad)}", "pad"
+        )
 
 
 def _round_mode(node) -> str:
@@ -148,6 +167,9 @@ def _named_sides(stem, name, value):
 class KerasPooling(Rule):
     layers = ("MaxPooling2D", "AveragePooling2D")
     traits = Traits(places=keras_window, channels="kept", order="moved")
+
+    def precision_of(self, layer):
+        return "kept" if isinstance(layer, keras.layers.MaxPooling2D) else ""
 
     def encode(self, call):
         layer = call.layer
@@ -215,9 +237,27 @@ class SPP(Rule):
     traits = MIXED._replace(order="flattened in Caffe's order")
 
     def build(self, node, x):
+        height, pool = len(self._levels(node, x)), _POOLS[node.param.pool]
+        return layers.CaffeSPP(height, pool, name=node.name)(x)
+
+    def onnx(self, node, x):
+        pool, found = _POOLS[node.param.pool], []
+        for kernel, pad in self._levels(node, x):
+            geometry = {"kernel_size": kernel, "strides": kernel, "pad": pad}
+            found.append(pooling(node, x, pool, {**geometry, "round_mode": "ceil"}))
+        if len(found) == 1:
+            return found[0]
+        return node.op("Concat", *(node.op("Flatten", y) for y in found), axis=1)
+
+    @staticmethod
+    def _levels(node, x) -> list[tuple]:
         check_image(node, x)
         height = node.count(node.param.pyramid_height, "spp_param.pyramid_height")
-        return layers.CaffeSPP(height, _POOLS[node.param.pool], name=node.name)(x)
+        levels = pyramid(caffe_shape(x)[2:], height, node.layer.name)
+        if _POOLS[node.param.pool] == "stochastic":
+            for _, pad in levels:
+                _check_no_pad(node, pad)
+        return levels
 
     def encode(self, call):
         layer = call.layer

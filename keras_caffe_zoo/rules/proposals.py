@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.proposals import proposals
 from keras_caffe_zoo.rules.python import PYTHON, add_python, param_dict
 from keras_caffe_zoo.rules.regions import as_rows
 from keras_caffe_zoo.rules.registry import register
@@ -48,6 +49,23 @@ class Proposal(Rule):
     drop_small = False
 
     def build(self, node, scores, moves, info):
+        values = self._values(node, scores, moves)
+        info = as_rows(node, info)
+        return layers.CaffeProposal(name=node.name, **values)([scores, moves, info])
+
+    def onnx(self, node, scores, moves, info):
+        """Return Caffe's rows: as many as are found, and no others."""
+        values = self._values(node, scores, moves)
+        info = as_rows(node, info)
+        if len(info.shape) == 2 and info.shape[1] is None:
+            raise node.error(
+                f"Expected sizes (N, 3), (N, 4) or (N, 6); received: {info.shape}",
+                "bottom",
+            )
+        return proposals(node, scores, moves, info, values)
+
+    def _values(self, node, scores, moves) -> dict:
+        """Return the arguments of the Keras layer, if the bottoms fit them."""
         values = self.arguments(node)
         kinds = len(values["ratios"]) * len(values["scales"])
         found = node.channels(scores), node.channels(moves)
@@ -60,8 +78,7 @@ class Proposal(Rule):
             )
         values["drop_small"] = self.drop_small
         values["with_scores"] = len(node.layer.tops) > 1
-        info = as_rows(node, info)
-        return layers.CaffeProposal(name=node.name, **values)([scores, moves, info])
+        return values
 
     def arguments(self, node) -> dict:
         """Return the arguments of the Keras layer that a file tells."""
@@ -93,16 +110,20 @@ class Proposal(Rule):
             raise call.error(f"its min_size is {layer.min_size}, no integer")
         call.add("Proposal", proposal_param=param)
 
+    def unwritten(self, layer):
+        if not layer.drop_small:
+            return {}
+        values = (getattr(layer, name) for name in _SETTINGS)
+        return {"python_config": dict(zip(_CONFIG, values, strict=True))}
+
     def _encode_python(self, call):
         layer = call.layer
+        settings = self.unwritten(layer)["python_config"]
         if layer.base_size != 16:
             raise call.error(
                 "the Python layer has base_size=16. With drop_small=False it is one of "
                 "C++, which has any"
             )
-        settings = dict(
-            zip(_CONFIG, (getattr(layer, n) for n in _SETTINGS), strict=True)
-        )
         if settings != _CONFIG:
             warnings.warn(
                 f"The settings of '{layer.name}' are in no file, but in the "

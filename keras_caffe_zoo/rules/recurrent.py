@@ -4,9 +4,16 @@ import math
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.recurrent import MOST_STEPS, lstm, rnn
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule
+
+
+def _may_agree(shape, wanted) -> bool:
+    return len(shape) == len(wanted) and all(
+        a == b or None in (a, b) for a, b in zip(shape, wanted, strict=True)
+    )
 
 
 class _Recurrent(Rule):
@@ -55,6 +62,7 @@ class _Recurrent(Rule):
                 "bottom",
             )
         shapes = [caffe_shape(x) for x in bottoms]
+        self._check_shapes(node, shapes, units, static)
         flat = [shapes[0][2:], shapes[2][1:] if static else ()]
         if len(shapes[0]) < 2 or None in flat[0] + flat[1]:
             raise node.error(
@@ -62,6 +70,35 @@ class _Recurrent(Rule):
                 "bottom",
             )
         return units, bool(static), [math.prod(sizes) for sizes in flat]
+
+    def _check_shapes(self, node, shapes, units, static) -> None:
+        (x, cont), states = shapes[:2], shapes[2 + static :]
+        wanted = [x[:2], *[(1, x[1], units)] * len(states)]
+        pairs = list(zip([cont, *states], wanted, strict=True))
+        if static:
+            pairs.append((shapes[2][:1], x[1:2]))
+        if not all(map(_may_agree, *zip(*pairs, strict=True))):
+            raise node.error(
+                "Expected bottoms (T, N, …) and (T, N), a static input (N, …) if there "
+                f"is one, first states (1, N, {units}) if there are any; received "
+                f"shapes: {shapes}",
+                "bottom",
+            )
+
+    def _timed(self, node, bottoms, static) -> tuple:
+        """Return what an ONNX graph reads: x, cont, the static input or None, states.
+
+        The number of steps is known.
+        """
+        x, cont, *others = bottoms
+        node.whole_batch(x)
+        if x.shape[0] > MOST_STEPS:
+            raise node.error(
+                f"Expected at most {MOST_STEPS} steps, each of which is written as "
+                f"operations; received: {x.shape[0]}",
+                "bottom",
+            )
+        return x, cont, others.pop(0) if static else None, others
 
 
 @register
@@ -72,6 +109,16 @@ class LSTM(_Recurrent):
     states, blobs = 2, 3
 
     def build(self, node, *bottoms):
+        units, static = self._learn(node, bottoms)
+        expose = node.param.expose_hidden
+        return layers.CaffeLSTM(units, static, expose, name=node.name)(list(bottoms))
+
+    def onnx(self, node, *bottoms):
+        units, static = self._learn(node, bottoms)
+        tops = lstm(node, *self._timed(node, bottoms, static), units)
+        return tops[: len(node.layer.tops)]
+
+    def _learn(self, node, bottoms) -> tuple[int, bool]:
         units, static, sizes = self._sizes(node, bottoms)
         node.learns(
             (4 * units, sizes[0]),
@@ -79,8 +126,7 @@ class LSTM(_Recurrent):
             *([(4 * units, sizes[1])] if static else []),
             (4 * units, units),
         )
-        expose = node.param.expose_hidden
-        return layers.CaffeLSTM(units, static, expose, name=node.name)(list(bottoms))
+        return units, static
 
 
 @register
@@ -90,6 +136,16 @@ class RNN(_Recurrent):
     bottoms, tops = (2, 4), (1, 2)
 
     def build(self, node, *bottoms):
+        units, static = self._learn(node, bottoms)
+        expose = node.param.expose_hidden
+        return layers.CaffeRNN(units, static, expose, name=node.name)(list(bottoms))
+
+    def onnx(self, node, *bottoms):
+        _, static = self._learn(node, bottoms)
+        tops = rnn(node, *self._timed(node, bottoms, static))
+        return tops[: len(node.layer.tops)]
+
+    def _learn(self, node, bottoms) -> tuple[int, bool]:
         units, static, sizes = self._sizes(node, bottoms)
         node.learns(
             (units, sizes[0]),
@@ -99,5 +155,4 @@ class RNN(_Recurrent):
             (units, units),
             (units,),
         )
-        expose = node.param.expose_hidden
-        return layers.CaffeRNN(units, static, expose, name=node.name)(list(bottoms))
+        return units, static

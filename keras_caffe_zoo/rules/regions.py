@@ -2,8 +2,11 @@
 
 import math
 
+from keras_caffe_zoo.arithmetic.regions import check_regions
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.graph import Value
+from keras_caffe_zoo.onnx.regions import psroi_pooling, roi_align, roi_pooling
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule, Traits
@@ -16,6 +19,8 @@ def as_rows(node, x):
     """Return a blob (R, n) of one (R, n, 1, 1), as `input_dim` has to declare it."""
     if caffe_shape(x)[2:] != (1, 1):
         return x
+    if isinstance(x, Value):
+        return node.op("Flatten", x)
     return layers.CaffeFlatten(name=node.aux("rows"))(x)
 
 
@@ -34,6 +39,15 @@ class _RegionPooling(Rule):
     bottoms = (2, 2)
     rows = "of all items"
     traits = Traits(places="mixed", channels="kept", order="moved")
+
+    def onnx(self, node, x, rois):
+        options, rois = self.options(node, x), as_rows(node, rois)
+        check_regions(x.shape, rois.shape, node.layer.name)
+        return self.pooled(node, x, rois, *options)
+
+    def options(self, node, x) -> tuple:
+        """Return what a layer is told, checked."""
+        raise NotImplementedError
 
     @staticmethod
     def scale(node) -> float:
@@ -72,7 +86,14 @@ class ROIPooling(_RegionPooling):
         (8266711, 154, 150),
     )
 
+    pooled = staticmethod(roi_pooling)
+
     def build(self, node, x, rois):
+        bins, scale = self.options(node, x)
+        layer = layers.CaffeROIPooling(*bins, scale, name=node.name)
+        return layer([x, as_rows(node, rois)])
+
+    def options(self, node, x):
         param, sizes = node.param, list(node.param.pooled_size)
         if len(sizes) > 2:
             raise node.error(
@@ -85,8 +106,7 @@ class ROIPooling(_RegionPooling):
         else:
             names = ("pooled_h", "pooled_w")
             bins = self.bins(node, param.pooled_h, param.pooled_w, *names)
-        layer = layers.CaffeROIPooling(*bins, self.scale(node), name=node.name)
-        return layer([x, as_rows(node, rois)])
+        return bins, self.scale(node)
 
     def encode(self, call):
         call.add("ROIPooling", roi_pooling_param=_pooled(call.layer))
@@ -104,7 +124,13 @@ class PSROIPooling(_RegionPooling):
     )
     traits = MIXED
 
+    pooled = staticmethod(psroi_pooling)
+
     def build(self, node, x, rois):
+        layer = layers.CaffePSROIPooling(*self.options(node, x), name=node.name)
+        return layer([x, as_rows(node, rois)])
+
+    def options(self, node, x):
         param = node.param
         names = ("group_size",) * 2
         group, _ = self.bins(node, param.group_size, param.group_size, *names)
@@ -115,10 +141,7 @@ class PSROIPooling(_RegionPooling):
                 f"{output * group**2} channels; received: {node.channels(x)}",
                 "psroi_pooling_param.output_dim",
             )
-        layer = layers.CaffePSROIPooling(
-            output, group, self.scale(node), name=node.name
-        )
-        return layer([x, as_rows(node, rois)])
+        return output, group, self.scale(node)
 
     def encode(self, call):
         param = {
@@ -148,7 +171,14 @@ class ROIAlign(_RegionPooling):
         (2154, 154),
     )
 
+    pooled = staticmethod(roi_align)
+
     def build(self, node, x, rois):
+        bins, scale, ratio = self.options(node, x)
+        layer = layers.CaffeROIAlign(*bins, scale, ratio, name=node.name)
+        return layer([x, as_rows(node, rois)])
+
+    def options(self, node, x):
         param = node.param
         names = ("pooled_h", "pooled_w")
         bins = self.bins(node, param.pooled_h, param.pooled_w, *names)
@@ -158,8 +188,7 @@ class ROIAlign(_RegionPooling):
                 f"Expected at most {_MOST_SAMPLES}; received: {ratio}",
                 "roi_align_param.sampling_ratio",
             )
-        layer = layers.CaffeROIAlign(*bins, self.scale(node), ratio, name=node.name)
-        return layer([x, as_rows(node, rois)])
+        return bins, self.scale(node), ratio
 
     def encode(self, call):
         param = {**_pooled(call.layer), "sampling_ratio": call.layer.sampling_ratio}

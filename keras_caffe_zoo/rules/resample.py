@@ -2,7 +2,9 @@
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.resizing import downsampled, resampled, stretched
 from keras_caffe_zoo.rules.flownet import OnMaps
+from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED
 
@@ -27,6 +29,12 @@ class _Resizing(OnMaps):
             node.count(value, f"{self.param.name}.{name}")
         return tuple(values)
 
+    def _sizes(self, node, others) -> list:
+        """Return height and width in an ONNX graph, integers or values."""
+        if others:
+            return [node.size(others[0], axis) for axis in (2, 3)]
+        return list(self._size(node, others))
+
     def _size_fields(self, layer) -> dict:
         if layer.height is None:
             return {}
@@ -48,6 +56,18 @@ class Resample(_Resizing):
     )
 
     def build(self, node, x, *others):
+        method, size = self._settings(node, x, others)
+        antialias = node.param.antialias
+        layer = layers.CaffeResample(*size, method, antialias, name=node.name)
+        return self.call_on(node, layer, x, *others)
+
+    def on_maps(self, node, x, *others):
+        method, _ = self._settings(node, x, others)
+        sizes = self._sizes(node, others)
+        return resampled(node, x, sizes, method, node.param.antialias)
+
+    def _settings(self, node, x, others):
+        """Return the method, and `(height, width)` as `_size` does."""
         param, methods = node.param, ("nearest", "linear", "cubic")
         if param.type > len(methods):
             raise node.error(
@@ -58,9 +78,9 @@ class Resample(_Resizing):
         method = methods[param.type - 1]
         size = self._size(node, others)
         if method == "nearest":
-            _check_nearest(node, x, others[0].shape[1:3] if others else size)
-        layer = layers.CaffeResample(*size, method, param.antialias, name=node.name)
-        return self.call_on(node, layer, x, *others)
+            new = caffe_shape(others[0])[2:] if others else size
+            _check_nearest(node, caffe_shape(x)[2:], new)
+        return method, size
 
     def encode(self, call):
         layer = call.layer
@@ -68,15 +88,15 @@ class Resample(_Resizing):
         call.add("Resample", resample_param={**self._size_fields(layer), **values})
 
 
-def _check_nearest(node, x, size) -> None:
+def _check_nearest(node, sizes, new) -> None:
     """Refuse what makes the fork read beyond the map, as its rows and columns mix."""
-    if None in (*x.shape[1:3], *size):
+    if None in (*sizes, *new):
         return
-    down, right = (old / new for old, new in zip(x.shape[1:3], size, strict=True))
+    down, right = (a / b for a, b in zip(sizes, new, strict=True))
     if down >= 2 * right or right >= 2 * down:
         raise node.error(
             "Expected rows and columns to be resized alike with NEAREST: the fork "
-            f"reads beyond the map; received: {tuple(x.shape[1:3])} to {tuple(size)}",
+            f"reads beyond the map; received: {tuple(sizes)} to {tuple(new)}",
             "resample_param.type",
         )
 
@@ -93,6 +113,12 @@ class Downsample(_Resizing):
     def build(self, node, x, *others):
         layer = layers.CaffeDownsample(*self._size(node, others), name=node.name)
         return self.call_on(node, layer, x, *others)
+
+    def on_maps(self, node, x, *others):
+        sizes = self._sizes(node, others)
+        if sizes != list(x.shape[2:]):
+            _check_corners(node, sizes)
+        return downsampled(node, x, sizes)
 
     def encode(self, call):
         call.add("Downsample", downsample_param=self._size_fields(call.layer))
@@ -114,12 +140,25 @@ class Accum(OnMaps):
     same_items = True
 
     def build(self, node, *bottoms):
-        size = (None, None)
-        if not node.param.have_reference:
-            size = self._size(node, [x.shape[1:3] for x in bottoms])
-        elif len(bottoms) < 2:
-            raise node.error("Expected a bottom of the size, too; received: one bottom")
+        size = self._own_size(node, bottoms) or (None, None)
         return self.call_on(node, layers.CaffeAccum(*size, name=node.name), *bottoms)
+
+    def on_maps(self, node, *bottoms):
+        maps, size = bottoms, self._own_size(node, bottoms)
+        if size is None:
+            *maps, reference = bottoms
+            size = [node.size(reference, axis) for axis in (2, 3)]
+        _check_corners(node, size)
+        parts = [stretched(node, x, list(size)) for x in maps]
+        return node.op("Concat", *parts, axis=1) if parts[1:] else parts[0]
+
+    def _own_size(self, node, bottoms) -> tuple[int, int] | None:
+        """Return `(height, width)`; None where the last bottom tells."""
+        if not node.param.have_reference:
+            return self._size(node, [caffe_shape(x)[2:] for x in bottoms])
+        if len(bottoms) < 2:
+            raise node.error("Expected a bottom of the size, too; received: one bottom")
+        return None
 
     @staticmethod
     def _size(node, sizes) -> tuple[int, int]:
@@ -148,6 +187,15 @@ class Accum(OnMaps):
             call.add("Accum", accum_param=values)
         else:
             raise call.error(f"Caffe cannot bring maps of {largest} to {size}")
+
+
+def _check_corners(node, sizes) -> None:
+    """Refuse maps of one row or column, whose corners are not told apart."""
+    if 1 in sizes:
+        raise node.error(
+            "Expected at least 2 rows and columns, whose first and last lie on those "
+            f"of the bottoms; received: {tuple(sizes)}"
+        )
 
 
 def _largest(sizes) -> tuple[int, int]:

@@ -11,6 +11,11 @@
             node.learns((node.channels(x),))
             return Gain(node.param.shift, name=node.name)(x)
 
+        def onnx(self, node, x):
+            node.learns((node.channels(x),))
+            y = node.op("Mul", x, node.array(0)[:, None, None])
+            return node.op("Add", y, node.param.shift)
+
         def encode(self, call):
             call.add("Gain", gain_param={"shift": call.layer.shift})
 
@@ -24,6 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_caffe_zoo.arithmetic.affine import Affine
 from keras_caffe_zoo.caffe import Layer, Param
 from keras_caffe_zoo.lazy import keras, ops
 from keras_caffe_zoo.rules import layout
@@ -159,6 +165,10 @@ class Rule:
             `"of one item"` if the first axis is that of the items, `"of all items"` if
             the rows of all items follow one another; then what is made of such rows
             has them, too.
+        precision: In which precision a layer may compute, in a model of less than
+            float32: `"reduced"` in the model's, with float32 for what needs it;
+            `"kept"` in that of what it reads; `""` in float32, for exact coordinates
+            and sums of many values.
         spare_rows: Whether rows of its first output that have a negative number of
             their item stand for nothing: Caffe's blob, and those made of it row by
             row, do not have them.
@@ -189,6 +199,7 @@ class Rule:
     compares_reads: bool = False
     config: tuple[str, ...] = ()
     rows: str = ""
+    precision: str = ""
     spare_rows: bool = False
 
     def build(self, node, *bottoms):
@@ -204,8 +215,13 @@ class Rule:
     def onnx(self, node, *bottoms):
         """Return the tensors of a Caffe layer's tops in an ONNX graph: one, or a list.
 
+        Operations are those of the standard's operator set 17; numbers and arrays among
+        their inputs become constants, Python's floats float32.
+
         Args:
-            node: The layer, an `OnnxNode`, whose `op` adds operations.
+            node: The layer, an `OnnxNode`, whose `op` adds operations; as in `build` it
+                is told with `learns` which blobs the layer has, and then gives them as
+                `array(0)`, … in Caffe's layout.
             *bottoms: A `Value` for each bottom, in Caffe's order of axes.
         """
         raise node.error("Expected a type that can be written as ONNX operations")
@@ -214,6 +230,10 @@ class Rule:
         """Add to `call`, a `Target`, the Caffe layers that a Keras layer is."""
         raise call.error("Caffe has no such layer")
 
+    def unwritten(self, layer: keras.Layer) -> dict:
+        """Return what no Caffe file tells of a Keras layer: attributes of its node."""
+        return {}
+
     def param_of(self, layer: Layer) -> Param | None:
         """Return the parameter message of one Caffe layer."""
         return self.param
@@ -221,6 +241,10 @@ class Rule:
     def params_of(self, layer: Layer) -> list[Param]:
         """Return the messages that one Caffe layer may have, its own first."""
         return [p for p in (self.param_of(layer), *self.also) if p is not None]
+
+    def precision_of(self, layer: keras.Layer) -> str:
+        """Return the precision of one layer, where its arguments matter."""
+        return self.precision
 
     def traits_of(self, layer: keras.Layer) -> Traits:
         """Return what one layer does, where its arguments matter."""
@@ -293,6 +317,44 @@ class Rule:
     def is_copy(self, layer: keras.Layer) -> bool:
         """Tell whether a Keras layer gives back what it is given."""
         return False
+
+    def affine(self, layer: keras.Layer, x) -> Affine | None:
+        """Return what a layer does to each channel when it predicts.
+
+        Args:
+            layer: The Keras layer.
+            x: The symbolic tensor that it reads.
+
+        Returns:
+            Factors and offsets, in float64; `None` if it does anything else.
+        """
+        return Affine() if self.is_copy(layer) else None
+
+    def function(self, layer: keras.Layer) -> str | None:
+        """Return the function that a layer is, if layers can have it built in.
+
+        Returns:
+            Keras' name of the activation, or `None`.
+        """
+        return None
+
+    def by_channel(self, layer: keras.Layer, x, kernel: np.ndarray):
+        """Return a view of a layer's kernel by its channels.
+
+        Args:
+            layer: The Keras layer, whose weights are the kernel and perhaps a bias.
+            x: The symbolic tensor that it reads.
+            kernel: The kernel.
+
+        Returns:
+            A view (window, groups, inputs, outputs), or `None` if the layer has no such
+            kernel, or its channels are not at Caffe's axis 1.
+        """
+        return None
+
+    def sees_zeros(self, layer: keras.Layer, x) -> bool:
+        """Tell whether some windows of a layer with a kernel reach beyond its input."""
+        return True
 
     def shares_memory(self, call) -> bool:
         """Tell whether Caffe copies nothing: the top is the bottom's memory.

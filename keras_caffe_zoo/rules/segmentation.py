@@ -4,11 +4,14 @@ import math
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
+from keras_caffe_zoo.onnx.resizing import new_size, repeated, stretched
+from keras_caffe_zoo.onnx.unpooling import unpooled
 from keras_caffe_zoo.rules.data import ImageData
 from keras_caffe_zoo.rules.loss import Accuracy
 from keras_caffe_zoo.rules.python import PYTHON, add_python, param_dict
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, POINTWISE, Rule, Traits
+from keras_caffe_zoo.rules.window import check_image
 
 _DEEPLAB, _SEGNET = "DeepLab", "SegNet"
 
@@ -29,15 +32,58 @@ class Interp(Rule):
     traits = MIXED._replace(channels="kept", enlarges=True)
 
     def build(self, node, x):
-        param = node.param
-        names = ("height", "width", "zoom_factor", "shrink_factor")
-        given = {
-            name: getattr(param, name) if param.HasField(name) else None
-            for name in names
-        }
-        pads = {"pad_beg": param.pad_beg, "pad_end": param.pad_end}
+        given = self._given(node)
+        pads = {"pad_beg": node.param.pad_beg, "pad_end": node.param.pad_end}
         layer = layers.CaffeInterp(**given, **pads, name=node.name)
         return node.checked(layer(x))
+
+    def onnx(self, node, x):
+        check_image(node, x)
+        wanted, factors = self._settings(node)
+        begin, end = -node.param.pad_beg, node.param.pad_end
+        lost = begin - end
+        if any(size is not None and size <= lost for size in x.shape[2:]):
+            raise node.error(
+                f"Expected more rows and columns than the {lost} pixels that are cut "
+                f"off; received shape: {x.shape}",
+                "interp_param.pad_beg",
+            )
+        if lost:
+            ends = [end or 2**31 - 1] * 2
+            x = node.op("Slice", x, [begin] * 2, ends, [2, 3])
+        sizes = [
+            new_size(node, node.size(x, 2 + axis), wanted[axis], *factors)
+            for axis in range(2)
+        ]
+        return node.checked(stretched(node, x, sizes))
+
+    @staticmethod
+    def _given(node) -> dict[str, int | None]:
+        """Return the sizes and factors that the layer has, None for others."""
+        param = node.param
+        names = ("height", "width", "zoom_factor", "shrink_factor")
+        return {x: getattr(param, x) if param.HasField(x) else None for x in names}
+
+    def _settings(self, node) -> tuple[list, list]:
+        """Return height and width, or neither, and the factors that count."""
+        param = node.param
+        height, width, *factors = self._given(node).values()
+        # A single factor takes the place of a size.
+        has_size = factors.count(None) != 1 and None not in (height, width)
+        used = [height, width] if has_size else [x for x in factors if x is not None]
+        if not used or min(used) < 1:
+            raise node.error(
+                "Expected a positive zoom_factor or shrink_factor, or a positive "
+                f"height and width; received: {self._given(node)}",
+                "interp_param",
+            )
+        if max(param.pad_beg, param.pad_end) > 0:
+            raise node.error(
+                "Expected pad_beg and pad_end of at most 0 (they cut off); received: "
+                f"{param.pad_beg} and {param.pad_end}",
+                "interp_param.pad_beg",
+            )
+        return [height, width] if has_size else [None, None], factors
 
     def encode(self, call):
         layer = call.layer
@@ -80,6 +126,34 @@ class Upsample(Rule):
     def build(self, node, x, mask=None):
         if mask is not None:
             return node.checked(self._unpooled(node, x, mask))
+        options = {"data_format": "channels_last", "name": node.name}
+        return node.checked(keras.layers.UpSampling2D(self._times(node), **options)(x))
+
+    def onnx(self, node, x, mask=None):
+        check_image(node, x)
+        if mask is None:
+            return node.checked(repeated(node, x, self._times(node)))
+        check_image(node, mask)
+        if any(
+            a != b and None not in (a, b)
+            for a, b in zip(x.shape, mask.shape, strict=True)
+        ):
+            raise node.error(
+                f"Expected values and a mask of one shape; received: {x.shape} and "
+                f"{mask.shape}",
+                "bottom",
+            )
+        scale, size, pad_out = self._unpooling(node)
+        if size is None:
+            size = [
+                node.op("Sub", node.op("Mul", node.size(x, axis), times), int(is_less))
+                for axis, times, is_less in zip((2, 3), scale, pad_out, strict=True)
+            ]
+        return node.checked(unpooled(node, x, mask, size))
+
+    @staticmethod
+    def _times(node) -> int:
+        """Return how many times a pixel stands in rows and columns, without a mask."""
         for name in ("scale_h", "scale_w", "upsample_h", "upsample_w"):
             if node.param.HasField(name):
                 raise node.error(
@@ -87,15 +161,25 @@ class Upsample(Rule):
                     "bottom",
                     f"upsample_param.{name}",
                 )
-        scale = node.count(node.param.scale, "upsample_param.scale")
-        options = {"data_format": "channels_last", "name": node.name}
-        return node.checked(keras.layers.UpSampling2D(scale, **options)(x))
+        return node.count(node.param.scale, "upsample_param.scale")
 
     def _unpooled(self, node, x, mask):
+        distinct = _tells_apart(mask)
+        settings = self._unpooling(node)
+        layer = layers.CaffeUnpool(*settings, distinct=distinct, name=node.name)
+        return layer([x, mask])
+
+    def _unpooling(self, node) -> tuple:
+        """Return scale, size or None, and whether there is a row, a column less."""
         param = node.param
         size = None
         if param.HasField("upsample_h") and param.HasField("upsample_w"):
             size = (param.upsample_h, param.upsample_w)
+            if min(size) < 1:
+                raise node.error(
+                    f"Expected a height and width of at least 1; received: {size}",
+                    "upsample_param.upsample_h",
+                )
         scale, pad_out = self._scale(node), (param.pad_out_h, param.pad_out_w)
         for side, times, is_less in zip("hw", scale, pad_out, strict=True):
             if size is None and is_less and times != 2:
@@ -103,14 +187,7 @@ class Upsample(Rule):
                     f"Expected pad_out_{side} with scale 2; received: {scale}",
                     f"upsample_param.pad_out_{side}",
                 )
-        layer = layers.CaffeUnpool(
-            scale,
-            size,
-            (False, False) if size else pad_out,
-            distinct=_tells_apart(mask),
-            name=node.name,
-        )
-        return layer([x, mask])
+        return scale, size, (False, False) if size else pad_out
 
     @staticmethod
     def _scale(node) -> tuple[int, int]:
@@ -160,6 +237,7 @@ class Unpool(Rule):
 @register
 class NearestUpsample(Rule):
     layers = ("UpSampling2D",)
+    precision = "kept"
     (param,) = Upsample.variants
     traits = Traits(places="uniform", channels="kept", order="moved", enlarges=True)
 
@@ -182,11 +260,21 @@ class SpatialDropout(Rule):
     types = ("spatial_dropout.SpatialDropoutLayer",)
     fork = "ENet"
     layers = ("SpatialDropout2D",)
+    precision = "kept"
     param = PYTHON
     in_place = "possible"
     traits = POINTWISE
 
     def build(self, node, x):
+        options = {"data_format": "channels_last", "name": node.name}
+        return keras.layers.SpatialDropout2D(self._ratio(node), **options)(x)
+
+    def onnx(self, node, x):
+        self._ratio(node)
+        return x
+
+    @staticmethod
+    def _ratio(node) -> float:
         said = param_dict(node).get("p")
         try:
             ratio = float(said)  # ENet's own definitions have it in quotes
@@ -197,8 +285,7 @@ class SpatialDropout(Rule):
                 f"Expected 'p' between 0 and 1; received: {said!r}",
                 "python_param.param_str",
             )
-        options = {"data_format": "channels_last", "name": node.name}
-        return keras.layers.SpatialDropout2D(ratio, **options)(x)
+        return ratio
 
     def encode(self, call):
         settings = {"phase": "TEST", "p": float(call.layer.rate)}

@@ -1,9 +1,19 @@
 """Layers of SSD: boxes, and the detections among them."""
 
 from keras_caffe_zoo.arithmetic.boxes import CODE_TYPES
+from keras_caffe_zoo.arithmetic.detections import DetectionOptions
+from keras_caffe_zoo.arithmetic.priors import (
+    check_clusters,
+    check_sizes,
+    checked_variance,
+    sizes_of,
+)
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.detection_rows import detections
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.detection_output import detection_output
+from keras_caffe_zoo.onnx.priors import prior_boxes
+from keras_caffe_zoo.onnx.statistics import reduced
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, STORED, Rule, Traits
 from keras_caffe_zoo.rules.ssd_training import RESIZE, SSD
@@ -13,15 +23,32 @@ from keras_caffe_zoo.rules.ssd_training import RESIZE, SSD
 class Permute(Rule):
     types, fork = ("Permute",), SSD
     layers = ("CaffePermute",)
+    precision = "kept"
     param = Param("permute_param", "1 order uint32*", (202, 148))
 
     def build(self, node, x):
+        order = self._order(node, x)
+        return layers.CaffePermute(order, name=node.name)(x)
+
+    def onnx(self, node, x):
+        order = self._order(node, x)
+        others = [axis for axis in range(len(x.shape)) if axis not in order]
+        return node.op("Transpose", x, perm=[*order, *others])
+
+    @staticmethod
+    def _order(node, x) -> list[int]:
+        """Return the axes that are named, which become the first."""
         order, rank = list(node.param.order), len(x.shape)
         for axis in order:
-            node.caffe_axis(axis, rank, "permute_param.order")
+            if not 0 <= axis < rank or order.count(axis) > 1:
+                raise node.error(
+                    f"Expected different axes of a blob with {rank}, from 0 on; "
+                    f"received: {order}",
+                    "permute_param.order",
+                )
         if [*order, 0][0] != 0:  # items go elsewhere
             node.whole_batch(x)
-        return layers.CaffePermute(order, name=node.name)(x)
+        return order
 
     def encode(self, call):
         call.add("Permute", permute_param={"order": call.layer.order})
@@ -49,10 +76,26 @@ class Normalize(Rule):
     fillers = ("scale_filler",)
 
     def build(self, node, x):
-        param, channels = node.param, node.channels(x)
-        node.learns(() if param.channel_shared else (channels,))
+        param = node.param
+        self._learn(node, x)
         options = (param.across_spatial, param.channel_shared, param.eps)
         return layers.CaffeNormalize(*options, name=node.name)(x)
+
+    def onnx(self, node, x):
+        param, rank = node.param, len(x.shape)
+        self._learn(node, x)
+        axes = list(range(1, rank)) if param.across_spatial else [1]
+        squares = reduced(node, "ReduceSum", node.op("Mul", x, x), axes)
+        norm = node.op("Sqrt", node.op("Add", squares, param.eps))
+        ones = [1] * (rank - 2)
+        scale = node.array(0).reshape(-1, *ones)
+        name = f"{node.layer.name}/scale"
+        return node.op("Mul", node.op("Div", x, norm), node.constant(scale, name))
+
+    @staticmethod
+    def _learn(node, x) -> None:
+        channels = node.channels(x)
+        node.learns(() if node.param.channel_shared else (channels,))
 
     def encode(self, call):
         layer = call.layer
@@ -89,6 +132,15 @@ class _Priors(Rule):
     bottoms = (2, 2)
     traits = MIXED._replace(order="new")
 
+    def onnx(self, node, features, image):
+        options = self._options(node)
+        options["variance"] = checked_variance(options["variance"])
+        return prior_boxes(node, features, image, self._sizes(node), **options)
+
+    def _sizes(self, node):
+        """Return the boxes' widths and heights, in pixels."""
+        raise NotImplementedError
+
     def _options(self, node) -> dict:
         param = node.param
         return {
@@ -97,7 +149,6 @@ class _Priors(Rule):
             "image_size": _sides(node, "img", "img_size"),
             "step": _sides(node, "step", "step"),
             "offset": param.offset,
-            "name": node.name,
         }
 
     def _values(self, layer) -> dict:
@@ -138,14 +189,31 @@ class PriorBox(_Priors):
     layers = ("CaffePriorBox",)
 
     def build(self, node, features, image):
-        param = node.param
-        if param.width or param.height:
+        if self._is_clustered(node):
             return _clustered(node, features, image, self._options(node))
-        sizes = (list(param.min_size), list(param.max_size), list(param.aspect_ratio))
-        options = self._options(node)
-        return layers.CaffePriorBox(*sizes, flip=param.flip, **options)(
-            [features, image]
-        )
+        options = {**self._given(node), **self._options(node)}
+        return layers.CaffePriorBox(**options, name=node.name)([features, image])
+
+    def _sizes(self, node):
+        if self._is_clustered(node):
+            return _clusters(node)
+        given = self._given(node)
+        check_sizes(given["min_sizes"], given["max_sizes"], given["aspect_ratios"])
+        return sizes_of(**given)
+
+    @staticmethod
+    def _is_clustered(node) -> bool:
+        return bool(node.param.width or node.param.height)
+
+    @staticmethod
+    def _given(node) -> dict:
+        param = node.param
+        return {
+            "min_sizes": list(param.min_size),
+            "max_sizes": list(param.max_size),
+            "aspect_ratios": list(param.aspect_ratio),
+            "flip": param.flip,
+        }
 
     def encode(self, call):
         layer = call.layer
@@ -167,6 +235,9 @@ class PriorBoxClustered(_Priors):
     def build(self, node, features, image):
         return _clustered(node, features, image, self._options(node))
 
+    def _sizes(self, node):
+        return _clusters(node)
+
     def encode(self, call):
         sizes = {"width": call.layer.widths, "height": call.layer.heights}
         values = {**sizes, **self._values(call.layer)}
@@ -174,6 +245,13 @@ class PriorBoxClustered(_Priors):
 
 
 def _clustered(node, features, image, options):
+    sizes = _clusters(node)
+    layer = layers.CaffePriorBoxClustered(*sizes, **options, name=node.name)
+    return layer([features, image])
+
+
+def _clusters(node):
+    """Return the widths and heights of boxes that are given by these."""
     param = node.param
     others = ("min_size", "max_size", "aspect_ratio")
     given = [name for name in others if len(getattr(param, name))]
@@ -183,7 +261,8 @@ def _clustered(node, features, image, options):
             f"prior_box_param.{given[0]}",
         )
     sizes = (list(param.width), list(param.height))
-    return layers.CaffePriorBoxClustered(*sizes, **options)([features, image])
+    check_clusters(*sizes)
+    return sizes
 
 
 @register
@@ -217,27 +296,34 @@ class DetectionOutput(Rule):
     rows = "of one item"
 
     def build(self, node, offsets, scores, priors):
-        param, nms = node.param, node.param.nms_param
-        layer = layers.CaffeDetectionOutput(
-            node.count(param.num_classes, "detection_output_param.num_classes"),
-            share_location=param.share_location,
-            background_label_id=param.background_label_id,
-            nms_threshold=nms.nms_threshold,
-            top_k=nms.top_k if nms.HasField("top_k") and nms.top_k >= 0 else None,
-            eta=nms.eta,
-            code_type=CODE_TYPES[param.code_type - 1],
-            keep_top_k=(
-                node.max_detections if param.keep_top_k < 0 else param.keep_top_k
-            ),
-            variance_encoded_in_target=param.variance_encoded_in_target,
-            confidence_threshold=(
-                param.confidence_threshold
-                if param.HasField("confidence_threshold")
-                else None
-            ),
-            name=node.name,
-        )
+        layer = layers.CaffeDetectionOutput(**self._options(node), name=node.name)
         return layer([offsets, scores, priors])
+
+    def onnx(self, node, offsets, scores, priors):
+        """Return Caffe's blob, (1, 1, K, 7): as many rows as there are detections."""
+        options = DetectionOptions(**self._options(node))
+        return detection_output(node, offsets, scores, priors, options)
+
+    def _options(self, node) -> dict:
+        param, nms = node.param, node.param.nms_param
+        most = node.max_detections if param.keep_top_k < 0 else param.keep_top_k
+        least = param.confidence_threshold
+        return {
+            "num_classes": node.count(
+                param.num_classes, "detection_output_param.num_classes"
+            ),
+            "share_location": param.share_location,
+            "background_label_id": param.background_label_id,
+            "nms_threshold": nms.nms_threshold,
+            "top_k": nms.top_k if nms.HasField("top_k") and nms.top_k >= 0 else None,
+            "eta": nms.eta,
+            "code_type": CODE_TYPES[param.code_type - 1],
+            "keep_top_k": most,
+            "variance_encoded_in_target": param.variance_encoded_in_target,
+            "confidence_threshold": (
+                least if param.HasField("confidence_threshold") else None
+            ),
+        }
 
     def encode(self, call):
         layer = call.layer

@@ -1,7 +1,7 @@
 """What trains SSD: its data, its loss, and what is measured meanwhile."""
 
 from keras_caffe_zoo.caffe import DATA, Param
-from keras_caffe_zoo.rules.data import DataLayer
+from keras_caffe_zoo.rules.data import PictureLayer
 from keras_caffe_zoo.rules.loss import Loss
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
@@ -108,7 +108,7 @@ TRANSFORM = Param(
 )
 
 
-class _Annotated(DataLayer):
+class _Annotated(PictureLayer):
     """Data of pictures that are resized as `transform_param` says."""
 
     fork = SSD

@@ -2,7 +2,7 @@
 
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.lazy import keras, layers
-from keras_caffe_zoo.onnx.windows import convolution
+from keras_caffe_zoo.onnx.windows import convolution, windows_as_channels
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.engines import ENGINE
 from keras_caffe_zoo.rules.geometry import (
@@ -16,6 +16,7 @@ from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Codec, Rule, Traits, Window, activation_of
 
 LAST = {"data_format": "channels_last"}
+_MOST_ROWS = 1024  # of an Im2col's window, which takes an operation for each
 
 CONVOLUTION = Param(
     "convolution_param",
@@ -70,6 +71,21 @@ def check_channels_last(call):
         raise call.error("its data_format is channels_first")
 
 
+def _has_channels_last(layer) -> bool:
+    return layer.data_format == "channels_last"
+
+
+def _sees_zeros(layer, sizes, pad) -> bool:
+    """Tell whether windows reach into a padding, or hang over the end of an input."""
+    windows = zip(
+        sizes, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True
+    )
+    return any(pad) or any(
+        stride > 1 and (size is None or size < dilation * (kernel - 1) + 1)
+        for size, kernel, stride, dilation in windows
+    )
+
+
 def _encode_conv(_, arrays):
     kernel, *bias = arrays
     return [layout.conv_weight(kernel).copy(), *bias]
@@ -109,6 +125,7 @@ class _Convolution(Rule):
     codec = Codec(_encode_conv, kernel_from_caffe)
     fillers = ("weight_filler", "bias_filler")
     has_kernel = applies_to_each = True
+    precision = "reduced"
     transposed = False
 
     def build(self, node, *bottoms):
@@ -123,7 +140,7 @@ class _Convolution(Rule):
 
     def _layer(self, node, x):
         axis, options, activation = self._options(node, x)
-        options = {"filters": node.param.num_output, "name": node.name, **options}
+        options["name"] = node.name
         if len(x.shape) != 4 or axis != 1:
             transposed = self.transposed
             return layers.CaffeConvND(axis=axis, transposed=transposed, **options)
@@ -159,8 +176,8 @@ class _Convolution(Rule):
                 "Expected a relu in convolutions of images; received it in another",
                 "convolution_param.relu",
             )
-        options = {**geometry, "groups": groups, "use_bias": param.bias_term}
-        return axis, options, activation
+        counts = {"filters": filters, "groups": groups, "use_bias": param.bias_term}
+        return axis, {**geometry, **counts}, activation
 
     def encode(self, call):
         _add_convolution(call, self.types[0], call.layer.pad)
@@ -218,6 +235,14 @@ class Convolution(_Convolution):
     def traits_of(self, layer):
         return self.traits._replace(activation=activation_of(layer))
 
+    def by_channel(self, layer, x, kernel):
+        if _has_channels_last(layer):
+            return layout.conv_by_channel(kernel, layer.groups)
+        return None
+
+    def sees_zeros(self, layer, x):
+        return _sees_zeros(layer, x.shape[1:3], layer.pad)
+
     def facts(self, layer):
         param, given, unknown = layer.decode(self.param)
         if not given:
@@ -243,6 +268,11 @@ class Deconvolution(_Convolution):
     def data_channels(self, layer, blobs):
         return None
 
+    def by_channel(self, layer, x, kernel):
+        if _has_channels_last(layer):
+            return layout.deconv_by_channel(kernel, layer.groups)
+        return None
+
 
 @register
 class ConvolutionND(Rule):
@@ -251,11 +281,22 @@ class ConvolutionND(Rule):
     layers = ("CaffeConvND",)
     codec = Codec(_encode_conv, _decode_nd)
     applies_to_each = True
+    precision = "reduced"
     traits = MIXED._replace(order="new")
 
     def encode(self, call):
         type = "Deconvolution" if call.layer.transposed else "Convolution"
         _add_convolution(call, type, call.layer.pad)
+
+    def by_channel(self, layer, x, kernel):
+        if layer.axis % len(x.shape) != 1:
+            return None
+        view = layout.deconv_by_channel if layer.transposed else layout.conv_by_channel
+        return view(kernel, layer.groups)
+
+    def sees_zeros(self, layer, x):
+        sizes = caffe_shape(x)[2:]
+        return layer.transposed or _sees_zeros(layer, sizes, layer.pad)
 
 
 @register
@@ -263,6 +304,7 @@ class KerasConvolution(Rule):
     layers = ("Conv2D",)
     codec = Codec(_encode_conv, kernel_from_caffe)
     applies_to_each = True
+    precision = "reduced"
     traits = Traits(places=keras_window, order="moved", outputs="filters")
 
     def traits_of(self, layer):
@@ -282,19 +324,48 @@ class KerasConvolution(Rule):
             pad = tuple(r // 2 for r in reach)
         _add_convolution(call, "Convolution", pad)
 
+    def by_channel(self, layer, x, kernel):
+        if _has_channels_last(layer):
+            return layout.conv_by_channel(kernel, layer.groups)
+        return None
+
+    def sees_zeros(self, layer, x):
+        return layer.padding != "valid"
+
 
 @register
 class KerasSeparable(Rule):
     """Convolutions that Caffe has no layer of its own for."""
 
-    layers = ("DepthwiseConv2D", "SeparableConv2D")
+    layers = ("SeparableConv2D",)
+    precision = "reduced"
     traits = Traits(places=keras_window, order="moved")
+
+
+@register
+class KerasDepthwise(KerasSeparable):
+    layers = ("DepthwiseConv2D",)
+
+    def by_channel(self, layer, x, kernel):
+        if not _has_channels_last(layer):
+            return None
+        *window, channels, each = kernel.shape
+        return layout.conv_by_channel(
+            kernel.reshape(*window, 1, channels * each), channels
+        )
+
+    def sees_zeros(self, layer, x):
+        return layer.padding != "valid"
 
 
 @register
 class KerasTransposed(Rule):
     layers = ("Conv2DTranspose",)
+    precision = "reduced"
     traits = Traits(places="uniform", order="moved", outputs="filters", enlarges=True)
+
+    def by_channel(self, layer, x, kernel):
+        return layout.deconv_by_channel(kernel) if _has_channels_last(layer) else None
 
 
 def _padding_window(layer, size, axis):
@@ -305,6 +376,7 @@ def _padding_window(layer, size, axis):
 @register
 class KerasPadding(Rule):
     layers = ("ZeroPadding2D",)
+    precision = "kept"
     traits = Traits(places=_padding_window, channels="kept", order="moved")
 
 
@@ -316,6 +388,13 @@ class Im2col(Rule):
     traits = Traits(places=_convolution_window, order="moved")
 
     def build(self, node, x):
+        return layers.CaffeIm2col(**self._geometry(node, x), name=node.name)(x)
+
+    def onnx(self, node, x):
+        return windows_as_channels(node, x, self._geometry(node, x))
+
+    @staticmethod
+    def _geometry(node, x) -> dict:
         check_image(node, x)
         axis = node.caffe_axis(node.param.axis, 4, "convolution_param.axis")
         if axis != 1:
@@ -323,7 +402,14 @@ class Im2col(Rule):
                 f"Expected channels at axis 1; received: {axis}",
                 "convolution_param.axis",
             )
-        return layers.CaffeIm2col(**conv_geometry(node, 2), name=node.name)(x)
+        geometry = conv_geometry(node, 2)
+        if max(geometry["kernel_size"]) > _MOST_ROWS:
+            raise node.error(
+                f"Expected a window of at most {_MOST_ROWS} rows and columns; "
+                f"received: {geometry['kernel_size']}",
+                "convolution_param.kernel_size",
+            )
+        return geometry
 
     def encode(self, call):
         layer = call.layer

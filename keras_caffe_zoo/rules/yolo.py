@@ -2,10 +2,20 @@
 
 import math
 
+from keras_caffe_zoo.arithmetic.yolo import (
+    YoloOptions,
+    candidates,
+    check_anchors,
+    check_masks,
+    check_options,
+    reorged_shape,
+)
 from keras_caffe_zoo.caffe import Param
 from keras_caffe_zoo.detection_rows import detections
 from keras_caffe_zoo.lazy import layers
+from keras_caffe_zoo.onnx.yolo import reorg, yolo_detections
 from keras_caffe_zoo.rules.loss import Loss
+from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.registry import register
 from keras_caffe_zoo.rules.rule import MIXED, Rule
 from keras_caffe_zoo.rules.window import check_image
@@ -23,9 +33,17 @@ class Reorg(Rule):
     traits = MIXED
 
     def build(self, node, x):
+        stride, reverse = self._options(node, x)
+        return layers.CaffeReorg(stride, reverse, name=node.name)(x)
+
+    def onnx(self, node, x):
+        return reorg(node, x, *self._options(node, x))
+
+    def _options(self, node, x) -> tuple[int, bool]:
         check_image(node, x)
         stride = node.count(node.param.stride, "reorg_param.stride")
-        return layers.CaffeReorg(stride, node.param.reverse, name=node.name)(x)
+        reorged_shape(caffe_shape(x), stride, node.param.reverse)
+        return stride, node.param.reverse
 
     def encode(self, call):
         layer = call.layer
@@ -43,7 +61,7 @@ class Reorg(Rule):
 class _Detections(Rule):
     """A layer that finds boxes.
 
-    A bound that `max_detections` gave is not written: Caffe has none.
+    A bound that `max_detections` gave is not written to Caffe, which has none.
     """
 
     fork = _FORK
@@ -51,27 +69,39 @@ class _Detections(Rule):
     same_items = True
     rows = "of one item"
 
-    def _call(self, node, kind, bottoms, *arguments):
-        """Return the top of a new layer of a class."""
+    def build(self, node, *bottoms):
+        given = self._given(node, bottoms)
+        layer = getattr(layers, self.layers[0])(**given, name=node.name)
+        return layer(list(bottoms) if len(bottoms) > 1 else bottoms[0])
+
+    def onnx(self, node, *bottoms):
+        """Return Caffe's blob, (1, 1, K, 7): as many rows as there are detections."""
+        return yolo_detections(node, bottoms, _options(self._given(node, bottoms)))
+
+    def _given(self, node, bottoms) -> dict:
+        """Return the arguments of the Keras layer, checked."""
         param = node.param
         self._check(node, param)
-        layer = kind(
-            param.num_classes,
-            list(param.biases),
-            *arguments,
-            confidence_threshold=param.confidence_threshold,
-            nms_threshold=param.nms_threshold,
-            max_detections=node.max_detections,
-            name=node.name,
-        )
-        rows = layer.candidates([tuple(x.shape) for x in bottoms])
+        given = {
+            "num_classes": param.num_classes,
+            "biases": list(param.biases),
+            "confidence_threshold": param.confidence_threshold,
+            "nms_threshold": param.nms_threshold,
+            "max_detections": node.max_detections,
+            **self._boxes(node, bottoms),
+        }
+        rows = candidates(_options(given), [caffe_shape(x) for x in bottoms])
         if node.max_detections is None and rows > _MOST_ROWS:
             raise node.error(
                 f"Expected at most {_MOST_ROWS:,} detections of one image, as no other "
                 f"number is given; received maps that can make {rows:,}. Say how many "
                 "to keep (max_detections)"
             )
-        return layer(list(bottoms) if len(bottoms) > 1 else bottoms[0])
+        return given
+
+    def _boxes(self, node, bottoms) -> dict:
+        """Return the arguments that tell the boxes of a cell."""
+        raise NotImplementedError
 
     def _check(self, node, param) -> None:
         name = self.param.name
@@ -80,6 +110,9 @@ class _Detections(Rule):
                 raise node.error("Expected a number; received: nan", f"{name}.{field}")
         if not all(map(math.isfinite, param.biases)):
             raise node.error("Expected finite numbers", f"{name}.biases")
+
+    def unwritten(self, layer):
+        return {"max_detections": layer.max_detections}
 
     def _fields(self, layer) -> dict:
         return {
@@ -92,6 +125,18 @@ class _Detections(Rule):
 
     def blob(self, layer, array):
         return detections(array)[None, None]
+
+
+def _options(given: dict) -> YoloOptions:
+    """Return the options that the arguments of a Keras layer are, checked."""
+    masks = given.get("mask", ())
+    options = YoloOptions(**{"num_box": len(masks[0]) if masks else 0, **given})
+    check_options(options)
+    if masks:
+        check_masks(options)
+    else:
+        check_anchors(options)
+    return options
 
 
 @register
@@ -109,14 +154,13 @@ class YoloDetectionOutput(_Detections):
     )
     bottoms = (1, 2)
 
-    def build(self, node, *bottoms):
+    def _boxes(self, node, bottoms):
         if node.param.coords != 4:
             raise node.error(
                 f"Expected 4; received: {node.param.coords}",
                 "yolo_detection_output_param.coords",
             )
-        box = node.param.num_box
-        return self._call(node, layers.CaffeYoloDetections, bottoms, box)
+        return {"num_box": node.param.num_box}
 
     def encode(self, call):
         values = {**self._fields(call.layer), "side": call.inputs[0].shape[1]}
@@ -138,7 +182,7 @@ class Yolov3DetectionOutput(_Detections):
     )
     bottoms = (1, None)
 
-    def build(self, node, *bottoms):
+    def _boxes(self, node, bottoms):
         param, name = node.param, self.param.name
         if param.gaussian_box:
             raise node.error(
@@ -160,9 +204,10 @@ class Yolov3DetectionOutput(_Detections):
                 f"received: {list(param.mask)}",
                 f"{name}.mask",
             )
-        masks = [param.mask[start : start + boxes] for start in starts]
-        scales = list(param.anchors_scale)[: len(bottoms)]
-        return self._call(node, layers.CaffeYolov3Detections, bottoms, masks, scales)
+        return {
+            "mask": [list(param.mask[start : start + boxes]) for start in starts],
+            "anchors_scale": list(param.anchors_scale)[: len(bottoms)],
+        }
 
     def encode(self, call):
         layer = call.layer

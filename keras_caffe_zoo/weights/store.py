@@ -11,6 +11,7 @@ flattened blob had (`input_channels`), else in Caffe's C, H, W order (0 channels
 Blobs of other kinds of layers are stored as they are: `file["bn1/blob0"]`.
 """
 
+import contextlib
 import os
 import zlib
 from pathlib import Path
@@ -92,17 +93,16 @@ def _write_layers(file: h5py.File, net: Net, progress: bool) -> None:
     layers = {layer.name: layer for layer in net.layers if layer.blobs}
     channels = flattened_channels(net)
     total = sum(blob.nbytes for layer in layers.values() for blob in layer.blobs)
-    line = Progress(total, "B", progress, scaled=True)
-    for index, (name, layer) in enumerate(layers.items()):
-        group = file.require_group(name)  # there already if "a/b" came before "a"
-        group.attrs.update({"caffe_type": layer.type, "index": index})
-        arrays = _keras_arrays(layer, channels.get(name, 0))
-        if "kernel" in arrays and arrays["kernel"].ndim == 2:
-            group.attrs["input_channels"] = channels.get(name, 0)
-        for key, array in arrays.items():
-            _write(group, key, array)
-            line.advance(array.nbytes)
-    line.close()
+    with contextlib.closing(Progress(total, "B", progress, scaled=True)) as line:
+        for index, (name, layer) in enumerate(layers.items()):
+            group = file.require_group(name)  # there already if "a/b" came before "a"
+            group.attrs.update({"caffe_type": layer.type, "index": index})
+            arrays = _keras_arrays(layer, channels.get(name, 0))
+            if "kernel" in arrays and arrays["kernel"].ndim == 2:
+                group.attrs["input_channels"] = channels.get(name, 0)
+            for key, array in arrays.items():
+                _write(group, key, array)
+                line.advance(array.nbytes)
 
 
 def _keras_arrays(layer, channels: int) -> dict[str, np.ndarray]:

@@ -182,6 +182,12 @@ def test_doubles_packed_and_loose(save):
         np.testing.assert_array_equal(got, want)
 
 
+def test_doubles_that_signal_that_they_are_no_numbers(save):
+    signal = np.array([0x7FF0000000000001], "<u8").tobytes()
+    (found,) = read_caffemodel(save(layer("a", "X", shape(1) + sub(8, signal))))["a"]
+    assert np.isnan(found).all()
+
+
 def test_differences_are_skipped(save):
     body = shape(1) + sub(5, floats(1)) + sub(6, floats(9)) + sub(9, b"\1" * 8)
     assert read_caffemodel(save(layer("a", "X", body)))["a"][0].tolist() == [1]

@@ -18,5 +18,5 @@ def rng(seed, run_seed):
 
 
 @pytest.fixture
-def refused(tmp_path):
-    return functools.partial(check_refused, tmp_path)
+def refused(run):
+    return functools.partial(check_refused, run)

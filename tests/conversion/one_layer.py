@@ -31,7 +31,8 @@ class Runner:
         self.prototxt = folder / "net.prototxt"
         self.caffemodel = folder / "net.caffemodel"
 
-    def model(self, kind, inputs, param="", params=(), tops=("y",)):
+    def write(self, kind, inputs, param="", params=(), tops=("y",)):
+        """Write the net's files; return the caffemodel if it has one."""
         ends = [f'bottom: "{name}"' for name in inputs]
         ends += [f'top: "{name}"' for name in tops]
         self.prototxt.write_text(
@@ -41,7 +42,11 @@ class Runner:
         if params:
             blobs = {"y": [np.asarray(p, "f4") for p in params]}
             write_caffemodel(self.caffemodel, blobs, net=self.prototxt)
-        return from_caffe(self.prototxt, self.caffemodel if params else None)
+        return self.caffemodel if params else None
+
+    def model(self, kind, inputs, param="", params=(), tops=("y",)):
+        caffemodel = self.write(kind, inputs, param, params, tops)
+        return from_caffe(self.prototxt, caffemodel)
 
     def __call__(self, kind, inputs, param="", params=(), tops=("y",)):
         model = self.model(kind, inputs, param, params, tops)
@@ -64,10 +69,10 @@ def assert_close(found, expected, tolerance=3e-6):
     assert relative_error(found, np.asarray(expected)) <= tolerance
 
 
-def check_refused(folder, kind, inputs, param, *said):
+def check_refused(runner, kind, inputs, param, *said):
     """Check that a layer is refused by its name, and for a reason."""
     with pytest.raises(CaffeFormatError) as info:
-        Runner(folder).model(kind, inputs, param)
+        runner.model(kind, inputs, param)
     for words in ("'y'", *said):
         assert words in str(info.value)
 

@@ -394,10 +394,10 @@ BAD = {
         ([A[:, :, 0]], "stride: 2", "N, C, H, W"),
     ],
     "YoloDetectionOutput": [
-        ([A], "biases: [1, 2] num_box: 1", "N, H, W, 25"),  # 20 classes
+        ([A], "biases: [1, 2] num_box: 1", "N, 25, H, W"),  # 20 classes
         ([A], "num_classes: 3", "biases"),
         ([A], "num_classes: 0 biases: [1, 2] num_box: 1", "num_classes"),
-        ([A], "num_classes: 3 biases: [1, 2] num_box: 1", "N, H, W, 8"),
+        ([A], "num_classes: 3 biases: [1, 2] num_box: 1", "N, 8, H, W"),
         ([A], "num_classes: 3 biases: [1, nan] num_box: 1", "finite"),
         ([A], "num_classes: 3 biases: [1, 2] num_box: 1 coords: 5", "coords"),
         ([A], "num_classes: 3 nms_threshold: nan", "nms_threshold"),

@@ -223,3 +223,13 @@ def test_memory_is_bounded_by_the_tile_on_a_large_image(tmp_path):
     shape, megabytes = result.stdout.strip().rsplit(" ", 1)
     assert shape == "(57, 88, 1000)"
     assert float(megabytes) < 500
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_other_engines_draw_the_same_map(net, runtime):
+    image = picture(90, 101)
+    options = {"tile": 48, "batch_size": 2, "stitch": 2, "progress": False}
+    found = predict_dense(net, image, runtime=runtime, **options)
+    wanted = predict_dense(net, image, **options)
+    assert found.grid == wanted.grid
+    assert relative_error(found, wanted) <= 1e-5

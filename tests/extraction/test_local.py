@@ -77,7 +77,7 @@ def test_few_pictures_are_taken_ahead(worker):
     source = (tiny.picture(next(taken) % 50) for _ in range(1000))
     blocks = local.compute(worker, blocks_of(open_source(source).items(), 6))
     next(blocks)
-    ahead = 3 * (local._BATCHES_DECODED_AHEAD + local._BATCHES_IN_NET + 100 // 3)
+    ahead = 3 * (local._BATCHES_DECODED_AHEAD + worker.batches_at_once + 100 // 3)
     assert next(taken) < ahead
     blocks.close()
 

@@ -290,7 +290,7 @@ def test_proposals_read_the_first_of_six_values_of_an_image():
 
 
 def test_anchors_are_those_of_py_faster_rcnn():
-    from keras_caffe_zoo.layers.proposal import anchors
+    from keras_caffe_zoo.arithmetic.regions import anchors
 
     first = [[-84, -40, 99, 55], [-176, -88, 191, 103], [-360, -184, 375, 199]]
     found = anchors(16, (0.5, 1, 2), (8, 16, 32))

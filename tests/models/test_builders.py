@@ -87,6 +87,7 @@ def test_the_signature_is_that_of_keras_applications(name):
     options = {n: p.default for n, p in ours.items() if p.kind is p.KEYWORD_ONLY}
     assert options == {
         "fully_convolutional": False,
+        "dtype": None,
         **({"auxiliary_heads": False} if name == "googlenet" else {}),
     }
     shared = {n: p.default for n, p in ours.items() if n not in options}

@@ -10,16 +10,17 @@ from support import GOLDENS, relative_error
 from keras_caffe_zoo.conversion.preparing import prepared_net
 from keras_caffe_zoo.onnx.api import net_graph
 from keras_caffe_zoo.onnx.file import model_proto
+from keras_caffe_zoo.onnx.opsets import OPSET
 
 
-def computed(folder, case, blobs, **options):
+def computed(folder, case, blobs, opset=OPSET, **options):
     """Return what ONNX Runtime computes of a golden's blobs, all that were stored."""
     weights = folder / f"{case}.caffemodel"
     net = prepared_net(
         folder / f"{case}.prototxt", weights if weights.exists() else None, **options
     )
     names = [name for name in blobs if name not in net.part.inputs]
-    proto = model_proto(net_graph(net, outputs=names))
+    proto = model_proto(net_graph(net, outputs=names), opset)
     onnx.checker.check_model(proto, full_check=True)
     session = onnxruntime.InferenceSession(proto.SerializeToString())
     data = {x.name: blobs[x.name].astype("float32") for x in session.get_inputs()}

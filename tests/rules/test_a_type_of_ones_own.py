@@ -2,7 +2,8 @@
 
 import keras
 import numpy as np
-from support import gradients
+import onnxruntime
+from support import gradients, nchw, nhwc
 
 import keras_caffe_zoo as kcz
 
@@ -32,6 +33,11 @@ class GainRule(kcz.Rule):
         node.learns((node.channels(x),))
         return Gain(node.param.shift, name=node.name)(x)
 
+    def onnx(self, node, x):
+        node.learns((node.channels(x),))
+        y = node.op("Mul", x, node.array(0)[:, None, None])
+        return node.op("Add", y, node.param.shift)
+
     def encode(self, call):
         call.add("Gain", gain_param={"shift": call.layer.shift})
 
@@ -57,3 +63,9 @@ def test_it_is_read_computed_moved_and_written(tmp_path):
         np.testing.assert_allclose(tiled, y[0], rtol=1e-6)
     _, (at_gain,) = gradients(again, x, np.ones_like(x))
     np.testing.assert_allclose(at_gain, x.sum((0, 1, 2)), rtol=1e-5)
+    kcz.convert(model, tmp_path / "a.onnx")
+    kcz.to_onnx(b, weights, tmp_path / "b.onnx", input_shape=(None, None, 3))
+    for name in ("a.onnx", "b.onnx"):
+        session = onnxruntime.InferenceSession(tmp_path / name)
+        (found,) = session.run(None, {"data": nchw(x)})
+        np.testing.assert_allclose(nhwc(found), y, rtol=1e-6)

@@ -16,6 +16,7 @@ ALLOWED = {
     "layers": "the classes themselves",
     "caffe": "BVLC's own upgrades of old files, which are about their types",
     "onnx": "ONNX's operations, some of which have the names of Caffe's layers",
+    "precision": "ONNX's operations as well",
     "models": "a builder is the list of its layers",
     "training/losses": "the Keras losses, by the layer that asks for them",
     "training/metrics.py": "Accuracy, the metric of the layer of that name",

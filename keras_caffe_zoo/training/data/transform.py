@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_caffe_zoo.caffe import TRANSFORM, Layer, read_mean
+from keras_caffe_zoo.caffe import Layer, read_mean
+from keras_caffe_zoo.rules.data import pixel_transform, transform_field
 from keras_caffe_zoo.training.data.order import below, check_seed, crop_draws
 
-# Before Caffe had transform_param, each data layer had these fields itself.
-_OLD_PARAMS = {"Data": "data_param", "ImageData": "image_data_param"}
 _PHASES = ("TRAIN", "TEST")
 
 
@@ -69,13 +68,8 @@ class Transform:
             ValueError: If the layer asks for a mean file and none is given, or the
                 other way round, or names both a mean file and mean values.
         """
-        values = list(layer.decode(TRANSFORM).message.mean_value)
-        file = _field(layer, "mean_file")
-        if file and values:
-            raise ValueError(
-                f"Expected a mean_file or mean_value in layer {layer.name!r}; "
-                "received: both"
-            )
+        told = pixel_transform(layer)
+        file = told.mean_file
         if file and mean is None:
             raise ValueError(
                 f"Expected `mean=…`: layer {layer.name!r} subtracts that in {file}; "
@@ -87,10 +81,10 @@ class Transform:
                 f"received: {mean if isinstance(mean, str) else type(mean).__name__}"
             )
         return cls(
-            crop_size=_field(layer, "crop_size") or None,
-            mirror=_field(layer, "mirror"),
-            mean=mean if file else values or None,
-            scale=_field(layer, "scale"),
+            crop_size=transform_field(layer, "crop_size") or None,
+            mirror=transform_field(layer, "mirror"),
+            mean=mean if file else told.mean_values or None,
+            scale=told.scale,
             phase=phase,
         )
 
@@ -166,14 +160,6 @@ class Transform:
         else:
             expected = f"an image of {len(mean)} channels, as many as the mean has"
         raise ValueError(f"Expected {expected}; received: {tuple(shape)}")
-
-
-def _field(layer: Layer, name: str):
-    """Return a field of a layer's transform, or the old one of the same name."""
-    transform = layer.decode(TRANSFORM).message
-    old = layer.read(_OLD_PARAMS.get(layer.type, "transform_param"))
-    holder = transform if transform.HasField(name) else old
-    return getattr(holder, name)
 
 
 def _as_mean(mean) -> np.ndarray | None:

@@ -1,0 +1,1 @@
+"""Files of fewer bits: half precision, and integers measured on pictures."""

@@ -1,0 +1,36 @@
+"""Which engines there are, and whether one is installed."""
+
+from importlib import import_module
+
+from keras_caffe_zoo.onnx.file import check_onnx
+
+KERAS = "keras"
+RUNTIMES = (KERAS, "onnxruntime", "openvino")  # the others are packages, and extras
+
+
+def check_runtime(runtime: str) -> None:
+    """Check that there is an engine of a name, and that it is installed.
+
+    Raises:
+        ValueError: If there is none.
+        ImportError: If it is not installed; says how to install it.
+    """
+    if runtime not in RUNTIMES:
+        raise ValueError(
+            f"Expected runtime: one of {RUNTIMES}; received: runtime={runtime!r}"
+        )
+    if runtime == KERAS:
+        return
+    check_onnx(extra=runtime)
+    try:
+        import_module(runtime)
+    except ImportError as error:
+        raise ImportError(
+            f"Expected the package {runtime}, for runtime={runtime!r}; received: none "
+            f'({error}). Install it: pip install "keras_caffe_zoo[{runtime}]"'
+        ) from error
+
+
+def runtime_versions(runtime: str) -> dict[str, str]:
+    """Return the version of an engine that is installed, by its name."""
+    return {runtime: import_module(runtime).__version__}

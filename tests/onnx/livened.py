@@ -1,0 +1,44 @@
+"""Builders' models with random weights, and what they answer."""
+
+import keras
+import numpy as np
+
+import keras_caffe_zoo as kcz
+
+PIXELS = 96  # of a side that a net leaves open
+LARGEST = 5  # of what is before a softmax
+
+
+def livened(name):
+    """Return a builder's model and images; no layer is dead, no softmax too sure.
+
+    Returns:
+        `(model, images)`, the images as the model takes them.
+    """
+    model = getattr(kcz, name)(weights=None)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        for weight in layer.weights:
+            array = rng.random(tuple(weight.shape)) - 0.5
+            if weight.name == "weight_sum":
+                array = np.ones(weight.shape)
+            elif weight.name in ("bias", "mean_sum"):
+                array *= 0.2
+            elif array.ndim == 1:  # a variance, or a factor
+                array += 1
+            else:
+                array *= np.sqrt(24 / np.prod(array.shape[:-1]))
+            weight.assign(array)
+    size = [side or PIXELS for side in model.input_shape[1:]]
+    images = np.random.default_rng(1).random((1, *size), "float32") * 25 - 12
+    if isinstance(model.layers[-1], keras.layers.Softmax):
+        before = keras.Model(model.input, model.layers[-1].input)(images)
+        share = LARGEST / np.abs(keras.ops.convert_to_numpy(before)).max()
+        for weight in [x for x in model.layers if x.weights][-1].weights:
+            weight.assign(weight * share)
+    return model, images
+
+
+def channels_first(array):
+    """Return images as Caffe has them."""
+    return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else array
