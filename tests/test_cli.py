@@ -14,7 +14,7 @@ from keras_caffe_zoo import caffe_params, cli, gender_net, read_mean, write_caff
 from keras_caffe_zoo.caffe import write_mean
 from keras_caffe_zoo.cli import classify
 from keras_caffe_zoo.extraction import worker
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 from keras_caffe_zoo.preprocessing import means
 from keras_caffe_zoo.weights import model_entry
 
@@ -24,7 +24,7 @@ UNITS = 16
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_CAFFE_ZOO_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(Design, "FC_UNITS", UNITS)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", UNITS)
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,19 @@ import pytest
 from PIL import Image
 
 from keras_caffe_zoo import cli, feature_extractor, load_image, models, preprocess_input
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_CAFFE_ZOO_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(Design, "FC_UNITS", 8)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 8)
 
 
 @pytest.fixture(scope="module")
 def net():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Design, "FC_UNITS", 8)
+        patch.setattr(ClassifierDesign, "FC_UNITS", 8)
         return models.caffenet(weights=None)
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from keras_caffe_zoo import caffe_params, cli, models, write_caffemodel
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 
 RUNTIMES = ("keras", "onnxruntime", "openvino")
 
@@ -16,7 +16,7 @@ RUNTIMES = ("keras", "onnxruntime", "openvino")
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_CAFFE_ZOO_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(Design, "FC_UNITS", 8)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 8)
 
 
 @pytest.fixture

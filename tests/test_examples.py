@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_image
 from support import GOLDENS, golden, nhwc, pattern, relative_error
 
 from keras_caffe_zoo import caffe_params, models, read_caffemodel, write_caffemodel
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 
 ROOT = pathlib.Path(__file__).parent.parent
 NOTEBOOK = ROOT / "examples" / "net_surgery.ipynb"
@@ -213,7 +213,7 @@ def photos(tmp_path):
 @pytest.fixture
 def random_caffenet(tmp_path, monkeypatch):
     """A file of random weights for CaffeNet, its inner products narrow."""
-    monkeypatch.setattr(Design, "FC_UNITS", 16)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 16)
     rng = np.random.default_rng(0)
     params = {
         name: [

@@ -2,16 +2,17 @@
 
 A builder is its list of layers:
 
-    @builder(smallest=39)
+    @classifier(smallest=39)
     def caffenet(design):
         # what the net is, as a docstring
         x = conv(design.image(), 96, 11, "conv1", strides=4)
         …
         return design.classifier(x, window=6)
 
-`builder` gives it the signature of `keras.applications`, checks the arguments before
+`classifier` gives it the signature of `keras.applications`, checks the arguments before
 any layer is made, loads the weights after the last, and enters the builder in what
 `list_models` lists. Keyword-only arguments of the list of layers are the builder's too.
+`builder` does the same for a net that does something else, with fewer arguments.
 """
 
 import functools
@@ -22,26 +23,22 @@ from typing import Any, Protocol
 
 import keras
 
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 from keras_caffe_zoo.models._design import Design
-from keras_caffe_zoo.models._docs import describe
+from keras_caffe_zoo.models._docs import describe, describe_classifier
 from keras_caffe_zoo.weights import ModelEntry, model_entry, model_names
 
 
 class Builder(Protocol):
-    """A function that builds a net, with the signature of `keras.applications`."""
+    """A function that builds a net, with arguments of `keras.applications`."""
 
     def __call__(
         self,
-        include_top: bool = True,
+        *,
         weights: str | os.PathLike | None = "caffe",
         input_tensor: Any = None,
         input_shape: tuple | None = None,
-        pooling: str | None = None,
-        classes: int = 1000,
-        classifier_activation: Any = "softmax",
         name: str = "",
-        *,
-        fully_convolutional: bool = False,
         dtype: str | None = None,
         **options: Any,
     ) -> keras.Model: ...
@@ -77,14 +74,14 @@ def model_info(name: str) -> ModelEntry:
     return model_entry(name)
 
 
-def builder(
+def classifier(
     *,
     smallest: int,
     features: str = "pool5",
     activation: str | None = "softmax",
     looks_at_all: bool = False,
 ) -> Callable[[Callable], Builder]:
-    """Make a function that lists a net's layers into a builder of that net.
+    """Make a function that lists a classifier's layers into a builder of that net.
 
     Args:
         smallest: Least height and width of an image from which the net has an output,
@@ -112,36 +109,89 @@ def builder(
             dtype=None,
             **options,
         ):
-            design = Design(
-                entry,
-                smallest,
-                looks_at_all,
-                include_top,
-                weights,
-                input_tensor,
-                input_shape,
-                pooling,
-                classes,
-                classifier_activation,
-                name,
-                fully_convolutional,
-                dtype,
+            design = ClassifierDesign(
+                entry=entry,
+                smallest=smallest,
+                looks_at_all=looks_at_all,
+                include_top=include_top,
+                weights=weights,
+                input_tensor=input_tensor,
+                input_shape=input_shape,
+                pooling=pooling,
+                classes=classes,
+                classifier_activation=classifier_activation,
+                name=name,
+                fully_convolutional=fully_convolutional,
+                dtype=dtype,
             )
             return design.model(layers(design, **options))
 
-        build.__signature__ = _signature(build, layers)
-        functools.update_wrapper(build, layers)
-        del build.__wrapped__  # or `help` would show the list's own signature
-        text = inspect.cleandoc(layers.__doc__)
-        build.__doc__ = describe(text, entry, smallest, features, looks_at_all)
-        _BUILDERS[entry.name] = build
-        return build
+        text = describe_classifier(entry, smallest, features, looks_at_all)
+        return _entered(build, layers, text)
 
     return decorate
 
 
-def _signature(build: Callable, layers: Callable) -> inspect.Signature:
-    """Return `build`'s signature with the options that `layers` takes."""
+def builder(*, smallest: int | None = 1) -> Callable[[Callable], Builder]:
+    """Make a function that lists any other net's layers into a builder of that net.
+
+    The list returns the output, or a dict of outputs by Caffe's names of their blobs.
+    Where outputs are for classes, the builder has the keyword `classes`.
+
+    Args:
+        smallest: Least height and width of an image from which the net has an output;
+            `None` for a net that takes no other size than its own.
+    """
+
+    def decorate(layers: Callable) -> Builder:
+        entry = model_entry(layers.__name__)
+        has_classes = entry.class_labels is not None
+
+        def build(
+            weights="caffe",
+            input_tensor=None,
+            input_shape=None,
+            name=entry.name,
+            *,
+            dtype=None,
+            **options,
+        ):
+            classes = options.pop("classes", entry.classes) if has_classes else 1
+            design = Design(
+                entry=entry,
+                smallest=smallest,
+                weights=weights,
+                input_tensor=input_tensor,
+                input_shape=input_shape,
+                classes=classes,
+                name=name,
+                dtype=dtype,
+            )
+            return design.model(layers(design, **options))
+
+        own = {"classes": entry.classes} if has_classes else {}
+        return _entered(build, layers, describe(entry, smallest), own)
+
+    return decorate
+
+
+def _entered(build: Callable, layers: Callable, text: str, own=None) -> Builder:
+    """Make a function a builder of the zoo.
+
+    Args:
+        build: The function, whose last parameter is `**options`.
+        layers: The list of layers, whose name and docstring it gets.
+        text: What its docstring says behind that.
+        own: Defaults of keywords that only this builder has.
+    """
     *shared, _ = inspect.signature(build).parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    mine = [inspect.Parameter(k, keyword, default=v) for k, v in (own or {}).items()]
     _, *options = inspect.signature(layers).parameters.values()
-    return inspect.Signature([*shared, *options], return_annotation=keras.Model)
+    parameters = [*shared, *mine, *options]
+    build.__signature__ = inspect.Signature(parameters, return_annotation=keras.Model)
+    functools.update_wrapper(build, layers)
+    del build.__wrapped__  # or `help` would show the list's own signature
+    build.__doc__ = f"{inspect.cleandoc(layers.__doc__)}\n{text}"
+    _BUILDERS[layers.__name__] = build
+    return build

@@ -2,7 +2,7 @@
 
 from keras_caffe_zoo.weights import ModelEntry
 
-_ARGUMENTS = """
+_CLASSIFIER = """
 A layer has the name and the values of Caffe's blob: `fc7` is taken after its ReLU.
 
 Args:
@@ -23,12 +23,42 @@ Args:
 
 Returns:
     A `keras.Model`. It takes `{image}` images, {order} with the mean
-    subtracted{scaled}, which `preprocess_input` makes.
+    subtracted{scaled}; `preprocess_input` makes them.
 
 Raises:
     ValueError: On arguments that do not go together, or weights that do not fit.
     WeightsDownloadError: If the published weights cannot be had.
 """
+
+_ANY = """
+A layer has the name and the values of Caffe's blob.
+
+Args:
+    weights: `"caffe"` for the published weights, `None` for random ones, or the path of
+        a `.caffemodel`, an `.h5` of `keras-caffe-zoo dump`, or a Keras `.weights.h5`.
+    input_tensor: Keras tensor to use as the image.
+    input_shape: {input_shape}
+    name: The model's name.
+    dtype: `"mixed_bfloat16"` to compute in bfloat16, but for what needs float32;
+        `"float32"`. Keras' own setting if not given.
+{classes}
+Returns:
+    A `keras.Model`. It takes `{image}` images, {order} with the mean
+    subtracted{scaled}; `preprocess_input` makes them.
+
+Raises:
+    ValueError: On arguments that do not go together, or weights that do not fit.
+    WeightsDownloadError: If the published weights cannot be had.
+"""
+
+_CLASSES = """\
+    classes: How many, {count} if not given. With weights for another number, what
+        scores them is new and the rest is loaded, which a message says.
+"""
+_OWN_SIZE = "`({height}, {width}, 3)`, the only size that the net takes."
+_FROM = """\
+`(H, W, 3)`, `({height}, {width}, 3)` if not given; each side at least
+        {smallest}, or None."""
 
 _ONE_SIZE = """\
 `(H, W, 3)`; with the top it can only be `({height}, {width}, 3)`, or with
@@ -48,31 +78,60 @@ _ALREADY = "Makes no difference: the net is fully convolutional as it is."
 _NOT = "Refused: layers look at the whole image, not at windows of it."
 
 
-def describe(
-    text: str, entry: ModelEntry, smallest: int, features: str, looks_at_all: bool
+def describe_classifier(
+    entry: ModelEntry, smallest: int, features: str, looks_at_all: bool
 ) -> str:
-    """Return a builder's docstring.
+    """Return what a classifier's builder says behind what the net is.
 
     Args:
-        text: What the net is.
         entry: What the manifest knows of it.
         smallest: Least height and width of an image.
         features: Name of the last layer without the top.
         looks_at_all: Whether layers before the head look at the whole image.
     """
-    height, width = entry.input_size or ("H", "W")
-    sides = {"height": height, "width": width}
-    arguments = _ARGUMENTS.format(
+    sides = _sides(entry)
+    return _CLASSIFIER.format(
         smallest=smallest,
         features=features,
         input_shape=_shapes(entry, looks_at_all).format(**sides),
         fully_convolutional=_cast(entry, looks_at_all, sides),
-        image=f"(N, {height}, {width}, 3)",
-        order=entry.channel_order,
-        scaled="" if entry.scale == 1 else f"\n    and multiplied by {entry.scale:.6g}",
-    )
-    facts = "\n".join(f"    {line}" for line in fact_lines(entry))
-    return f"{text}\n{arguments}\nFacts:\n{facts}\n"
+        **_image(entry),
+    ) + _facts(entry)
+
+
+def describe(entry: ModelEntry, smallest: int | None) -> str:
+    """Return what the builder of any other net says behind what the net is.
+
+    Args:
+        entry: What the manifest knows of it.
+        smallest: Least height and width of an image; None if it has its own size only.
+    """
+    shapes = _OWN_SIZE if smallest is None else _FROM if entry.input_size else _ANY_SIZE
+    has_classes = entry.class_labels is not None
+    return _ANY.format(
+        input_shape=shapes.format(**_sides(entry), smallest=smallest),
+        classes=_CLASSES.format(count=entry.classes) if has_classes else "",
+        **_image(entry),
+    ) + _facts(entry)
+
+
+def _sides(entry: ModelEntry) -> dict:
+    height, width = entry.input_size or ("H", "W")
+    return {"height": height, "width": width}
+
+
+def _image(entry: ModelEntry) -> dict:
+    """Return what a net wants of images."""
+    scaled = "" if entry.scale == 1 else f", multiplied by {entry.scale:.6g}"
+    return {
+        "image": "(N, {height}, {width}, 3)".format(**_sides(entry)),
+        "order": entry.channel_order,
+        "scaled": scaled,
+    }
+
+
+def _facts(entry: ModelEntry) -> str:
+    return "\nFacts:\n" + "".join(f"    {line}\n" for line in fact_lines(entry))
 
 
 def _shapes(entry: ModelEntry, looks_at_all: bool) -> str:

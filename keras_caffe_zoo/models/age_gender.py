@@ -1,12 +1,12 @@
 """Small nets that tell the age and the gender of a face."""
 
 from keras_caffe_zoo.models._blocks import conv, lrn, max_pool
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 _UNITS = {"fc6_units": 512, "fc7_units": 512}
 
 
-@builder(smallest=35)
+@classifier(smallest=35)
 def age_net(design):
     """Build the net that puts a face into one of eight ranges of age (`age_net`).
 
@@ -15,7 +15,7 @@ def age_net(design):
     return design.classifier(features(design.image()), window=7, **_UNITS)
 
 
-@builder(smallest=35)
+@classifier(smallest=35)
 def gender_net(design):
     """Build the net that tells the gender of a face (`gender_net`).
 

@@ -1,10 +1,10 @@
 """AlexNet, CaffeNet, and the nets that are CaffeNet trained on something else."""
 
 from keras_caffe_zoo.models._blocks import conv, lrn, max_pool
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 
-@builder(smallest=39)
+@classifier(smallest=39)
 def alexnet(design):
     """Build AlexNet (`bvlc_alexnet`): LRN before pooling, as in the paper.
 
@@ -24,7 +24,7 @@ def alexnet(design):
     return design.classifier(x, window=6)
 
 
-@builder(smallest=39)
+@classifier(smallest=39)
 def caffenet(design):
     """Build CaffeNet (`bvlc_reference_caffenet`): AlexNet with pooling before LRN.
 
@@ -34,7 +34,7 @@ def caffenet(design):
     return design.classifier(caffenet_features(design.image()), window=6)
 
 
-@builder(smallest=39, activation=None)
+@classifier(smallest=39, activation=None)
 def rcnn_ilsvrc13(design):
     """Build the net of R-CNN (`bvlc_reference_rcnn_ilsvrc13`): CaffeNet with SVMs.
 
@@ -48,7 +48,7 @@ def rcnn_ilsvrc13(design):
     return design.classifier(x, window=6, head="fc-rcnn")
 
 
-@builder(smallest=39)
+@classifier(smallest=39)
 def flickr_style(design):
     """Build CaffeNet for the 20 styles of Flickr Style (`finetune_flickr_style`).
 
@@ -59,7 +59,7 @@ def flickr_style(design):
     return design.classifier(x, window=6, head="fc8_flickr")
 
 
-@builder(smallest=39)
+@classifier(smallest=39)
 def places205_alexnet(design):
     """Build Places-CNN for the 205 scenes of Places205 (`places205CNN`).
 
@@ -70,7 +70,7 @@ def places205_alexnet(design):
     return design.classifier(caffenet_features(design.image()), window=6)
 
 
-@builder(smallest=39)
+@classifier(smallest=39)
 def places365_alexnet(design):
     """Build Places365-CNN (`alexnet_places365`) for the 365 scenes of Places365.
 
@@ -81,7 +81,7 @@ def places365_alexnet(design):
     return design.classifier(caffenet_features(design.image()), window=6)
 
 
-@builder(smallest=39)
+@classifier(smallest=39)
 def hybrid_cnn(design):
     """Build Hybrid-CNN for 1183 objects and scenes (`hybridCNN`).
 

@@ -1,10 +1,10 @@
 """DenseNets, each of whose layers reads what all before it have found."""
 
 from keras_caffe_zoo.models._blocks import ave_pool, bare_conv, concat, max_pool
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 
-@builder(smallest=1, features="relu5_blk")
+@classifier(smallest=1, features="relu5_blk")
 def densenet121(design):
     """Build DenseNet-121 (`DenseNet_121`).
 
@@ -19,7 +19,7 @@ def densenet121(design):
     return densenet(design, (6, 12, 24, 16), growth=32)
 
 
-@builder(smallest=1, features="relu5_blk")
+@classifier(smallest=1, features="relu5_blk")
 def densenet161(design):
     """Build DenseNet-161 (`DenseNet_161`), the widest.
 
@@ -34,7 +34,7 @@ def densenet161(design):
     return densenet(design, (6, 12, 36, 24), growth=48)
 
 
-@builder(smallest=1, features="relu5_blk")
+@classifier(smallest=1, features="relu5_blk")
 def densenet169(design):
     """Build DenseNet-169 (`DenseNet_169`).
 
@@ -49,7 +49,7 @@ def densenet169(design):
     return densenet(design, (6, 12, 32, 32), growth=32)
 
 
-@builder(smallest=1, features="relu5_blk")
+@classifier(smallest=1, features="relu5_blk")
 def densenet201(design):
     """Build DenseNet-201 (`DenseNet_201`).
 

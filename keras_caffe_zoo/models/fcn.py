@@ -6,14 +6,14 @@ import numpy as np
 from keras_caffe_zoo.layers import CaffeCrop, CaffeDeconv2D
 from keras_caffe_zoo.layers._bilinear import bilinear_window
 from keras_caffe_zoo.models._blocks import CHANNELS_LAST, conv, dropout
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 from keras_caffe_zoo.models.caffenet import caffenet_features
 from keras_caffe_zoo.models.vgg import stage
 
 PAD = 100  # around the image, so that the smallest one still gives a window of fc6
 
 
-@builder(smallest=1, features="fc7", activation=None)
+@classifier(smallest=1, features="fc7", activation=None)
 def fcn_alexnet(design):
     """Build FCN-AlexNet for the 21 classes of PASCAL VOC (`fcn-alexnet-pascal`).
 
@@ -32,7 +32,7 @@ def fcn_alexnet(design):
     return maps(design, x, image, offset=18)
 
 
-@builder(smallest=1, features="fc7", activation=None)
+@classifier(smallest=1, features="fc7", activation=None)
 def fcn32s(design):
     """Build FCN-32s for the 21 classes of PASCAL VOC (`fcn32s-heavy-pascal`).
 
@@ -50,7 +50,7 @@ def fcn32s(design):
     return maps(design, x, image, offset=19)
 
 
-@builder(smallest=1, features="fc7", activation=None)
+@classifier(smallest=1, features="fc7", activation=None)
 def fcn16s(design):
     """Build FCN-16s for the 21 classes of PASCAL VOC (`fcn16s-heavy-pascal`).
 
@@ -70,7 +70,7 @@ def fcn16s(design):
     return maps(design, x, image, offset=27)
 
 
-@builder(smallest=1, features="fc7", activation=None)
+@classifier(smallest=1, features="fc7", activation=None)
 def fcn8s(design):
     """Build FCN-8s for the 21 classes of PASCAL VOC (`fcn8s-heavy-pascal`).
 

@@ -8,10 +8,10 @@ from keras_caffe_zoo.models._blocks import (
     lrn,
     max_pool,
 )
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 
-@builder(smallest=31, features="inception_5b/output")
+@classifier(smallest=31, features="inception_5b/output")
 def googlenet(design, *, auxiliary_heads=False):
     """Build GoogLeNet (`bvlc_googlenet`).
 
@@ -35,7 +35,7 @@ def googlenet(design, *, auxiliary_heads=False):
     return [x, _auxiliary(design, first, "loss1"), _auxiliary(design, second, "loss2")]
 
 
-@builder(smallest=31, features="inception_5b/output")
+@classifier(smallest=31, features="inception_5b/output")
 def places205_googlenet(design):
     """Build GoogLeNet for the 205 scenes of Places205 (`googlelet_places205`).
 
@@ -45,7 +45,7 @@ def places205_googlenet(design):
     return classifier(design, googlenet_features(design.image())[0])
 
 
-@builder(smallest=31, features="inception_5b/output")
+@classifier(smallest=31, features="inception_5b/output")
 def places365_googlenet(design):
     """Build GoogLeNet for the 365 scenes of Places365 (`googlenet_places365`).
 

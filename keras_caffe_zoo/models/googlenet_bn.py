@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from keras_caffe_zoo.layers import CaffeReshape, CaffeScale
 from keras_caffe_zoo.models._blocks import ave_pool, bare_conv, concat, max_pool
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 from keras_caffe_zoo.models._excitation import weights_of_channels
 from keras_caffe_zoo.rules.names import keras_name
 
 
-@builder(smallest=31, features="inception_5b/output")
+@classifier(smallest=31, features="inception_5b/output")
 def googlenet_bn(design):
     """Build GoogLeNet with batch normalization (`googlenet_bn`, "googlenet-v2").
 
@@ -38,7 +38,7 @@ def googlenet_bn(design):
     return classifier(design, trunk(design, style, pooled=96), "loss3/classifier")
 
 
-@builder(smallest=31, features="inception_5b_scale", looks_at_all=True)
+@classifier(smallest=31, features="inception_5b_scale", looks_at_all=True)
 def se_bn_inception(design):
     """Build SE-BN-Inception (`SE-BN-Inception`): each module weighs its channels.
 

@@ -1,10 +1,10 @@
 """MobileNets, in which a 3x3 filter looks at one channel alone."""
 
 from keras_caffe_zoo.models._blocks import add, ave_pool, bare_conv
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 
-@builder(smallest=1, features="relu6/sep")
+@classifier(smallest=1, features="relu6/sep")
 def mobilenet_v1(design):
     """Build MobileNet 1.0 (`mobilenet`).
 
@@ -30,7 +30,7 @@ def mobilenet_v1(design):
     return classifier(design, x)
 
 
-@builder(smallest=1, features="relu6_4")
+@classifier(smallest=1, features="relu6_4")
 def mobilenet_v2(design):
     """Build MobileNet 2.0 (`mobilenet_v2`).
 

@@ -1,10 +1,10 @@
 """Network in Network, the net that replaced inner products by class maps."""
 
 from keras_caffe_zoo.models._blocks import ave_pool, conv, dropout, max_pool
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 
-@builder(smallest=39, features="cccp7-1024")
+@classifier(smallest=39, features="cccp7-1024")
 def nin(design):
     """Build the ImageNet model of Network in Network (`nin_imagenet`).
 

@@ -1,10 +1,10 @@
 """Yahoo's net for images that are not suitable for work: a ResNet-50 of half width."""
 
 from keras_caffe_zoo.models._blocks import add, ave_pool, conv, max_pool, relu
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 
-@builder(smallest=3, features="relu_stage3_block2")
+@classifier(smallest=3, features="relu_stage3_block2")
 def open_nsfw(design):
     """Build Yahoo's Open NSFW (`resnet_50_1by2_nsfw`).
 

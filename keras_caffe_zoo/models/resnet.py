@@ -1,10 +1,10 @@
 """ResNets, with which their authors won ILSVRC 2015; one also trained on scenes."""
 
 from keras_caffe_zoo.models._blocks import add, ave_pool, conv, max_pool, relu
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 
-@builder(smallest=3, features="res5c_relu")
+@classifier(smallest=3, features="res5c_relu")
 def resnet50(design):
     """Build ResNet-50 (`ResNet-50-model`), whose conv1 has a bias, unlike the others'.
 
@@ -23,7 +23,7 @@ def resnet50(design):
     return classifier(design, x)
 
 
-@builder(smallest=3, features="res5c_relu")
+@classifier(smallest=3, features="res5c_relu")
 def resnet101(design):
     """Build ResNet-101 (`ResNet-101-model`).
 
@@ -42,7 +42,7 @@ def resnet101(design):
     return classifier(design, x)
 
 
-@builder(smallest=3, features="res5c_relu")
+@classifier(smallest=3, features="res5c_relu")
 def resnet152(design):
     """Build ResNet-152 (`ResNet-152-model`).
 
@@ -56,7 +56,7 @@ def resnet152(design):
     return classifier(design, resnet152_features(design))
 
 
-@builder(smallest=3, features="res5c_relu")
+@classifier(smallest=3, features="res5c_relu")
 def places365_resnet152(design):
     """Build ResNet-152 for the 365 scenes of Places365 (`resnet152_places365`).
 

@@ -2,12 +2,12 @@
 
 from keras_caffe_zoo.layers import CaffeAxpy
 from keras_caffe_zoo.models._blocks import ave_pool, bare_conv, max_pool, relu
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 from keras_caffe_zoo.models._excitation import weights_of_channels
 from keras_caffe_zoo.rules.names import keras_name
 
 
-@builder(smallest=3, features="conv5_3/relu", looks_at_all=True)
+@classifier(smallest=3, features="conv5_3/relu", looks_at_all=True)
 def se_resnet50(design):
     """Build SE-ResNet-50 (`SE-ResNet-50`).
 
@@ -18,7 +18,7 @@ def se_resnet50(design):
     return se_resnet(design, (3, 4, 6, 3))
 
 
-@builder(smallest=3, features="conv5_3/relu", looks_at_all=True)
+@classifier(smallest=3, features="conv5_3/relu", looks_at_all=True)
 def se_resnet101(design):
     """Build SE-ResNet-101 (`SE-ResNet-101`).
 
@@ -29,7 +29,7 @@ def se_resnet101(design):
     return se_resnet(design, (3, 4, 23, 3))
 
 
-@builder(smallest=3, features="conv5_3/relu", looks_at_all=True)
+@classifier(smallest=3, features="conv5_3/relu", looks_at_all=True)
 def se_resnet152(design):
     """Build SE-ResNet-152 (`SE-ResNet-152`).
 
@@ -40,7 +40,7 @@ def se_resnet152(design):
     return se_resnet(design, (3, 8, 36, 3))
 
 
-@builder(smallest=3, features="conv5_3/relu", looks_at_all=True)
+@classifier(smallest=3, features="conv5_3/relu", looks_at_all=True)
 def se_resnext50(design):
     """Build SE-ResNeXt-50 (`SE-ResNeXt-50`): 3x3 filters in 32 groups.
 
@@ -51,7 +51,7 @@ def se_resnext50(design):
     return se_resnet(design, (3, 4, 6, 3), groups=32)
 
 
-@builder(smallest=3, features="conv5_3/relu", looks_at_all=True)
+@classifier(smallest=3, features="conv5_3/relu", looks_at_all=True)
 def se_resnext101(design):
     """Build SE-ResNeXt-101 (`SE-ResNeXt-101`): 3x3 filters in 32 groups.
 

@@ -2,11 +2,11 @@
 
 from keras_caffe_zoo.layers import CaffeShuffleChannel, CaffeSlice
 from keras_caffe_zoo.models._blocks import ave_pool, bare_conv, concat, max_pool
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 from keras_caffe_zoo.rules.names import keras_name
 
 
-@builder(smallest=3, features="conv5/relu")
+@classifier(smallest=3, features="conv5/relu")
 def shufflenet_v2_x05(design):
     """Build ShuffleNet 2.0 of half the width (`shufflenet_v2_x0.5`).
 

@@ -3,11 +3,11 @@
 import keras
 
 from keras_caffe_zoo.models._blocks import add, conv
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 from keras_caffe_zoo.rules.names import keras_name
 
 
-@builder(smallest=1, features="res4_3", activation=None)
+@classifier(smallest=1, features="res4_3", activation=None)
 def sphereface(design):
     """Build SphereFace-20 (`sphereface_model`): 512 numbers for a face.
 

@@ -1,10 +1,10 @@
 """SqueezeNet, AlexNet's accuracy in five megabytes."""
 
 from keras_caffe_zoo.models._blocks import ave_pool, concat, conv, dropout, max_pool
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 
-@builder(smallest=21, features="fire9/concat")
+@classifier(smallest=21, features="fire9/concat")
 def squeezenet_v1_0(design):
     """Build SqueezeNet 1.0 (`squeezenet_v1.0`).
 
@@ -29,7 +29,7 @@ def squeezenet_v1_0(design):
     return classifier(design, x, window=15, pad=1)
 
 
-@builder(smallest=17, features="fire9/concat")
+@classifier(smallest=17, features="fire9/concat")
 def squeezenet_v1_1(design):
     """Build SqueezeNet 1.1 (`squeezenet_v1.1`).
 

@@ -4,10 +4,10 @@ VGG-16 was trained on scenes and on faces too.
 """
 
 from keras_caffe_zoo.models._blocks import conv, max_pool
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 
-@builder(smallest=1)
+@classifier(smallest=1)
 def vgg16(design):
     """Build VGG-16 (`VGG_ILSVRC_16_layers`).
 
@@ -17,7 +17,7 @@ def vgg16(design):
     return design.classifier(vgg16_features(design.image()), window=7)
 
 
-@builder(smallest=1)
+@classifier(smallest=1)
 def places365_vgg16(design):
     """Build VGG-16 for the 365 scenes of Places365 (`vgg16_places365`).
 
@@ -28,7 +28,7 @@ def places365_vgg16(design):
     return design.classifier(x, window=7, head="fc8a")
 
 
-@builder(smallest=1)
+@classifier(smallest=1)
 def vgg_face(design):
     """Build VGG-16 for the faces of 2622 people (`VGG_FACE`).
 
@@ -40,7 +40,7 @@ def vgg_face(design):
     return design.classifier(vgg16_features(design.image()), window=7)
 
 
-@builder(smallest=1)
+@classifier(smallest=1)
 def vgg19(design):
     """Build VGG-19 (`VGG_ILSVRC_19_layers`).
 

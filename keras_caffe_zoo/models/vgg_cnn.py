@@ -1,10 +1,10 @@
 """The nets of "Return of the Devil in the Details": fast, medium and slow."""
 
 from keras_caffe_zoo.models._blocks import conv, lrn, max_pool
-from keras_caffe_zoo.models._builder import builder
+from keras_caffe_zoo.models._builder import classifier
 
 
-@builder(smallest=39)
+@classifier(smallest=39)
 def vgg_cnn_f(design):
     """Build VGG-CNN-F (`VGG_CNN_F`): AlexNet without groups, in thinner layers.
 
@@ -24,7 +24,7 @@ def vgg_cnn_f(design):
     return design.classifier(x, window=6)
 
 
-@builder(smallest=41)
+@classifier(smallest=41)
 def vgg_cnn_m(design):
     """Build VGG-CNN-M (`VGG_CNN_M`).
 
@@ -34,7 +34,7 @@ def vgg_cnn_m(design):
     return design.classifier(medium_features(design.image()), window=6)
 
 
-@builder(smallest=31)
+@classifier(smallest=31)
 def vgg_cnn_s(design):
     """Build VGG-CNN-S (`VGG_CNN_S`).
 
@@ -53,7 +53,7 @@ def vgg_cnn_s(design):
     return design.classifier(x, window=6)
 
 
-@builder(smallest=41)
+@classifier(smallest=41)
 def vgg_cnn_m_128(design):
     """Build VGG-CNN-M-128 (`VGG_CNN_M_128`): VGG-CNN-M with 128 units in fc7.
 
@@ -62,7 +62,7 @@ def vgg_cnn_m_128(design):
     return design.classifier(medium_features(design.image()), window=6, fc7_units=128)
 
 
-@builder(smallest=41)
+@classifier(smallest=41)
 def vgg_cnn_m_1024(design):
     """Build VGG-CNN-M-1024 (`VGG_CNN_M_1024`): VGG-CNN-M with 1024 units in fc7.
 
@@ -71,7 +71,7 @@ def vgg_cnn_m_1024(design):
     return design.classifier(medium_features(design.image()), window=6, fc7_units=1024)
 
 
-@builder(smallest=41)
+@classifier(smallest=41)
 def vgg_cnn_m_2048(design):
     """Build VGG-CNN-M-2048 (`VGG_CNN_M_2048`): VGG-CNN-M with 2048 units in fc7.
 

@@ -8,12 +8,12 @@ from keras import layers
 from keras_caffe_zoo import caffenet, vgg_cnn_s
 from keras_caffe_zoo.dense import output_grid
 from keras_caffe_zoo.layers import CaffeConv2D, CaffeLRN, CaffePool2D
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    monkeypatch.setattr(Design, "FC_UNITS", 8)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 8)
 
 
 @pytest.mark.parametrize(

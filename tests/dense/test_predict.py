@@ -16,7 +16,7 @@ from keras_caffe_zoo.dense import (
     top_boxes,
 )
 from keras_caffe_zoo.layers import CaffeConv2D, CaffePool2D
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 from keras_caffe_zoo.preprocessing import resize_float
 
 
@@ -48,7 +48,7 @@ def test_tiles_make_the_map_of_the_whole_image(net, size, tile, batch_size):
 
 
 def test_tiles_of_caffenet_make_the_map_of_the_whole_image(monkeypatch):
-    monkeypatch.setattr(Design, "FC_UNITS", 16)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 16)
     keras.utils.set_random_seed(0)
     model = caffenet(weights=None, classes=7, fully_convolutional=True)
     image = picture(651, 517) * 60

@@ -6,7 +6,7 @@ from support import nhwc, pattern, relative_error
 
 from keras_caffe_zoo import caffenet, feature_extractor, vgg_cnn_s
 from keras_caffe_zoo.dense import output_grid
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 
 NETS = {caffenet: 227, vgg_cnn_s: 224}
 
@@ -17,7 +17,7 @@ NETS = {caffenet: 227, vgg_cnn_s: 224}
 )
 def nets(request, monkeypatch):
     """A classifier and its fully convolutional form with the same weights."""
-    monkeypatch.setattr(Design, "FC_UNITS", 64)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 64)
     build = request.param
     classifier, dense = (
         build(weights=None),

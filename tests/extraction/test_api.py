@@ -16,7 +16,7 @@ from keras_caffe_zoo import (
     models,
     preprocess_input,
 )
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 
 COUNT = 23
 
@@ -220,7 +220,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def caffenet():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Design, "FC_UNITS", 8)
+        patch.setattr(ClassifierDesign, "FC_UNITS", 8)
         keras.utils.set_random_seed(0)
         return models.caffenet(weights=None)
 
@@ -256,7 +256,7 @@ def test_an_array_of_the_inputs_size_is_not_cut(caffenet, own_cache):
 def test_a_name_builds_the_net_with_the_weights_given(
     photos, caffenet, own_cache, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(Design, "FC_UNITS", 8)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 8)
     caffenet.save_weights(tmp_path / "mine.weights.h5")
     by_name = extract_features(
         "caffenet", photos, "fc6", weights=tmp_path / "mine.weights.h5"

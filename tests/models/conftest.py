@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def seeded():
 
 @pytest.fixture
 def narrow(monkeypatch):
-    monkeypatch.setattr(Design, "FC_UNITS", 16)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 16)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from support import GOLDENS, every
 
 from keras_caffe_zoo.caffe import parse_prototxt, write_caffemodel
 from keras_caffe_zoo.models import caffenet, vgg_cnn_s
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 from keras_caffe_zoo.weights import assign, dump_caffe_weights
 
 SIZES = {caffenet: 227, vgg_cnn_s: 224}
@@ -22,7 +22,7 @@ mostly_slow = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    monkeypatch.setattr(Design, "FC_UNITS", 64)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 64)
 
 
 def structure(golden, classes=1000):

@@ -6,7 +6,7 @@ import pytest
 
 from keras_caffe_zoo import caffe_params, caffenet, demo, from_caffe, models
 from keras_caffe_zoo.layers import CaffeConv2D
-from keras_caffe_zoo.models._design import Design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 from keras_caffe_zoo.training import CaffeSGD, finetune
 
 RNG = np.random.default_rng(2)
@@ -50,7 +50,7 @@ QUICK = ("caffenet", "fcn_alexnet", "nin")
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    monkeypatch.setattr(Design, "FC_UNITS", 16)
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 16)
 
 
 @pytest.mark.parametrize(
