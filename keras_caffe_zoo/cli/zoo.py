@@ -65,9 +65,13 @@ def _text(path) -> str | None:
 def _row(entry) -> str:
     mark = "!" if entry.licence.non_commercial else " "
     return (
-        f"{entry.name:<19}  {entry.size / 1e6:>3.0f}  {_accuracy(entry):<9}  "
+        f"{entry.name:<19}  {_megabytes(entry.size):>3}  {_accuracy(entry):<9}  "
         f"{_cached(entry):<7}  {mark} {entry.licence.text or 'unknown'}"
     ).rstrip()
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f}" if size >= 5e5 else "<1"
 
 
 def _accuracy(entry) -> str:

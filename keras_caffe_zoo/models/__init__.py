@@ -26,6 +26,7 @@ from keras_caffe_zoo.models.googlenet import (
 )
 from keras_caffe_zoo.models.googlenet_bn import googlenet_bn, se_bn_inception
 from keras_caffe_zoo.models.mobilenet import mobilenet_v1, mobilenet_v2
+from keras_caffe_zoo.models.mtcnn import mtcnn_o, mtcnn_p, mtcnn_r
 from keras_caffe_zoo.models.nin import nin
 from keras_caffe_zoo.models.open_nsfw import open_nsfw
 from keras_caffe_zoo.models.resnet import (
@@ -75,6 +76,9 @@ __all__ = [
     "mobilenet_v1",
     "mobilenet_v2",
     "model_info",
+    "mtcnn_o",
+    "mtcnn_p",
+    "mtcnn_r",
     "nin",
     "open_nsfw",
     "places205_alexnet",

@@ -86,6 +86,26 @@ def relu(x, name: str):
     return keras.layers.ReLU(name=keras_name(name))(x)
 
 
+def prelu(x, name: str):
+    """Apply a PReLU that is a layer of its own, with a slope for each channel."""
+    slopes = keras.initializers.Constant(0.25)  # what Caffe starts with
+    axes = tuple(range(1, len(x.shape) - 1)) or None
+    return keras.layers.PReLU(slopes, shared_axes=axes, name=keras_name(name))(x)
+
+
+def softmax(x, name: str = "prob"):
+    """Apply a softmax across the channels."""
+    return keras.layers.Softmax(axis=-1, name=keras_name(name))(x)
+
+
+def inner_product(x, units: int, name: str, activation=None):
+    """Apply a dense layer to whole maps, or to the output of another."""
+    if len(x.shape) > 2:
+        flat = keras.layers.Flatten(name=keras_name(f"{name}_flatten"), **CHANNELS_LAST)
+        x = flat(x)
+    return keras.layers.Dense(units, activation=activation, name=keras_name(name))(x)
+
+
 def add(tensors: list, name: str):
     """Add feature maps up."""
     return keras.layers.Add(name=keras_name(name))(tensors)

@@ -5,7 +5,13 @@ from typing import Any, ClassVar
 
 import keras
 
-from keras_caffe_zoo.models._blocks import CHANNELS_LAST, conv, dropout
+from keras_caffe_zoo.models._blocks import (
+    CHANNELS_LAST,
+    conv,
+    dropout,
+    inner_product,
+    softmax,
+)
 from keras_caffe_zoo.models._design import Design
 from keras_caffe_zoo.rules.names import conv_name, keras_name
 
@@ -137,9 +143,7 @@ class ClassifierDesign(Design):
         """
         if self.fully_convolutional:
             return conv(x, units, window, conv_name(name), activation=activation)
-        x = self.flat(x, f"{name}_flatten")
-        name = keras_name(name)
-        return keras.layers.Dense(units, activation=activation, name=name)(x)
+        return inner_product(x, units, name, activation)
 
     def scores(self, x, name: str):
         """Apply the 1x1 convolution that some nets have for a last inner product."""
@@ -154,12 +158,12 @@ class ClassifierDesign(Design):
 
     def activation(self, x, name: str = "prob"):
         """Apply the activation of the classifier."""
-        name = keras_name(name)
         if self.classifier_activation in (None, "linear"):
             return x
         if self.classifier_activation == "softmax":
-            return keras.layers.Softmax(axis=-1, name=name)(x)
-        return keras.layers.Activation(self.classifier_activation, name=name)(x)
+            return softmax(x, name)
+        last = keras.layers.Activation
+        return last(self.classifier_activation, name=keras_name(name))(x)
 
     def _heads(self, model):
         return [

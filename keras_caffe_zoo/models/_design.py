@@ -83,18 +83,23 @@ class Design:
             f"or of a Keras .weights.h5; received: weights={received}"
         )
 
-    def image(self):
-        """Return the net's input tensor."""
+    def image(self, name: str = "data", channels: int = 3):
+        """Return the net's input tensor.
+
+        Args:
+            name: Caffe's name of the blob.
+            channels: Its channels.
+        """
         tensor = self.input_tensor
         if tensor is None:
-            tensor = keras.Input(self._image_shape(), name="data")
+            tensor = keras.Input(self._image_shape(channels), name=name)
             self.inputs.append(tensor)  # a search from the end takes 2 ** blocks steps
             return tensor
         if self.input_shape is not None:
-            self._image_shape()
+            self._image_shape(channels)
         if not keras.backend.is_keras_tensor(tensor):
-            tensor = keras.Input(tensor=tensor, name="data")
-        self._check_shape(tuple(tensor.shape[1:]))
+            tensor = keras.Input(tensor=tensor, name=name)
+        self._check_shape(tuple(tensor.shape[1:]), channels)
         self.inputs.extend(keras.utils.get_source_inputs(tensor))
         return tensor
 
@@ -123,20 +128,20 @@ class Design:
     def _least_sides(self) -> tuple[int, int]:
         return self.smallest, self.smallest
 
-    def _image_shape(self) -> tuple:
-        default = (*self._default_sides, 3)
+    def _image_shape(self, channels: int) -> tuple:
+        default = (*self._default_sides, channels)
         shape = default if self.input_shape is None else tuple(self.input_shape)
-        self._check_shape(shape)
+        self._check_shape(shape, channels)
         return shape
 
-    def _check_shape(self, shape: tuple) -> None:
+    def _check_shape(self, shape: tuple, channels: int) -> None:
         if self._exact_sides:
-            exact = (*self._exact_sides, 3)
+            exact = (*self._exact_sides, channels)
             if shape != exact:
                 raise ValueError(self.ONE_SIZE.format(exact=exact, shape=shape))
         elif (
             len(shape) != 3
-            or shape[2] != 3
+            or shape[2] != channels
             or any(
                 side is not None and side < least
                 for side, least in zip(shape, self._least_sides, strict=False)
@@ -145,8 +150,8 @@ class Design:
             height, width = self._least_sides
             least = height if height == width else f"{height} and {width}"
             raise ValueError(
-                f"Expected `input_shape` to be (height, width, 3), each side at least "
-                f"{least} or None; received: {shape}"
+                f"Expected `input_shape` to be (height, width, {channels}), each side "
+                f"at least {least} or None; received: {shape}"
             )
 
     def model(self, outputs) -> keras.Model:

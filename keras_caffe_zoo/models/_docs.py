@@ -174,4 +174,6 @@ def fact_lines(entry: ModelEntry) -> list[str]:
 
 def _size(entry: ModelEntry) -> str:
     size = entry.file.size or entry.file.payload_bytes
-    return f"{size / 1e6:.0f} MB" if size else "size unknown"
+    if not size:
+        return "size unknown"
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

@@ -1,10 +1,7 @@
 """SphereFace, which describes a face by the direction of a vector."""
 
-import keras
-
-from keras_caffe_zoo.models._blocks import add, conv
+from keras_caffe_zoo.models._blocks import add, conv, prelu
 from keras_caffe_zoo.models._builder import classifier
-from keras_caffe_zoo.rules.names import keras_name
 
 
 @classifier(smallest=1, features="res4_3", activation=None)
@@ -49,8 +46,4 @@ def stage(design, x, number: int, filters: int, pairs: int):
 def _active(design, x, name, filters, strides=1):
     blob = f"conv{name}"
     x = conv(x, filters, 3, blob, strides=strides, pad=1, activation=None)
-    slopes = keras.initializers.Constant(0.25)  # what Caffe starts with
-    layer = keras.layers.PReLU(
-        slopes, shared_axes=(1, 2), name=keras_name(f"relu{name}")
-    )
-    return design.wrote(blob, layer(x))
+    return design.wrote(blob, prelu(x, f"relu{name}"))

@@ -15,20 +15,29 @@ MEAN_OF_ALL = "global"  # a pooling with `global_pooling: true`
 class Definition:
     """A net under construction: prototxt, shapes of blobs and of parameters."""
 
-    def __init__(self, name, size, fc=4096, classes=1000, batch=1):
+    def __init__(self, name, size, fc=4096, classes=1000, data="data", channels=3):
         sizes = (size, size) if isinstance(size, int) else size
         self.name, self.fc, self.classes = name, fc, classes
-        self.top = "data"
-        self.blobs = {"data": (3, *sizes)}  # name -> channels, height, width
+        self.blobs = {}  # name -> channels, height, width
         self.params = {}  # layer -> shapes in Caffe's layout
         self.kinds = {}  # layer -> type
         self.ends = {}  # layer -> names of its bottoms, and its top
-        dims = " ".join(f"dim: {d}" for d in (batch, 3, *sizes))
-        self.lines = [
-            f'name: "{name}"',
-            'layer { name: "data" type: "Input" top: "data" '
-            f"input_param {{ shape {{ {dims} }} }} }}",
-        ]
+        self.lines = [f'name: "{name}"']
+        self.input(data, (channels, *sizes))
+
+    def input(self, name, shape):
+        """A blob that is given, of one item."""
+        dims = " ".join(f"dim: {d}" for d in (1, *shape))
+        self.lines.append(
+            f'layer {{ name: "{name}" type: "Input" top: "{name}" '
+            f"input_param {{ shape {{ {dims} }} }} }}"
+        )
+        self.blobs[name], self.top = shape, name
+
+    @property
+    def tops(self):
+        """Names of the blobs that are computed."""
+        return {top for _, top in self.ends.values()}
 
     @property
     def prototxt(self):
@@ -197,8 +206,9 @@ class Definition:
         self.conv(f"{name}_1x1_up", channels, 1, relu=None)
         return self.in_place("Sigmoid", f"{name}_prob")
 
-    def softmax(self, name="prob"):
-        return self.layer("Softmax", name, [self.top], name, self.blobs[self.top])
+    def softmax(self, name="prob", bottom=None):
+        bottom = bottom or self.top
+        return self.layer("Softmax", name, [bottom], name, self.blobs[bottom])
 
     def classifier(self, head="fc8", fc7=None, prob=True):
         self.ip("fc6", self.fc, relu="relu6")
