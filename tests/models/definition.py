@@ -4,7 +4,9 @@ Sizes of blobs and shapes of parameters are worked out here by Caffe's own rules
 that a builder can be held against them without any of the package's code.
 """
 
+from collections.abc import Callable
 from math import ceil, prod, sqrt
+from typing import NamedTuple
 
 import numpy as np
 from golden_pattern import pattern
@@ -242,3 +244,33 @@ def formula_params(definition):
             values += [pattern(shape, 3 * j + 1, 0.2) for shape in shapes[1:]]
         arrays[name] = [value.astype("float32") for value in values]
     return arrays
+
+
+class Other(NamedTuple):
+    """What holds for one net that is no classifier, whatever it was trained on.
+
+    Attributes:
+        layers: Writes its published definition down.
+        size: Height and width of the definition's image, a number if they are the same.
+        parameters: How many numbers the definition learns.
+        outputs: Caffe's names of its outputs.
+        classes: What its outputs are for; None if they are not for classes.
+        data: Caffe's name of the image.
+        channels: The image's channels.
+        other_sizes: Sizes of other images that it takes; none if it takes only its own.
+        quick: Whether it is built in the quick tests.
+    """
+
+    layers: Callable
+    size: int | tuple[int, int]
+    parameters: int
+    outputs: tuple[str, ...]
+    classes: int | None = None
+    data: str = "data"
+    channels: int = 3
+    other_sizes: tuple[tuple[int, int], ...] = ()
+    quick: bool = False
+
+    @property
+    def sides(self):
+        return self.size if isinstance(self.size, tuple) else (self.size, self.size)

@@ -1,5 +1,7 @@
 """Published definitions of the nets that find faces."""
 
+from definition import Other
+
 
 def mtcnn_p(d):
     active(d, "conv1", 10, 3, "PReLU1")
@@ -45,3 +47,10 @@ def active(d, name, n, k, prelu):
     top = d.conv(name, n, k, relu=None)
     d.prelu(prelu)
     return top
+
+
+NETS = {
+    "mtcnn_p": Other(mtcnn_p, 12, 6_632, ("prob1", "conv4-2"), other_sizes=((31, 40),)),
+    "mtcnn_r": Other(mtcnn_r, 24, 100_178, ("prob1", "conv5-2"), quick=True),
+    "mtcnn_o": Other(mtcnn_o, 48, 389_040, ("prob1", "conv6-2", "conv6-3")),
+}

@@ -95,7 +95,10 @@ def test_every_blob_equals_the_imported_definition(name, tmp_path):
 def values(model, blobs, arrays):
     x = [nhwc(one) if one.ndim == 4 else one for one in arrays]
     tapped = keras.Model(model.inputs, {b: blob_tensor(model, b) for b in blobs})
-    return {name: nchw(np.asarray(value)) for name, value in tapped(x[0] if len(x) == 1 else x).items()}
+    return {
+        name: nchw(np.asarray(value))
+        for name, value in tapped(x[0] if len(x) == 1 else x).items()
+    }
 
 
 @each_kind
