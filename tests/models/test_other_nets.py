@@ -86,19 +86,16 @@ def test_every_blob_equals_the_imported_definition(name, tmp_path):
     write_caffemodel(caffemodel, formula_params(definition), net)
     ours = build(name, weights=caffemodel)
     theirs = from_caffe(prototxt, caffemodel)
-    x = inputs_of(definition)
+    x = fed(definition)
     found, expected = (values(model, definition.blobs, x) for model in (ours, theirs))
     for blob, value in expected.items():
         assert relative_error(found[blob], value) <= 1e-5, blob
 
 
-def values(model, blobs, arrays):
-    x = [nhwc(one) if one.ndim == 4 else one for one in arrays]
-    tapped = keras.Model(model.inputs, {b: blob_tensor(model, b) for b in blobs})
-    return {
-        name: nchw(np.asarray(value))
-        for name, value in tapped(x[0] if len(x) == 1 else x).items()
-    }
+def values(model, blobs, x):
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    tapped = keras.Model(inputs, {blob: blob_tensor(model, blob) for blob in blobs})
+    return {name: nchw(np.asarray(value)) for name, value in tapped(x).items()}
 
 
 @each_kind
