@@ -239,13 +239,15 @@ def test_checksums_and_urls_are_well_formed(file):
         assert urlsplit(url).scheme in ("http", "https")
     assert (file.archive is None) == (file.member is None)
     if file.archive:
-        assert all(url.endswith(file.archive) for url in file.urls)
+        # Some clouds have numbers in place of names.
+        assert any(urlsplit(url).path.endswith(file.archive) for url in file.urls)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_head_has_as_many_outputs_as_there_are_classes(entry):
     heads = [shapes[0][0] for shapes in entry.blobs.values()]
-    assert entry.classes in heads
+    bins = 7 * 7 if entry.name == "rfcn_resnet50" else 1  # each has maps of its own
+    assert entry.classes * bins in heads
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
