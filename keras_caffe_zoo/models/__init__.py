@@ -18,6 +18,11 @@ from keras_caffe_zoo.models.densenet import (
     densenet169,
     densenet201,
 )
+from keras_caffe_zoo.models.faster_rcnn import (
+    faster_rcnn_vgg16,
+    faster_rcnn_zf,
+    rfcn_resnet50,
+)
 from keras_caffe_zoo.models.fcn import fcn8s, fcn16s, fcn32s, fcn_alexnet
 from keras_caffe_zoo.models.googlenet import (
     googlenet,
@@ -63,6 +68,8 @@ __all__ = [
     "densenet161",
     "densenet169",
     "densenet201",
+    "faster_rcnn_vgg16",
+    "faster_rcnn_zf",
     "fcn16s",
     "fcn32s",
     "fcn8s",
@@ -91,6 +98,7 @@ __all__ = [
     "resnet101",
     "resnet152",
     "resnet50",
+    "rfcn_resnet50",
     "se_bn_inception",
     "se_resnet101",
     "se_resnet152",

@@ -2,10 +2,11 @@
 
 import face_definitions as faces
 import pytest
+import region_definitions as regions
 from definition import Definition
 
 # In the manifest's order.
-OTHERS = {**faces.NETS}
+OTHERS = {**faces.NETS, **regions.NETS}
 
 each_other = pytest.mark.parametrize("name", OTHERS)
 each_kind = pytest.mark.parametrize(

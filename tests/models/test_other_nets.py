@@ -29,7 +29,12 @@ def inputs_of(definition, batch=1):
     """One array for each input of a definition, the image first."""
     given = [n for n, blob in definition.blobs.items() if n not in definition.tops]
     shapes = [(batch, *definition.blobs[name]) for name in given]
-    return [pattern(shape, 7 + i, 240.0) for i, shape in enumerate(shapes)]
+    return [
+        np.tile(np.float32(definition.values[name]), (batch, 1))
+        if name in definition.values
+        else pattern(shape, 7 + i, 240.0)
+        for i, (name, shape) in enumerate(zip(given, shapes, strict=True))
+    ]
 
 
 def fed(definition):
