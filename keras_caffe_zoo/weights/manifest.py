@@ -156,6 +156,7 @@ class ModelEntry:
         accuracy: Published measurements, the authors' own first.
         format: `"V1"` or `"V2"`, the format of the file.
         notes: Anything else worth knowing.
+        trained_on: The pictures that it was trained on.
         blobs: Layer name to the shapes of its parameters, in Caffe layout.
     """
 
@@ -176,6 +177,7 @@ class ModelEntry:
     format: str | None
     notes: str | None
     blobs: Mapping[str, tuple[Shape, ...]]
+    trained_on: str | None = None
 
     @property
     def citation(self) -> str | None:
