@@ -6,6 +6,7 @@ from .caffe import (
     read_mean,
     write_caffemodel,
 )
+from .cards import model_card
 from .conversion import (
     caffe_params,
     compare,
@@ -137,6 +138,7 @@ __all__ = [
     "load_image",
     "mobilenet_v1",
     "mobilenet_v2",
+    "model_card",
     "model_info",
     "mtcnn_o",
     "mtcnn_p",

@@ -8,6 +8,7 @@ import sys
 
 from keras_caffe_zoo.cli import (
     cache,
+    card,
     classify,
     convert,
     demo,
@@ -73,6 +74,6 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, classify, heatmap, features, convert, files, zoo, cache):
+    for module in (demo, classify, heatmap, features, convert, files, zoo, card, cache):
         module.add_commands(commands)
     return parser
