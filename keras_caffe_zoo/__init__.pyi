@@ -90,6 +90,7 @@ from .rules import (
     register,
 )
 from .rules.registry import supported_layers
+from .tasks.classification import classify
 from .training import CaffeSnapshot, finetune
 from .weights import WeightsDownloadError, dump_caffe_weights
 
@@ -110,6 +111,7 @@ __all__ = [
     "alexnet",
     "caffe_params",
     "caffenet",
+    "classify",
     "compare",
     "convert",
     "decode_predictions",

@@ -213,8 +213,16 @@ def load_manifest() -> Mapping[str, ModelEntry]:
 
 
 def class_list(name: str) -> ClassList:
-    """Return what is known of a list of classes, by an entry's `class_labels`."""
-    return ClassList(name, **_read()["labels"][name])
+    """Return what is known of a list of classes, by an entry's `class_labels`.
+
+    Raises:
+        ValueError: If there is no list of that name.
+    """
+    lists = _read()["labels"]
+    if name not in lists:
+        known = there_are(lists, name)
+        raise ValueError(f"No list of classes has the name {name!r}. {known}")
+    return ClassList(name, **lists[name])
 
 
 def parse_manifest(data: dict) -> Mapping[str, ModelEntry]:
