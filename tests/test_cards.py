@@ -4,11 +4,16 @@ import ast
 import json
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import keras_caffe_zoo as kcz
 from keras_caffe_zoo import cli
 from keras_caffe_zoo.cards import WIDTH, card_facts, model_card
 from keras_caffe_zoo.labels import class_names
+from keras_caffe_zoo.models import _design
+from keras_caffe_zoo.models._classifier import ClassifierDesign
 from keras_caffe_zoo.weights import model_entry, model_names
 from keras_caffe_zoo.weights.manifest import class_list
 
@@ -16,7 +21,13 @@ SECTIONS = [
     *("Paper", "Data", "Input", "Output", "Accuracy", "Licence", "Size"),
     *("Getting it", "Using it"),
 ]
-ONE_OF_EACH_TASK = {model_entry(name).task: name for name in model_names()}.values()
+
+
+def smallest(task):
+    return min(model_names(task), key=lambda name: model_entry(name).parameters)
+
+
+TASKS = dict.fromkeys(model_entry(name).task for name in model_names())
 
 
 def sections(card):
@@ -146,3 +157,26 @@ def test_the_command_gives_programs_the_facts(capsys):
 def test_the_command_says_what_it_needs(words, message, capsys):
     assert cli.main(["card", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """A folder with all that cards speak of, and nets with random weights."""
+    monkeypatch.setenv("KERAS_CAFFE_ZOO_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(_design, "load_published", lambda *_, **__: None)
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (120, 160, 3), "uint8")
+    (tmp_path / "photos").mkdir()
+    for name in ("photo", "photos/photo", "street", "people", "grey"):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.jpg")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*map(smallest, TASKS), "nin", "vgg_face"])
+def test_the_code_of_a_card_runs(name, pictures, monkeypatch):
+    monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 8)
+    for block in code(model_card(name)):
+        calls = re.findall(r"kcz\.(\w+)\(", block)
+        if missing := [call for call in calls if call not in kcz.__all__]:
+            pytest.skip(f"{missing[0]} is not there yet")
+        exec(compile(block, name, "exec"), {})
