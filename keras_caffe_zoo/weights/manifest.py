@@ -32,6 +32,8 @@ class WeightFile:
             where the file has layers that nobody described.
         archive: Name of the `.tar.gz` that holds the file.
         member: Base name of the file inside the archive.
+        archive_size: The archive's size in bytes.
+        archive_sha384: Its hex digest.
     """
 
     name: str
@@ -43,6 +45,17 @@ class WeightFile:
     payload_bytes: int | None = None
     archive: str | None = None
     member: str | None = None
+    archive_size: int | None = None
+    archive_sha384: str | None = None
+
+    @property
+    def packed(self) -> "WeightFile | None":
+        """The archive that the file comes in, as a file of its own."""
+        if not self.archive:
+            return None
+        return WeightFile(
+            self.archive, size=self.archive_size, sha384=self.archive_sha384
+        )
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -2,10 +2,11 @@
 
 import face_definitions as faces
 import pytest
+import ssd_definitions as ssd
 from definition import Definition
 
 # In the manifest's order.
-OTHERS = {**faces.NETS}
+OTHERS = {**faces.NETS, **ssd.NETS}
 
 each_other = pytest.mark.parametrize("name", OTHERS)
 each_kind = pytest.mark.parametrize(
