@@ -92,6 +92,8 @@ from .rules import (
     register,
 )
 from .rules.registry import supported_layers
+from .tasks.boxes import Detections
+from .tasks.detection import detect
 from .training import CaffeSnapshot, finetune
 from .weights import WeightsDownloadError, dump_caffe_weights
 
@@ -102,6 +104,7 @@ __all__ = [
     "CaffePool2D",
     "CaffeSnapshot",
     "Codec",
+    "Detections",
     "Param",
     "Rule",
     "STORED",
@@ -119,6 +122,7 @@ __all__ = [
     "densenet161",
     "densenet169",
     "densenet201",
+    "detect",
     "detections",
     "dump_caffe_weights",
     "extract_features",

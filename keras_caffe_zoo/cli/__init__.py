@@ -11,6 +11,7 @@ from keras_caffe_zoo.cli import (
     classify,
     convert,
     demo,
+    detect,
     features,
     files,
     heatmap,
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, classify, heatmap, features, convert, files, zoo, cache):
+    looking = (classify, detect, heatmap, features)
+    for module in (demo, *looking, convert, files, zoo, cache):
         module.add_commands(commands)
     return parser

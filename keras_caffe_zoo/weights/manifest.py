@@ -214,8 +214,17 @@ def load_manifest() -> Mapping[str, ModelEntry]:
 
 
 def class_list(name: str) -> ClassList:
-    """Return what is known of a list of classes, by an entry's `class_labels`."""
-    return ClassList(name, **_read()["labels"][name])
+    """Return what is known of a list of classes, by an entry's `class_labels`.
+
+    Raises:
+        ValueError: If there is no such list.
+    """
+    known = _read()["labels"]
+    if name not in known:
+        raise ValueError(
+            f"No list of classes is called {name!r}. {there_are(known, name)}"
+        )
+    return ClassList(name, **known[name])
 
 
 def parse_manifest(data: dict) -> Mapping[str, ModelEntry]:
