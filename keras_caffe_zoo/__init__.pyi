@@ -32,6 +32,8 @@ from .models import (
     densenet169,
     densenet201,
     face_detection_retail_0044,
+    faster_rcnn_vgg16,
+    faster_rcnn_zf,
     fcn8s,
     fcn16s,
     fcn32s,
@@ -64,6 +66,7 @@ from .models import (
     resnet50,
     resnet101,
     resnet152,
+    rfcn_resnet50,
     se_bn_inception,
     se_resnet50,
     se_resnet101,
@@ -98,6 +101,8 @@ from .rules import (
 )
 from .rules.registry import supported_layers
 from .tasks.classification import classify
+from .tasks.boxes import Detections
+from .tasks.detection import detect
 from .training import CaffeSnapshot, finetune
 from .weights import WeightsDownloadError, dump_caffe_weights
 
@@ -108,6 +113,7 @@ __all__ = [
     "CaffePool2D",
     "CaffeSnapshot",
     "Codec",
+    "Detections",
     "Param",
     "Rule",
     "STORED",
@@ -126,10 +132,13 @@ __all__ = [
     "densenet161",
     "densenet169",
     "densenet201",
+    "detect",
     "detections",
     "dump_caffe_weights",
     "extract_features",
     "face_detection_retail_0044",
+    "faster_rcnn_vgg16",
+    "faster_rcnn_zf",
     "fcn16s",
     "fcn32s",
     "fcn8s",
@@ -176,6 +185,7 @@ __all__ = [
     "resnet101",
     "resnet152",
     "resnet50",
+    "rfcn_resnet50",
     "se_bn_inception",
     "se_resnet101",
     "se_resnet152",

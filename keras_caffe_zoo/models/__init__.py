@@ -22,6 +22,10 @@ from keras_caffe_zoo.models.face_ssd import (
     face_detection_retail_0044,
     res10_face,
     res10_face_fp16,
+from keras_caffe_zoo.models.faster_rcnn import (
+    faster_rcnn_vgg16,
+    faster_rcnn_zf,
+    rfcn_resnet50,
 )
 from keras_caffe_zoo.models.fcn import fcn8s, fcn16s, fcn32s, fcn_alexnet
 from keras_caffe_zoo.models.googlenet import (
@@ -72,6 +76,8 @@ __all__ = [
     "densenet169",
     "densenet201",
     "face_detection_retail_0044",
+    "faster_rcnn_vgg16",
+    "faster_rcnn_zf",
     "fcn16s",
     "fcn32s",
     "fcn8s",
@@ -104,6 +110,7 @@ __all__ = [
     "resnet101",
     "resnet152",
     "resnet50",
+    "rfcn_resnet50",
     "se_bn_inception",
     "se_resnet101",
     "se_resnet152",
