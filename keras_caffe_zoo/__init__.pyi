@@ -100,8 +100,8 @@ from .rules import (
     register,
 )
 from .rules.registry import supported_layers
-from .tasks.classification import classify
 from .tasks.boxes import Detections
+from .tasks.classification import classify
 from .tasks.detection import detect
 from .training import CaffeSnapshot, finetune
 from .weights import WeightsDownloadError, dump_caffe_weights
