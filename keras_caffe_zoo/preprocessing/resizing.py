@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-
 # Numbers that are computed at once. Of more the system clears the memory each time that
 # they are made; with fewer, threads wait for each other more often.
 _AT_ONCE = 1 << 18
@@ -70,6 +69,7 @@ def resize_float(
             image, pick = pick(image.reshape(len(image), -1)), np.asarray
     else:
         image, pick = image[:, start:stop], np.asarray
+        lefts, rights = numbers(left - start), numbers(right - start)
     across = np.repeat(across, len(channels))
     resized = np.empty((len(top), len(across)), "float32")
     step = max(1, _AT_ONCE // max(1, image[0].size))
@@ -79,8 +79,8 @@ def resize_float(
         if few:
             low, resized[part] = np.split(both, 2, axis=1)
         else:
-            low = both.take(numbers(left - start), axis=1)
-            both.take(numbers(right - start), 1, resized[part], mode="clip")
+            low = both.take(lefts, axis=1)
+            both.take(rights, 1, resized[part], mode="clip")  # else it is buffered
         _between(low, resized[part], across)
     return resized.reshape(len(top), len(left), len(channels))
 

@@ -175,7 +175,7 @@ def test_nets_of_ones_own_and_names_of_classes(folder, tmp_path, capsys):
     assert answer["detections"]
     assert min(one["score"] for one in answer["detections"]) >= 0.9
     assert run(picture, "--labels", "vok") == 2
-    assert "No list of classes is called 'vok'" in capsys.readouterr().err
+    assert "No list of classes has the name 'vok'" in capsys.readouterr().err
 
 
 @pytest.mark.slow
