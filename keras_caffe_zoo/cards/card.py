@@ -89,7 +89,7 @@ def _docstrings() -> dict[str, str]:
     found = {}
     for file in (resources.files("keras_caffe_zoo") / "models").iterdir():
         if file.name.endswith(".py"):
-            for node in ast.parse(file.readtext(encoding="utf-8")).body:
+            for node in ast.parse(file.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.FunctionDef) and node.decorator_list:
                     found[node.name] = ast.get_docstring(node) or ""
     return found
