@@ -25,6 +25,7 @@ def conv(
     groups=1,
     activation="relu",
     use_bias=True,
+    dilation=1,
 ):
     """Apply a convolution with its ReLU, which Caffe's nets take in place."""
     return CaffeConv2D(
@@ -32,6 +33,7 @@ def conv(
         kernel_size,
         strides=strides,
         pad=pad,
+        dilation_rate=dilation,
         groups=groups,
         activation=activation,
         use_bias=use_bias,
@@ -65,9 +67,9 @@ def global_pool(x, name: str):
     return CaffePool2D("ave", global_pooling=True, **options)(x)
 
 
-def batch_norm(x, name: str):
+def batch_norm(x, name: str, epsilon: float = 1e-5):
     """Apply BatchNorm, with the statistics that Keras starts with."""
-    layer = CaffeBatchNorm(name=keras_name(name))
+    layer = CaffeBatchNorm(epsilon=epsilon, name=keras_name(name))
     x = layer(x)
     # Caffe starts without statistics and divides by the root of epsilon until it has
     # some. These are a mean of 0 and a variance of 1.
@@ -121,6 +123,6 @@ def concat(tensors: list, name: str):
     return keras.layers.Concatenate(axis=-1, name=keras_name(name))(tensors)
 
 
-def dropout(x, name: str, rate: float = 0.5):
-    """Apply dropout, which does nothing but in training."""
-    return CaffeDropout(rate, name=keras_name(name))(x)
+def dropout(x, name: str, rate: float = 0.5, scale_train=True):
+    """Apply dropout, which does nothing but in training if it scales there."""
+    return CaffeDropout(rate, scale_train, name=keras_name(name))(x)
