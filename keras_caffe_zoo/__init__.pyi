@@ -1,4 +1,7 @@
-from . import plots, training
+from . import (
+    plots,
+    training,
+)
 from .caffe import (
     CaffeFormatError,
     Param,
@@ -6,7 +9,9 @@ from .caffe import (
     read_mean,
     write_caffemodel,
 )
-from .cards import model_card
+from .cards import (
+    model_card,
+)
 from .conversion import (
     caffe_params,
     compare,
@@ -17,12 +22,29 @@ from .conversion import (
     set_caffe_params,
     to_caffe,
 )
-from .dense import output_grid, predict_dense, to_fully_convolutional, top_boxes
-from .detection_rows import detections
-from .extraction import extract_features
-from .features import feature_extractor
-from .labels import decode_predictions
-from .layers import CaffeConv2D, CaffeLRN, CaffePool2D
+from .dense import (
+    output_grid,
+    predict_dense,
+    to_fully_convolutional,
+    top_boxes,
+)
+from .detection_rows import (
+    detections,
+)
+from .extraction import (
+    extract_features,
+)
+from .features import (
+    feature_extractor,
+)
+from .labels import (
+    decode_predictions,
+)
+from .layers import (
+    CaffeConv2D,
+    CaffeLRN,
+    CaffePool2D,
+)
 from .models import (
     age_net,
     alexnet,
@@ -89,8 +111,13 @@ from .models import (
     vgg_cnn_s,
     vgg_face,
 )
-from .onnx.api import to_onnx
-from .preprocessing import load_image, preprocess_input
+from .onnx.api import (
+    to_onnx,
+)
+from .preprocessing import (
+    load_image,
+    preprocess_input,
+)
 from .rules import (
     STORED,
     Codec,
@@ -99,12 +126,26 @@ from .rules import (
     Window,
     register,
 )
-from .rules.registry import supported_layers
-from .tasks.boxes import Detections
-from .tasks.classification import classify
-from .tasks.detection import detect
-from .training import CaffeSnapshot, finetune
-from .weights import WeightsDownloadError, dump_caffe_weights
+from .rules.registry import (
+    supported_layers,
+)
+from .tasks.boxes import (
+    Detections,
+)
+from .tasks.classification import (
+    classify,
+)
+from .tasks.detection import (
+    detect,
+)
+from .training import (
+    CaffeSnapshot,
+    finetune,
+)
+from .weights import (
+    WeightsDownloadError,
+    dump_caffe_weights,
+)
 
 __all__ = [
     "CaffeConv2D",

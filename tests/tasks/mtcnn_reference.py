@@ -127,7 +127,9 @@ def cut(pixels, window, side):
 
 def bilinear(image, height, width):
     """OpenCV's: the centres of pixels lie on one another, nothing is averaged."""
-    rows, columns = (weights(*pair) for pair in zip(image.shape, (height, width)))
+    rows, columns = (
+        weights(*pair) for pair in zip(image.shape, (height, width), strict=False)
+    )
     return np.einsum("ay,bx,yxc->abc", rows, columns, image)
 
 

@@ -66,7 +66,9 @@ def test_a_pyramid_ends_where_a_face_no_longer_fits():
     pixels = picture(sides=(50, 70))
     levels = list(mtcnn.pyramid(pixels, 20))
     assert [x.shape for _, x in levels] == [(42, 30, 3), (30, 22, 3), (22, 16, 3)]
-    for (_, level), (height, width) in zip(levels, [(30, 42), (22, 30), (16, 22)]):
+    for (_, level), (height, width) in zip(
+        levels, [(30, 42), (22, 30), (16, 22)], strict=True
+    ):
         wanted = mtcnn_reference.bilinear(pixels, height, width)
         np.testing.assert_allclose(level.swapaxes(0, 1), wanted, atol=1e-3)
 
