@@ -12,6 +12,7 @@ from keras_caffe_zoo.models.caffenet import (
     places365_alexnet,
     rcnn_ilsvrc13,
 )
+from keras_caffe_zoo.models.colorization import colorization
 from keras_caffe_zoo.models.densenet import (
     densenet121,
     densenet161,
@@ -25,10 +26,12 @@ from keras_caffe_zoo.models.googlenet import (
     places365_googlenet,
 )
 from keras_caffe_zoo.models.googlenet_bn import googlenet_bn, se_bn_inception
+from keras_caffe_zoo.models.hed import hed
 from keras_caffe_zoo.models.mobilenet import mobilenet_v1, mobilenet_v2
 from keras_caffe_zoo.models.mtcnn import mtcnn_o, mtcnn_p, mtcnn_r
 from keras_caffe_zoo.models.nin import nin
 from keras_caffe_zoo.models.open_nsfw import open_nsfw
+from keras_caffe_zoo.models.openpose import openpose_coco, openpose_mpi
 from keras_caffe_zoo.models.resnet import (
     places365_resnet152,
     resnet50,
@@ -59,6 +62,7 @@ __all__ = [
     "age_net",
     "alexnet",
     "caffenet",
+    "colorization",
     "densenet121",
     "densenet161",
     "densenet169",
@@ -71,6 +75,7 @@ __all__ = [
     "gender_net",
     "googlenet",
     "googlenet_bn",
+    "hed",
     "hybrid_cnn",
     "list_models",
     "mobilenet_v1",
@@ -81,6 +86,8 @@ __all__ = [
     "mtcnn_r",
     "nin",
     "open_nsfw",
+    "openpose_coco",
+    "openpose_mpi",
     "places205_alexnet",
     "places205_googlenet",
     "places365_alexnet",

@@ -25,6 +25,7 @@ def conv(
     groups=1,
     activation="relu",
     use_bias=True,
+    dilation=1,
 ):
     """Apply a convolution with its ReLU, which Caffe's nets take in place."""
     return CaffeConv2D(
@@ -32,6 +33,7 @@ def conv(
         kernel_size,
         strides=strides,
         pad=pad,
+        dilation_rate=dilation,
         groups=groups,
         activation=activation,
         use_bias=use_bias,

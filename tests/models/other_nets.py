@@ -1,11 +1,12 @@
 """The nets that are no classifiers: what holds for each, and which are built when."""
 
 import face_definitions as faces
+import map_definitions as maps
 import pytest
 from definition import Definition
 
 # In the manifest's order.
-OTHERS = {**faces.NETS}
+OTHERS = {**faces.NETS, **maps.NETS}
 
 each_other = pytest.mark.parametrize("name", OTHERS)
 each_kind = pytest.mark.parametrize(
