@@ -55,6 +55,12 @@ def test_the_manifest_is_of_its_schema(written, schema):
     schema.validate(written)
 
 
+@pytest.fixture(scope="module")
+def short(written):
+    """The manifest with one net, since each check looks at all that there are."""
+    return {**written, "models": {"caffenet": written["models"]["caffenet"]}}
+
+
 REMOVED = object()
 CAFFENET, MEAN = ("models", "caffenet"), ("means", "vgg_cnn")
 CHANNELS = ("means", "bvlc_integers")
@@ -110,8 +116,8 @@ CHANNELS = ("means", "bvlc_integers")
         ((*MEAN, "stand_in"), REMOVED),
     ],
 )
-def test_the_schema_refuses_mistakes(written, schema, place, value):
-    changed = copy.deepcopy(written)
+def test_the_schema_refuses_mistakes(short, schema, place, value):
+    changed = copy.deepcopy(short)
     *path, last = place
     at = changed
     for key in path:
@@ -124,12 +130,12 @@ def test_the_schema_refuses_mistakes(written, schema, place, value):
 
 
 @pytest.mark.parametrize("kind", ["papers", "means", "labels", "models"])
-def test_every_key_is_required(written, schema, kind):
+def test_every_key_is_required(short, schema, kind):
     """So that an unknown fact is a null that somebody wrote, not an oversight."""
-    name, facts = next(iter(written[kind].items()))
+    name, facts = next(iter(short[kind].items()))
     for key in facts:
         less = {k: v for k, v in facts.items() if k != key}
-        changed = {**written, kind: {**written[kind], name: less}}
+        changed = {**short, kind: {**short[kind], name: less}}
         assert not schema.is_valid(changed), key
 
 
