@@ -93,10 +93,18 @@ from .rules import (
     register,
 )
 from .rules.registry import supported_layers
+from .tasks.colorization import colorize
+from .tasks.edges import find_edges
+from .tasks.pose import estimate_pose
+from .tasks.poses import Poses
 from .training import CaffeSnapshot, finetune
 from .weights import WeightsDownloadError, dump_caffe_weights
 
 __all__ = [
+    "Poses",
+    "colorize",
+    "estimate_pose",
+    "find_edges",
     "CaffeConv2D",
     "CaffeFormatError",
     "CaffeLRN",

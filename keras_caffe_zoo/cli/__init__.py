@@ -14,6 +14,8 @@ from keras_caffe_zoo.cli import (
     features,
     files,
     heatmap,
+    images,
+    pose,
     zoo,
 )
 
@@ -73,6 +75,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, classify, heatmap, features, convert, files, zoo, cache):
+    for module in (
+        demo,
+        classify,
+        pose,
+        images,
+        heatmap,
+        features,
+        convert,
+        files,
+        zoo,
+        cache,
+    ):
         module.add_commands(commands)
     return parser
