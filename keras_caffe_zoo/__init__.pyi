@@ -6,6 +6,7 @@ from .caffe import (
     read_mean,
     write_caffemodel,
 )
+from .cards import model_card
 from .conversion import (
     caffe_params,
     compare,
@@ -31,6 +32,7 @@ from .models import (
     densenet161,
     densenet169,
     densenet201,
+    face_detection_retail_0044,
     fcn8s,
     fcn16s,
     fcn32s,
@@ -42,6 +44,7 @@ from .models import (
     hed,
     hybrid_cnn,
     list_models,
+    mobilenet_ssd,
     mobilenet_v1,
     mobilenet_v2,
     model_info,
@@ -52,6 +55,7 @@ from .models import (
     open_nsfw,
     openpose_coco,
     openpose_mpi,
+    pelee,
     places205_alexnet,
     places205_googlenet,
     places365_alexnet,
@@ -59,6 +63,8 @@ from .models import (
     places365_resnet152,
     places365_vgg16,
     rcnn_ilsvrc13,
+    res10_face,
+    res10_face_fp16,
     resnet50,
     resnet101,
     resnet152,
@@ -72,6 +78,8 @@ from .models import (
     sphereface,
     squeezenet_v1_0,
     squeezenet_v1_1,
+    ssd300,
+    ssd512,
     vgg16,
     vgg19,
     vgg_cnn_f,
@@ -93,6 +101,7 @@ from .rules import (
     register,
 )
 from .rules.registry import supported_layers
+from .tasks.classification import classify
 from .tasks.colorization import colorize
 from .tasks.edges import find_edges
 from .tasks.pose import estimate_pose
@@ -121,6 +130,7 @@ __all__ = [
     "alexnet",
     "caffe_params",
     "caffenet",
+    "classify",
     "compare",
     "convert",
     "decode_predictions",
@@ -131,6 +141,7 @@ __all__ = [
     "detections",
     "dump_caffe_weights",
     "extract_features",
+    "face_detection_retail_0044",
     "fcn16s",
     "fcn32s",
     "fcn8s",
@@ -147,8 +158,10 @@ __all__ = [
     "inspect_file",
     "list_models",
     "load_image",
+    "mobilenet_ssd",
     "mobilenet_v1",
     "mobilenet_v2",
+    "model_card",
     "model_info",
     "colorization",
     "hed",
@@ -160,6 +173,7 @@ __all__ = [
     "nin",
     "open_nsfw",
     "output_grid",
+    "pelee",
     "places205_alexnet",
     "places205_googlenet",
     "places365_alexnet",
@@ -173,6 +187,8 @@ __all__ = [
     "read_caffemodel",
     "read_mean",
     "register",
+    "res10_face",
+    "res10_face_fp16",
     "resnet101",
     "resnet152",
     "resnet50",
@@ -187,6 +203,8 @@ __all__ = [
     "sphereface",
     "squeezenet_v1_0",
     "squeezenet_v1_1",
+    "ssd300",
+    "ssd512",
     "supported_layers",
     "to_caffe",
     "to_fully_convolutional",

@@ -8,6 +8,7 @@ import sys
 
 from keras_caffe_zoo.cli import (
     cache,
+    card,
     classify,
     convert,
     demo,
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         convert,
         files,
         zoo,
+        card,
         cache,
     ):
         module.add_commands(commands)

@@ -19,6 +19,11 @@ from keras_caffe_zoo.models.densenet import (
     densenet169,
     densenet201,
 )
+from keras_caffe_zoo.models.face_ssd import (
+    face_detection_retail_0044,
+    res10_face,
+    res10_face_fp16,
+)
 from keras_caffe_zoo.models.fcn import fcn8s, fcn16s, fcn32s, fcn_alexnet
 from keras_caffe_zoo.models.googlenet import (
     googlenet,
@@ -28,10 +33,12 @@ from keras_caffe_zoo.models.googlenet import (
 from keras_caffe_zoo.models.googlenet_bn import googlenet_bn, se_bn_inception
 from keras_caffe_zoo.models.hed import hed
 from keras_caffe_zoo.models.mobilenet import mobilenet_v1, mobilenet_v2
+from keras_caffe_zoo.models.mobilenet_ssd import mobilenet_ssd
 from keras_caffe_zoo.models.mtcnn import mtcnn_o, mtcnn_p, mtcnn_r
 from keras_caffe_zoo.models.nin import nin
 from keras_caffe_zoo.models.open_nsfw import open_nsfw
 from keras_caffe_zoo.models.openpose import openpose_coco, openpose_mpi
+from keras_caffe_zoo.models.pelee import pelee
 from keras_caffe_zoo.models.resnet import (
     places365_resnet152,
     resnet50,
@@ -48,6 +55,7 @@ from keras_caffe_zoo.models.se_resnet import (
 from keras_caffe_zoo.models.shufflenet import shufflenet_v2_x05
 from keras_caffe_zoo.models.sphereface import sphereface
 from keras_caffe_zoo.models.squeezenet import squeezenet_v1_0, squeezenet_v1_1
+from keras_caffe_zoo.models.ssd import ssd300, ssd512
 from keras_caffe_zoo.models.vgg import places365_vgg16, vgg16, vgg19, vgg_face
 from keras_caffe_zoo.models.vgg_cnn import (
     vgg_cnn_f,
@@ -67,6 +75,7 @@ __all__ = [
     "densenet161",
     "densenet169",
     "densenet201",
+    "face_detection_retail_0044",
     "fcn16s",
     "fcn32s",
     "fcn8s",
@@ -78,6 +87,7 @@ __all__ = [
     "hed",
     "hybrid_cnn",
     "list_models",
+    "mobilenet_ssd",
     "mobilenet_v1",
     "mobilenet_v2",
     "model_info",
@@ -88,6 +98,7 @@ __all__ = [
     "open_nsfw",
     "openpose_coco",
     "openpose_mpi",
+    "pelee",
     "places205_alexnet",
     "places205_googlenet",
     "places365_alexnet",
@@ -95,6 +106,8 @@ __all__ = [
     "places365_resnet152",
     "places365_vgg16",
     "rcnn_ilsvrc13",
+    "res10_face",
+    "res10_face_fp16",
     "resnet101",
     "resnet152",
     "resnet50",
@@ -108,6 +121,8 @@ __all__ = [
     "sphereface",
     "squeezenet_v1_0",
     "squeezenet_v1_1",
+    "ssd300",
+    "ssd512",
     "vgg16",
     "vgg19",
     "vgg_cnn_f",

@@ -64,16 +64,22 @@ def vgg16_features(image):
     return stage(x, 5, 512, 3)
 
 
-def stage(x, number: int, filters: int, convolutions: int, pad=1):
+def stage(x, number: int, filters: int, count: int, pad=1):
     """Apply 3x3 convolutions, `conv{number}_1` and on, and a pooling that halves.
 
     Args:
         x: The image, or the last stage's output.
         number: The stage's number, from 1.
         filters: Channels of each convolution.
-        convolutions: How many.
+        count: How many.
         pad: Zeros around the input of the first.
     """
-    for i in range(1, convolutions + 1):
-        x = conv(x, filters, 3, f"conv{number}_{i}", pad=pad if i == 1 else 1)
+    x = convolutions(x, number, filters, count, pad)
     return max_pool(x, 2, 2, f"pool{number}")
+
+
+def convolutions(x, number: int, filters: int, count: int, pad=1):
+    """Apply the convolutions of a stage, and no pooling."""
+    for i in range(1, count + 1):
+        x = conv(x, filters, 3, f"conv{number}_{i}", pad=pad if i == 1 else 1)
+    return x

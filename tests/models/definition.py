@@ -21,6 +21,7 @@ class Definition:
         sizes = (size, size) if isinstance(size, int) else size
         self.name, self.fc, self.classes = name, fc, classes
         self.blobs = {}  # name -> channels, height, width
+        self.given = []  # names of the blobs that are not computed
         self.params = {}  # layer -> shapes in Caffe's layout
         self.kinds = {}  # layer -> type
         self.ends = {}  # layer -> names of its bottoms, and its top
@@ -35,11 +36,7 @@ class Definition:
             f"input_param {{ shape {{ {dims} }} }} }}"
         )
         self.blobs[name], self.top = shape, name
-
-    @property
-    def tops(self):
-        """Names of the blobs that are computed."""
-        return {top for _, top in self.ends.values()}
+        self.given.append(name)
 
     @property
     def prototxt(self):
@@ -47,7 +44,8 @@ class Definition:
 
     def layer(self, kind, name, bottoms, top, shape, params=(), **message):
         for param, fields in message.items():
-            body = " ".join(f"{key}: {value}" for key, value in fields.items())
+            lists = {k: v if isinstance(v, list) else [v] for k, v in fields.items()}
+            body = " ".join(f"{key}: {v}" for key, vs in lists.items() for v in vs)
             message[param] = f" {param} {{ {body} }}"
         ends = "".join(f' bottom: "{bottom}"' for bottom in bottoms)
         self.lines.append(
@@ -85,18 +83,20 @@ class Definition:
         s=1,
         p=0,
         g=1,
+        dilation=1,
         bias=True,
         relu="relu_",
         top=None,
-        dilation=1,
     ):
         bottom = bottom or self.top
         c, h, w = self.blobs[bottom]
-        reach = dilation * (k - 1) + 1
-        shape = (n, *((side + 2 * p - reach) // s + 1 for side in (h, w)))
+        shape = (
+            n,
+            *((side + 2 * p - dilation * (k - 1) - 1) // s + 1 for side in (h, w)),
+        )
         fields = {"num_output": n, "kernel_size": k, "stride": s, "pad": p, "group": g}
         fields |= {} if bias else {"bias_term": "false"}
-        fields |= {} if dilation == 1 else {"dilation": dilation}
+        fields |= {"dilation": dilation} if dilation > 1 else {}
         params = [(n, c // g, k, k), (n,)][: 1 + bias]
         top = self.layer(
             "Convolution",
@@ -195,14 +195,14 @@ class Definition:
         fields = {"axis": 2, "offset": offset}
         return self.layer("Crop", name, [bottom, like], name, shape, crop_param=fields)
 
-    def norm_scale(self, norm, scale):
-        self.bn(norm)
+    def norm_scale(self, norm, scale, eps=None):
+        self.bn(norm, eps=eps)
         self.factors(scale)
 
-    def bn(self, name, top=None):
+    def bn(self, name, top=None, eps=None):
         """BatchNorm in place, or with a blob of its own."""
         top, shape = top or self.top, self.blobs[self.top]
-        fields = {"use_global_stats": "true"}
+        fields = {"use_global_stats": "true"} | ({"eps": eps} if eps else {})
         self.layer("BatchNorm", name, [self.top], top, shape, batch_norm_param=fields)
         self.params[name] = ((shape[0],), (shape[0],), (1,))
 

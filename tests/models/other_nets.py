@@ -3,10 +3,11 @@
 import face_definitions as faces
 import map_definitions as maps
 import pytest
+import ssd_definitions as ssd
 from definition import Definition
 
 # In the manifest's order.
-OTHERS = {**faces.NETS, **maps.NETS}
+OTHERS = {**faces.NETS, **maps.NETS, **ssd.NETS}
 
 each_other = pytest.mark.parametrize("name", OTHERS)
 each_kind = pytest.mark.parametrize(
