@@ -1,4 +1,7 @@
-from . import plots, training
+from . import (
+    plots,
+    training,
+)
 from .caffe import (
     CaffeFormatError,
     Param,
@@ -6,7 +9,9 @@ from .caffe import (
     read_mean,
     write_caffemodel,
 )
-from .cards import model_card
+from .cards import (
+    model_card,
+)
 from .conversion import (
     caffe_params,
     compare,
@@ -17,12 +22,29 @@ from .conversion import (
     set_caffe_params,
     to_caffe,
 )
-from .dense import output_grid, predict_dense, to_fully_convolutional, top_boxes
-from .detection_rows import detections
-from .extraction import extract_features
-from .features import feature_extractor
-from .labels import decode_predictions
-from .layers import CaffeConv2D, CaffeLRN, CaffePool2D
+from .dense import (
+    output_grid,
+    predict_dense,
+    to_fully_convolutional,
+    top_boxes,
+)
+from .detection_rows import (
+    detections,
+)
+from .extraction import (
+    extract_features,
+)
+from .features import (
+    feature_extractor,
+)
+from .labels import (
+    decode_predictions,
+)
+from .layers import (
+    CaffeConv2D,
+    CaffeLRN,
+    CaffePool2D,
+)
 from .models import (
     age_net,
     alexnet,
@@ -33,6 +55,8 @@ from .models import (
     densenet169,
     densenet201,
     face_detection_retail_0044,
+    faster_rcnn_vgg16,
+    faster_rcnn_zf,
     fcn8s,
     fcn16s,
     fcn32s,
@@ -68,6 +92,7 @@ from .models import (
     resnet50,
     resnet101,
     resnet152,
+    rfcn_resnet50,
     se_bn_inception,
     se_resnet50,
     se_resnet101,
@@ -90,8 +115,13 @@ from .models import (
     vgg_cnn_s,
     vgg_face,
 )
-from .onnx.api import to_onnx
-from .preprocessing import load_image, preprocess_input
+from .onnx.api import (
+    to_onnx,
+)
+from .preprocessing import (
+    load_image,
+    preprocess_input,
+)
 from .rules import (
     STORED,
     Codec,
@@ -100,27 +130,49 @@ from .rules import (
     Window,
     register,
 )
-from .rules.registry import supported_layers
-from .tasks.classification import classify
-from .tasks.colorization import colorize
-from .tasks.edges import find_edges
-from .tasks.pose import estimate_pose
-from .tasks.poses import Poses
-from .training import CaffeSnapshot, finetune
-from .weights import WeightsDownloadError, dump_caffe_weights
+from .rules.registry import (
+    supported_layers,
+)
+from .tasks.boxes import (
+    Detections,
+)
+from .tasks.classification import (
+    classify,
+)
+from .tasks.colorization import (
+    colorize,
+)
+from .tasks.detection import (
+    detect,
+)
+from .tasks.edges import (
+    find_edges,
+)
+from .tasks.pose import (
+    estimate_pose,
+)
+from .tasks.poses import (
+    Poses,
+)
+from .training import (
+    CaffeSnapshot,
+    finetune,
+)
+from .weights import (
+    WeightsDownloadError,
+    dump_caffe_weights,
+)
 
 __all__ = [
-    "Poses",
-    "colorize",
-    "estimate_pose",
-    "find_edges",
     "CaffeConv2D",
     "CaffeFormatError",
     "CaffeLRN",
     "CaffePool2D",
     "CaffeSnapshot",
     "Codec",
+    "Detections",
     "Param",
+    "Poses",
     "Rule",
     "STORED",
     "Traits",
@@ -131,6 +183,8 @@ __all__ = [
     "caffe_params",
     "caffenet",
     "classify",
+    "colorization",
+    "colorize",
     "compare",
     "convert",
     "decode_predictions",
@@ -138,15 +192,20 @@ __all__ = [
     "densenet161",
     "densenet169",
     "densenet201",
+    "detect",
     "detections",
     "dump_caffe_weights",
+    "estimate_pose",
     "extract_features",
     "face_detection_retail_0044",
+    "faster_rcnn_vgg16",
+    "faster_rcnn_zf",
     "fcn16s",
     "fcn32s",
     "fcn8s",
     "fcn_alexnet",
     "feature_extractor",
+    "find_edges",
     "finetune",
     "flickr_style",
     "fold",
@@ -154,6 +213,7 @@ __all__ = [
     "gender_net",
     "googlenet",
     "googlenet_bn",
+    "hed",
     "hybrid_cnn",
     "inspect_file",
     "list_models",
@@ -163,15 +223,13 @@ __all__ = [
     "mobilenet_v2",
     "model_card",
     "model_info",
-    "colorization",
-    "hed",
-    "openpose_coco",
-    "openpose_mpi",
     "mtcnn_o",
     "mtcnn_p",
     "mtcnn_r",
     "nin",
     "open_nsfw",
+    "openpose_coco",
+    "openpose_mpi",
     "output_grid",
     "pelee",
     "places205_alexnet",
@@ -192,6 +250,7 @@ __all__ = [
     "resnet101",
     "resnet152",
     "resnet50",
+    "rfcn_resnet50",
     "se_bn_inception",
     "se_resnet101",
     "se_resnet152",

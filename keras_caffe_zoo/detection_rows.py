@@ -43,3 +43,20 @@ def detections(y) -> np.ndarray:
     none = np.full((len(rows), 7), -1, np.float32)
     none[:, 0] = np.arange(len(rows))
     return none
+
+
+def with_spare_rows(rows: np.ndarray, items: int, room: int) -> np.ndarray:
+    """Return a model's output of the rows that Caffe's layers give; see `detections`.
+
+    Args:
+        rows: (…, 7), by item.
+        items: How many items there are.
+        room: How many rows each of them has.
+    """
+    rows = rows.reshape(-1, 7)
+    rows = rows[rows[:, 1] >= 0]
+    item = rows[:, 0].astype(int)
+    found = np.full((items, room, 7), -1, np.float32)
+    found[:, :, 0] = np.arange(items)[:, None]
+    found[item, np.arange(len(rows)) - np.searchsorted(item, item)] = rows
+    return found

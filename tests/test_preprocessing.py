@@ -11,6 +11,7 @@ from keras_caffe_zoo.caffe import write_mean
 from keras_caffe_zoo.preprocessing import (
     cut,
     cut_input,
+    fit,
     mean_for,
     net_input,
     read_picture,
@@ -198,6 +199,38 @@ def picture(tmp_path):
     return path
 
 
+@pytest.mark.parametrize(
+    ("shape", "sides", "scale"),
+    [
+        ((300, 400), (600, 800), 2),
+        ((301, 500), (600, 997), 600 / 301),  # 996.68
+        ((500, 300), (1000, 600), 2),
+        ((300, 501), (599, 1000), 1000 / 501),  # 1002 would be too long
+        ((1500, 1000), (900, 600), 0.6),
+        ((1, 5000), (1, 1000), 0.2),  # 0.2 of a pixel
+    ],
+)
+def test_a_picture_that_is_to_fit_keeps_its_proportions(shape, sides, scale):
+    entry = model_entry("faster_rcnn_zf")
+    image = np.random.default_rng(3).integers(0, 256, (*shape, 3), "uint8")
+    found, factor = fit(image, entry)
+    assert found.shape == (*sides, 3) and found.dtype == np.float32
+    assert factor == scale
+    # The last pixel's centre is where the exact scale has it, not the rounded sides.
+    places = [(side - 0.5) / scale - 0.5 for side in sides]
+    low = [min(int(max(p, 0)), s - 1) for p, s in zip(places, shape, strict=True)]
+    wanted = 0.0
+    for down in (0, 1):
+        for right in (0, 1):
+            at, weight = [], 1.0
+            for p, i, s, step in zip(places, low, shape, (down, right), strict=True):
+                share = min(max(p - i, 0.0), 1.0)
+                weight *= share if step else 1 - share
+                at.append(min(i + step, s - 1))
+            wanted = wanted + weight * image[tuple(at)].astype(float)
+    np.testing.assert_allclose(found[-1, -1], wanted, atol=1e-3)
+
+
 SQUEEZED = ("nin", "vgg_face", "open_nsfw")
 
 
@@ -207,7 +240,9 @@ def test_every_nets_rule_gives_what_the_net_takes(picture, model):
     image, size = load_image(picture, model), entry.input_size
     whole = read_picture(picture)
     if size is None:
-        np.testing.assert_array_equal(image, whole)
+        fits = entry.resize is not None
+        wanted = resize(whole, (600, 800)) if fits else whole
+        np.testing.assert_array_equal(image, wanted)
         with pytest.raises(ValueError, match="which crops none; received: crops=10"):
             load_image(picture, model, crops=10)
         return

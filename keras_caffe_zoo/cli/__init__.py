@@ -12,6 +12,7 @@ from keras_caffe_zoo.cli import (
     classify,
     convert,
     demo,
+    detect,
     features,
     files,
     heatmap,
@@ -76,18 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (
-        demo,
-        classify,
-        pose,
-        images,
-        heatmap,
-        features,
-        convert,
-        files,
-        zoo,
-        card,
-        cache,
-    ):
+    looking = (classify, detect, pose, images, heatmap, features)
+    for module in (demo, *looking, convert, files, zoo, card, cache):
         module.add_commands(commands)
     return parser

@@ -62,10 +62,11 @@ class _Making:
 def _find_edges(arguments) -> tuple[None, int]:
     from keras_caffe_zoo.tasks.edges import EdgeFinder
 
-    task = EdgeFinder(
-        model_of(arguments), longest=arguments.longest, **net_options(arguments)
-    )
-    return run_task(arguments, _Making(task, _of_edges), _said_of_edges, _drawn_edges)
+    def task():
+        options = {"longest": arguments.longest, **net_options(arguments)}
+        return _Making(EdgeFinder(model_of(arguments), **options), _of_edges)
+
+    return run_task(arguments, task, _said_of_edges, _drawn_edges)
 
 
 def _of_edges(edges) -> dict:
@@ -76,12 +77,10 @@ def _said_of_edges(made) -> list[str]:
     return [f"{made.as_dict()['edges']:.1%} of its pixels are edges"]
 
 
-def _drawn_edges(pixels, made):
-    import numpy as np
+def _drawn_edges(_, made):
+    from keras_caffe_zoo.plots.edges import draw_edges
 
-    from keras_caffe_zoo.plots import draw_edges
-
-    return np.asarray(draw_edges(made.pixels))
+    return draw_edges(made.pixels)
 
 
 def _colorize(arguments) -> tuple[None, int]:
@@ -92,8 +91,11 @@ def _colorize(arguments) -> tuple[None, int]:
         raise ValueError(
             f"Expected no --{given[0]}: the net takes lightness less 50, no picture"
         )
-    options = {"weights": arguments.weights, "runtime": arguments.runtime}
-    task = _Making(Colorizer(model_of(arguments), **options), _of_colours)
+
+    def task():
+        options = {"weights": arguments.weights, "runtime": arguments.runtime}
+        return _Making(Colorizer(model_of(arguments), **options), _of_colours)
+
     return run_task(arguments, task, _said_of_colours, lambda _, made: made.pixels)
 
 

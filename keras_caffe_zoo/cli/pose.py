@@ -37,25 +37,28 @@ def add_commands(commands) -> None:
 
 
 def _estimate_pose(arguments) -> tuple[None, int]:
+    from keras_caffe_zoo.plots.skeletons import draw_poses
     from keras_caffe_zoo.tasks.grouping import Rules
     from keras_caffe_zoo.tasks.pose import PoseEstimator
 
-    task = PoseEstimator(
-        model_of(arguments),
-        rules=Rules(peak=arguments.threshold, points=arguments.min_points),
-        height=arguments.height,
-        **net_options(arguments),
-    )
-    return run_task(arguments, task, _said, _drawn)
+    def task():
+        return PoseEstimator(
+            _model(arguments),
+            rules=Rules(peak=arguments.threshold, points=arguments.min_points),
+            height=arguments.height,
+            **net_options(arguments),
+        )
+
+    return run_task(arguments, task, _said, draw_poses)
+
+
+def _model(arguments):
+    """Return the net for pictures of any size, whatever size its definition names."""
+    model = model_of(arguments)
+    if isinstance(model, str) or None in model.inputs[0].shape[1:3]:
+        return model
+    return model_of(arguments, input_shape={model.inputs[0].name: (None, None, 3)})
 
 
 def _said(poses) -> list[str]:
     return poses.lines() or ["nobody"]
-
-
-def _drawn(pixels, poses):
-    import numpy as np
-
-    from keras_caffe_zoo.plots import draw_poses
-
-    return np.asarray(draw_poses(pixels, poses))

@@ -123,6 +123,6 @@ def concat(tensors: list, name: str):
     return keras.layers.Concatenate(axis=-1, name=keras_name(name))(tensors)
 
 
-def dropout(x, name: str, rate: float = 0.5):
-    """Apply dropout, which does nothing but in training."""
-    return CaffeDropout(rate, name=keras_name(name))(x)
+def dropout(x, name: str, rate: float = 0.5, scale_train=True):
+    """Apply dropout, which does nothing but in training if it scales there."""
+    return CaffeDropout(rate, scale_train, name=keras_name(name))(x)

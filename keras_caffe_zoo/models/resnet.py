@@ -91,7 +91,15 @@ def stem(design, use_bias=False):
     return max_pool(x, 3, 2, "pool1")
 
 
-def stage(design, x, number: int, letters: list[str] | str, filters: int, strides=2):
+def stage(
+    design,
+    x,
+    number: int,
+    letters: list[str] | str,
+    filters: int,
+    strides=2,
+    dilation=1,
+):
     """Apply the blocks of one stage, the first of which changes the size.
 
     Args:
@@ -101,6 +109,7 @@ def stage(design, x, number: int, letters: list[str] | str, filters: int, stride
         letters: What tells the blocks apart, "a" and on.
         filters: Channels inside the blocks; their outputs have four times as many.
         strides: Stride of the first block.
+        dilation: Cells from one to the next in the 3x3 windows.
     """
     for i, letter in enumerate(letters):
         name = f"{number}{letter}"
@@ -111,7 +120,8 @@ def stage(design, x, number: int, letters: list[str] | str, filters: int, stride
         x = _branch(
             design, x, filters, 1, f"{name}_branch2a", strides=strides if i == 0 else 1
         )
-        x = _branch(design, x, filters, 3, f"{name}_branch2b", pad=1)
+        options = {"pad": dilation, "dilation": dilation}
+        x = _branch(design, x, filters, 3, f"{name}_branch2b", **options)
         x = _branch(design, x, 4 * filters, 1, f"{name}_branch2c", active=False)
         x = add([short, x], f"res{name}")
         x = design.wrote(f"res{name}", relu(x, f"res{name}_relu"))
@@ -132,8 +142,8 @@ def classifier(design, x, head="fc1000"):
     return design.activation(x)
 
 
-def _branch(design, x, filters, kernel_size, name, strides=1, pad=0, active=True):
-    options = {"strides": strides, "pad": pad, "activation": None, "use_bias": False}
+def _branch(design, x, filters, kernel_size, name, active=True, **options):
+    options |= {"activation": None, "use_bias": False}
     x = conv(x, filters, kernel_size, f"res{name}", **options)
     return _scaled(design, x, f"res{name}", name, active)
 

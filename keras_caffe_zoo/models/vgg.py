@@ -65,21 +65,21 @@ def vgg16_features(image):
 
 
 def stage(x, number: int, filters: int, count: int, pad=1):
-    """Apply 3x3 convolutions, `conv{number}_1` and on, and a pooling that halves.
-
-    Args:
-        x: The image, or the last stage's output.
-        number: The stage's number, from 1.
-        filters: Channels of each convolution.
-        count: How many.
-        pad: Zeros around the input of the first.
-    """
+    """Apply `convolutions` and a pooling that halves the map, `pool{number}`."""
     x = convolutions(x, number, filters, count, pad)
     return max_pool(x, 2, 2, f"pool{number}")
 
 
 def convolutions(x, number: int, filters: int, count: int, pad=1):
-    """Apply the convolutions of a stage, and no pooling."""
+    """Apply 3x3 convolutions, `conv{number}_1` and on.
+
+    Args:
+        x: The image, or the last stage's output.
+        number: The stage's number, from 1.
+        filters: Channels of each convolution.
+        count: How many convolutions.
+        pad: Zeros around the input of the first.
+    """
     for i in range(1, count + 1):
         x = conv(x, filters, 3, f"conv{number}_{i}", pad=pad if i == 1 else 1)
     return x

@@ -1,4 +1,4 @@
-"""Smooth drawing on pictures: each part is drawn larger and made smaller again."""
+"""What is drawn upon: copies of pictures, and lines without steps on them."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,16 @@ from PIL import Image, ImageDraw
 
 _FINER = 4  # times
 _MOST = 16_000_000  # pixels of a part that is drawn larger
+
+
+def rgb(picture: np.ndarray | Image.Image) -> Image.Image:
+    """Return a copy of a picture, RGB."""
+    if not isinstance(picture, Image.Image):
+        picture = np.asarray(picture)
+        if picture.ndim == 3 and picture.shape[2] == 1:
+            picture = picture[..., 0]
+        picture = Image.fromarray(picture)
+    return picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
 
 
 def draw_smoothly(

@@ -6,7 +6,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from keras_caffe_zoo.plots._canvas import draw_smoothly
+from keras_caffe_zoo.plots._canvas import draw_smoothly, rgb
 from keras_caffe_zoo.tasks.poses import Poses
 
 _OUTLINE = (20, 20, 20, 150)
@@ -35,7 +35,7 @@ def draw_poses(
         ValueError: If the picture is not of the size of the one that they were found
             in.
     """
-    canvas = _rgb(picture)
+    canvas = rgb(picture)
     if canvas.size != poses.size[::-1]:
         raise ValueError(
             f"Expected the picture of the poses, {poses.size[1]} x {poses.size[0]} "
@@ -46,16 +46,6 @@ def draw_poses(
     if output is not None:
         canvas.save(output)
     return canvas
-
-
-def _rgb(picture) -> Image.Image:
-    """Return a copy of a picture, RGB."""
-    if not isinstance(picture, Image.Image):
-        picture = np.asarray(picture)
-        if picture.ndim == 3 and picture.shape[2] == 1:
-            picture = picture[..., 0]
-        picture = Image.fromarray(picture)
-    return picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
 
 
 def _draw_person(canvas: Image.Image, points: np.ndarray, limbs) -> None:

@@ -40,11 +40,16 @@ def preprocess_input(
         Float32 of the same shape and kind, as the net takes it.
 
     Raises:
-        ValueError: If the zoo has no such net, the channels are not three, or the mean
-            image is smaller than the images.
+        ValueError: If the zoo has no such net, the net takes no pictures, the channels
+            are not three, or the mean image is smaller than the images.
     """
     data_format = data_format or keras.config.image_data_format()
     entry = model_entry(model)
+    if entry.task == "colorization":
+        raise ValueError(
+            f"Expected a net that takes pictures; received: {model!r}, which takes "
+            "lightness. `keras_caffe_zoo.colorize` makes it of pictures"
+        )
     shape = tuple(images.shape)
     axis = -1 if data_format == "channels_last" else -3
     if len(shape) not in (3, 4) or shape[axis] != 3:
@@ -77,7 +82,8 @@ def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarra
     The resize rule is the net's own: BVLC's nets squeeze the picture to 256 x 256, the
     VGG nets and ResNets shrink its shortest side to 256 and keep its proportions.
     Where no rule was published, the picture is squeezed. Some nets take the picture
-    whole: squeezed to their own size, or as it is.
+    whole: squeezed to their own size, as it is, or, Faster R-CNN and R-FCN, with its
+    shortest side of 600 pixels and its longest of at most 1000.
 
     Args:
         path: A picture that Pillow reads. Its EXIF orientation is applied; a palette,
@@ -127,7 +133,9 @@ def cut(image: np.ndarray, entry, crops: int = 1) -> np.ndarray:
         RGB uint8 array, of the shape that `load_image` tells.
     """
     if entry.input_size is None:
-        return image
+        if entry.resize is None:
+            return image
+        return np.rint(fit(image, entry)[0]).astype("uint8")
     size, sides = entry.input_size, resized_sides(entry, image.shape)
     if crops == 1:
         return _resized_box(image, sides, five_boxes(sides, size)[-1])
@@ -196,6 +204,30 @@ def normalized(images: np.ndarray, mean: np.ndarray, scale: np.float32) -> np.nd
     return images
 
 
+def fit(image: np.ndarray, entry) -> tuple[np.ndarray, float]:
+    """Resize a whole picture by the rule `"fit"` of a net, as its authors did.
+
+    Args:
+        image: Array `(H, W, C)` of any numeric type.
+        entry: The net's `ModelEntry`.
+
+    Returns:
+        `(image, scale)`: float32, not rounded, and by how much it was enlarged.
+    """
+    scale = _fitting_scale(entry.resize, image.shape)
+    sides = resized_sides(entry, image.shape)
+    # The sides are rounded; the places of the pixels are not.
+    return resize_float(image, sides, scale=scale), scale
+
+
+def _fitting_scale(rule, shape) -> float:
+    """Return by how much a picture is enlarged by the rule `"fit"`."""
+    scale = rule.size / min(shape[:2])
+    if round(scale * max(shape[:2])) > rule.longest:
+        return rule.longest / max(shape[:2])
+    return scale
+
+
 def grey(image: np.ndarray) -> np.ndarray:
     """Return an RGB uint8 image `(H, W, 3)` in grey, `(H, W, 1)`, as Pillow does."""
     return np.asarray(Image.fromarray(image).convert("L"))[..., None]
@@ -203,6 +235,10 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 def resized_sides(entry, shape) -> tuple[int, int]:
     """Return the height and width that a net's rule resizes a picture to."""
+    if entry.resize and entry.resize.rule == "fit":
+        scale = _fitting_scale(entry.resize, shape)
+        height, width = (max(1, round(side * scale)) for side in shape[:2])
+        return height, width
     if entry.resize and entry.resize.rule == "to_input":
         return entry.input_size
     size = entry.resize.size if entry.resize else 256

@@ -26,6 +26,7 @@ def resize_float(
     *,
     box: tuple[slice, slice] | None = None,
     channels: Sequence[int] | None = None,
+    scale: float | None = None,
 ) -> np.ndarray:
     """Resize an image like `resize`, without rounding.
 
@@ -35,12 +36,14 @@ def resize_float(
         box: The rows and columns of the new image that are wanted; all if None. Only
             they are computed.
         channels: The channels that are wanted, in their new order; all if None.
+        scale: By how much the image is enlarged, where `size` is that rounded; the
+            sizes tell it if None.
 
     Returns:
         Float32 array of the new size, or of the box's.
     """
-    top, bottom, down = _bilinear(image.shape[0], size[0], box and box[0])
-    left, right, across = _bilinear(image.shape[1], size[1], box and box[1])
+    top, bottom, down = _bilinear(image.shape[0], size[0], box and box[0], scale)
+    left, right, across = _bilinear(image.shape[1], size[1], box and box[1], scale)
     count = image.shape[2]
     channels = np.arange(count) if channels is None else np.asarray(channels)
 
@@ -79,16 +82,18 @@ def _between(low: np.ndarray, high: np.ndarray, weight: np.ndarray) -> np.ndarra
     return high
 
 
-def _bilinear(old: int, new: int, wanted: slice | None = None):
+def _bilinear(old: int, new: int, wanted: slice | None, scale: float | None):
     """Return new pixels' two old neighbours and the weight of the second.
 
     Args:
         old: Length of the old axis.
         new: Length of the new axis.
         wanted: The new pixels that are wanted; all if None.
+        scale: By how much the axis is stretched; `new / old` if None.
     """
     start, stop = (wanted.start, wanted.stop) if wanted else (0, new)
-    centre = (np.arange(start, stop) + 0.5) * (old / new) - 0.5
+    step = old / new if scale is None else 1 / scale
+    centre = (np.arange(start, stop) + 0.5) * step - 0.5
     centre = centre.clip(0, old - 1)
     before = np.floor(centre).astype(int)
     return before, np.minimum(before + 1, old - 1), (centre - before).astype("float32")

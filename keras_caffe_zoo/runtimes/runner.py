@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from keras_caffe_zoo.arithmetic.axes import caffe_shape
+from keras_caffe_zoo.detection_rows import with_spare_rows
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import said, there_are
 from keras_caffe_zoo.onnx.api import model_graph
 from keras_caffe_zoo.onnx.channels import channels_last
 from keras_caffe_zoo.onnx.file import is_large, model_proto, save_large
 from keras_caffe_zoo.onnx.graph import Graph
+from keras_caffe_zoo.rules.registry import rule_for
 from keras_caffe_zoo.runtimes.choice import check_runtime
 from keras_caffe_zoo.runtimes.digest import sha256_of_weights
 from keras_caffe_zoo.runtimes.onnxruntime import OnnxRuntime
@@ -69,6 +71,7 @@ class Runner:
         with _source(model_proto(graph)) as source, _refused(model, runtime, Exception):
             self._engine = engine(source, threads, self.batches_at_once)
         self._inputs = len(model.inputs)
+        self._rooms = [_room(tensor) for tensor in model.outputs]
         self._outputs = keras.tree.map_structure(lambda _: 0, model.output)
 
     def __call__(self, inputs: np.ndarray | Sequence[np.ndarray]):
@@ -76,6 +79,10 @@ class Runner:
         if len(arrays) != self._inputs:
             raise ValueError(f"Expected {self._inputs} inputs; received: {len(arrays)}")
         found = self._engine([array.astype("float32", copy=False) for array in arrays])
+        found = [
+            with_spare_rows(y, len(arrays[0]), room) if room else y
+            for y, room in zip(found, self._rooms, strict=True)
+        ]
         return keras.tree.pack_sequence_as(self._outputs, found)
 
 
@@ -128,6 +135,8 @@ def _check_shapes(model: keras.Model, graph: Graph) -> None:
     pairs = zip(model.outputs, graph.outputs.items(), strict=True)
     for tensor, (name, value) in pairs:
         wanted, found = caffe_shape(tensor.shape), value.shape
+        if _room(tensor):
+            continue  # see `with_spare_rows`
         if len(wanted) != len(found) or any(
             None not in sizes and len(set(sizes)) > 1
             for sizes in zip(wanted, found, strict=True)
@@ -136,6 +145,12 @@ def _check_shapes(model: keras.Model, graph: Graph) -> None:
                 f"Expected the output {name!r} to have the shape {wanted} in Caffe's "
                 f"order of axes; its ONNX operations make {found}"
             )
+
+
+def _room(tensor) -> int | None:
+    """Return how many rows a layer that detects has for an item; None of others."""
+    rows = rule_for(tensor._keras_history.operation).rows
+    return tensor.shape[1] if rows == "of one item" else None
 
 
 def _pool(graph: Graph) -> None:

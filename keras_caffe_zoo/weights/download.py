@@ -100,7 +100,7 @@ def fetch(
 def unpack(
     archive: str | os.PathLike, file: WeightFile, directory: str | os.PathLike
 ) -> Path:
-    """Extract the one member `file` names from a `.tar.gz`, verified.
+    """Extract the one member `file` names from a `.tar.gz` or `.tgz`, verified.
 
     Raises:
         ValueError: If the archive is damaged or does not hold the right file.

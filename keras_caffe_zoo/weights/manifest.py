@@ -30,7 +30,7 @@ class WeightFile:
         sha384: Hex digest.
         payload_bytes: Bytes of the parameters alone: a lower bound of the size. `None`
             where the file has layers that nobody described.
-        archive: Name of the `.tar.gz` that holds the file.
+        archive: Name of the `.tar.gz` or `.tgz` that holds the file.
         member: Base name of the file inside the archive.
         archive_size: The archive's size in bytes.
         archive_sha384: Its hex digest.
@@ -113,11 +113,14 @@ class Licence:
 class Resize:
     """`"warp"` to `size` x `size`, or `"shortest_side"` to `size`; then crop.
 
-    `"to_input"` is to the net's own size, whole.
+    `"to_input"` is to the net's own size, whole. `"fit"` keeps the proportions and
+    crops nothing: the shortest side becomes `size`, or less if the longest side would
+    become more than `longest`.
     """
 
     rule: str
     size: int | None
+    longest: int | None = None
 
 
 @dataclass(frozen=True)

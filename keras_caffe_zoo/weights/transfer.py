@@ -3,9 +3,9 @@
 Nothing here chooses, retries or replaces: that is `download.py`. Every fault of the
 source is a `SourceError`; an `OSError` that gets out is a fault of our own disk.
 
-Of a published `.tar.gz` one member is read, whatever else is in it. No path in it is
-used, links are not followed, and nothing is unpacked but the one member. What must be
-read past is bounded, in memory and in all: a few kilobytes of gzip can become
+Of a published `.tar.gz` or `.tgz` one member is read, whatever else is in it. No path
+in it is used, links are not followed, and nothing is unpacked but the one member. What
+must be read past is bounded, in memory and in all: a few kilobytes of gzip can become
 gigabytes.
 """
 

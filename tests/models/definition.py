@@ -25,11 +25,14 @@ class Definition:
         self.params = {}  # layer -> shapes in Caffe's layout
         self.kinds = {}  # layer -> type
         self.ends = {}  # layer -> names of its bottoms, and its top
+        self.values = {}  # name of a blob that is given -> what it must hold
         self.lines = [f'name: "{name}"']
         self.input(data, (channels, *sizes))
 
-    def input(self, name, shape):
-        """A blob that is given, of one item."""
+    def input(self, name, shape, values=None):
+        """A blob that is given, of one item; values if not any will do."""
+        if values is not None:
+            self.values[name] = values
         dims = " ".join(f"dim: {d}" for d in (1, *shape))
         self.lines.append(
             f'layer {{ name: "{name}" type: "Input" top: "{name}" '
@@ -83,20 +86,18 @@ class Definition:
         s=1,
         p=0,
         g=1,
-        dilation=1,
         bias=True,
         relu="relu_",
         top=None,
+        dilation=1,
     ):
         bottom = bottom or self.top
         c, h, w = self.blobs[bottom]
-        shape = (
-            n,
-            *((side + 2 * p - dilation * (k - 1) - 1) // s + 1 for side in (h, w)),
-        )
+        reach = dilation * (k - 1) + 1
+        shape = (n, *((side + 2 * p - reach) // s + 1 for side in (h, w)))
         fields = {"num_output": n, "kernel_size": k, "stride": s, "pad": p, "group": g}
+        fields |= {} if dilation == 1 else {"dilation": dilation}
         fields |= {} if bias else {"bias_term": "false"}
-        fields |= {"dilation": dilation} if dilation > 1 else {}
         params = [(n, c // g, k, k), (n,)][: 1 + bias]
         top = self.layer(
             "Convolution",

@@ -28,7 +28,12 @@ def build(name, **options):
 def inputs_of(definition, batch=1):
     """One array for each input of a definition, the image first."""
     shapes = [(batch, *definition.blobs[name]) for name in definition.given]
-    return [pattern(shape, 7 + i, 240.0) for i, shape in enumerate(shapes)]
+    return [
+        np.tile(np.float32(definition.values[name]), (batch, 1))
+        if name in definition.values
+        else pattern(shape, 7 + i, 240.0)
+        for i, (name, shape) in enumerate(zip(definition.given, shapes, strict=True))
+    ]
 
 
 def fed(definition):

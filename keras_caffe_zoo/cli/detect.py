@@ -1,0 +1,67 @@
+"""The command that finds things in pictures: detect."""
+
+from pathlib import Path
+
+from keras_caffe_zoo.cli._tasks import add_task, model_of, net_options, run_task
+
+
+def add_commands(commands) -> None:
+    """Add this module's commands."""
+    parser = add_task(
+        commands,
+        "detect",
+        _detect,
+        "Say what is where in pictures, and draw boxes around it.",
+        example="detect street.jpg --model ssd300 -o found.png",
+        net="ssd300",
+        default="mobilenet_ssd",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.5,
+        help="the least score of what is found, 0 to 1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="FILE|NAME",
+        help="what the classes of a net of one's own are called: a file with a name on "
+        "each line, or a list of the zoo, such as voc",
+    )
+
+
+def _detect(arguments) -> tuple[None, int]:
+    from keras_caffe_zoo.plots.boxes import draw_boxes
+    from keras_caffe_zoo.tasks.detection import Detector
+
+    def task():
+        return Detector(
+            _model(arguments),
+            threshold=arguments.threshold,
+            labels=_labels(arguments.labels),
+            **net_options(arguments),
+        )
+
+    return run_task(arguments, task, _said, draw_boxes)
+
+
+def _said(found) -> list[str]:
+    return found.lines() or ["nothing"]
+
+
+def _model(arguments):
+    """Return the net; one that proposes regions for pictures of any size."""
+    from keras_caffe_zoo.tasks.detectors import has_fixed_size
+
+    model = model_of(arguments)
+    if isinstance(model, str) or not has_fixed_size(model):
+        return model
+    return model_of(arguments, input_shape={model.inputs[0].name: (None, None, 3)})
+
+
+def _labels(given: str | None) -> str | list[str] | None:
+    """Return the names in a file, or the name of a list."""
+    if given is None or not Path(given).is_file():
+        return given
+    lines = Path(given).read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip()]

@@ -1,0 +1,164 @@
+"""Faces in pictures: boxes, how sure the net is, eyes, noses and mouths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_caffe_zoo.lazy import keras, layers
+from keras_caffe_zoo.tasks.cascade import SMALLEST, Cascade
+from keras_caffe_zoo.tasks.found_faces import Faces, check_thresholds
+from keras_caffe_zoo.tasks.net import TaskNet
+from keras_caffe_zoo.tasks.running import answers
+
+THRESHOLD = 0.5
+
+
+def find_faces(
+    model: str | keras.Model | Sequence[keras.Model],
+    images,
+    *,
+    threshold: float | Sequence[float] | None = None,
+    smallest: float = SMALLEST,
+    weights="caffe",
+    preprocessing: str | None = None,
+    mean=None,
+    scale: float | None = None,
+    runtime: str = "keras",
+    batch_size: int = 8,
+    progress: bool = True,
+):
+    """Find the faces in pictures.
+
+        faces = kcz.find_faces("mtcnn", "party.jpg")
+        faces.boxes, faces.scores, faces.points
+
+    MTCNN's three nets look at a picture in many sizes, each more closely than the last
+    at what the one before it took for faces; the last finds eyes, nose and mouth, too.
+    Other nets look at the picture once, in their own size, which is quicker, and misses
+    small faces.
+
+    Args:
+        model: `"mtcnn"`; or a net of the zoo that ends with SSD's layer of detections,
+            `list_models(task="face_detection")`; or such a model of one's own, as
+            `from_caffe` returns, or MTCNN's three.
+        images: A picture: its path, or an RGB uint8 array `(H, W, 3)`; or several: a
+            folder, a list file, or any other source of `extract_features`.
+        threshold: The least score of what is returned; 0.5 if not given, and for MTCNN
+            0.6, 0.7 and 0.7, of each net. One number is for the last.
+        smallest: The least side of a face in pixels, for MTCNN: the larger, the quicker
+            it is.
+        weights: As for the net's builder, if `model` is a name. For MTCNN three paths,
+            or a folder with `det1.caffemodel`, `det2.caffemodel` and
+            `det3.caffemodel`.
+        preprocessing: Name of the net of the zoo whose pictures a model of one's own
+            takes: order of channels, mean and scale.
+        mean: What such a model subtracts from pixels instead: a number for each channel
+            in BGR, 0 for nothing, an image, or the path of a `.binaryproto`.
+        scale: What it multiplies the difference by; 1 if not given.
+        runtime: What computes the nets: `"keras"`, `"onnxruntime"` or `"openvino"`.
+        batch_size: How many pictures go through a net at once; MTCNN takes one.
+        progress: Whether to show how far a long work has come.
+
+    Returns:
+        Of a picture `Faces`; of a folder or a list file a dict of them by name, without
+        the files that are no pictures, which a message names; of several pictures given
+        otherwise a list.
+
+    Raises:
+        ValueError: If the model finds no faces in any way known here, or a picture that
+            was given is none.
+        ImportError: If the runtime is not installed.
+        OSError: If a file cannot be read.
+    """
+    task = face_finder(
+        model,
+        threshold=threshold,
+        smallest=smallest,
+        weights=weights,
+        preprocessing=preprocessing,
+        mean=mean,
+        scale=scale,
+        runtime=runtime,
+        batch_size=batch_size,
+    )
+    return answers(task, images, progress)
+
+
+def face_finder(model, *, threshold=None, smallest=SMALLEST, batch_size=8, **options):
+    """Return what finds faces, as a task.
+
+    Args:
+        model: As for `find_faces`, like the rest.
+        threshold: The least score.
+        smallest: The least side of a face.
+        batch_size: Pictures at once.
+        **options: Of `TaskNet`.
+
+    Raises:
+        ValueError: As `find_faces`.
+        ImportError: As `find_faces`.
+    """
+    if model == "mtcnn" or isinstance(model, Sequence) and not isinstance(model, str):
+        return Cascade(model, threshold=threshold, smallest=smallest, **options)
+    threshold = THRESHOLD if threshold is None else threshold
+    return FaceDetector(model, threshold=threshold, batch_size=batch_size, **options)
+
+
+class FaceDetector:
+    """A net that finds faces at one look, as a task.
+
+    Args:
+        model: Name of a net of the zoo, or a model with SSD's layer of detections.
+        threshold: The least score.
+        **options: Of `TaskNet`.
+
+    Attributes:
+        batch_size: How many pictures go through the net at once.
+        batches_at_once: How many batches are best in the net at once.
+
+    Raises:
+        ValueError: If it is no such net.
+        ImportError: If the runtime is not installed.
+    """
+
+    def __init__(self, model, *, threshold=THRESHOLD, **options):
+        check_thresholds(threshold)
+        self._threshold = np.float32(threshold)
+        self._net = TaskNet(model, ["face_detection"], outputs=_detections, **options)
+        self.batch_size = self._net.batch_size
+        self.batches_at_once = self._net.batches_at_once
+
+    def prepare(self, pixels: np.ndarray):
+        """Return a picture as the net takes it, and its height and width."""
+        return self._net.prepare(pixels), pixels.shape[:2]
+
+    def answer(self, prepared: list) -> list[Faces]:
+        """Return the faces in some pictures."""
+        rows = np.asarray(self._net([x for x, _ in prepared])).reshape(-1, 7)
+        # Row by row: item, class, score, and corners in parts of the picture.
+        rows = rows[(rows[:, 1] >= 0) & (rows[:, 2] >= self._threshold)]
+        return [
+            _in_pixels(rows[rows[:, 0] == item], size)
+            for item, (_, size) in enumerate(prepared)
+        ]
+
+
+def _detections(model: keras.Model) -> keras.Model:
+    """Return a model whose output is that of its one layer of detections."""
+    found = [x for x in model.layers if isinstance(x, layers.CaffeDetectionOutput)]
+    if len(found) != 1:
+        raise ValueError(
+            "Expected 'mtcnn', its three models, or a net with one layer "
+            f"DetectionOutput; received: '{model.name}', which has {len(found)}"
+        )
+    return keras.Model(model.inputs, found[0].output)
+
+
+def _in_pixels(rows: np.ndarray, size) -> Faces:
+    """Return the faces of a picture's rows of detections."""
+    rows = rows[np.argsort(-rows[:, 2], kind="stable")]
+    height, width = size
+    boxes = rows[:, 3:] * np.array([width, height] * 2, "float32")
+    return Faces(boxes, rows[:, 2], None, (height, width))

@@ -1,0 +1,70 @@
+"""The faces that were found in a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+POINTS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
+_SHOWN = 5  # faces that a repr lists
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Faces:
+    """The faces of a picture, the surest first.
+
+    Attributes:
+        boxes: Float32 `(N, 4)`: x1, y1, x2, y2 in pixels of the picture. MTCNN's may
+            reach over its edges, and count pixels from 1, as its authors do.
+        scores: Float32 `(N,)`: how sure the net is, falling.
+        points: Float32 `(N, 5, 2)`: x and y of the eyes, the nose and the corners of
+            the mouth, those on the left of the picture first; None of a net that finds
+            none.
+        size: Height and width of the picture.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    points: np.ndarray | None
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        count = "1 face" if len(self) == 1 else f"{len(self)} faces"
+        more = ["…"] if len(self) > _SHOWN else []
+        listed = [f"\n  {line}" for line in [*self.lines()[:_SHOWN], *more]]
+        return f"<{count} in {width} x {height} pixels{''.join(listed)}>"
+
+    def lines(self) -> list[str]:
+        """Return a line of text for each, such as `face 99.2% at 131, 220 – 182, 285`.
+
+        Places are those of the left upper and the right lower corner, in pixels.
+        """
+        return [
+            f"face {score:.1%} at {x1:.0f}, {y1:.0f} – {x2:.0f}, {y2:.0f}"
+            for score, (x1, y1, x2, y2) in zip(self.scores, self.boxes, strict=True)
+        ]
+
+    def as_dict(self) -> dict:
+        """Return all of it as JSON types."""
+        faces = [
+            {"score": float(score), "box": box.tolist()}
+            for score, box in zip(self.scores, self.boxes, strict=True)
+        ]
+        if self.points is not None:
+            for face, points in zip(faces, self.points.tolist(), strict=True):
+                face["points"] = dict(zip(POINTS, points, strict=True))
+        return {"size": list(self.size), "faces": faces}
+
+
+def check_thresholds(*thresholds: float) -> None:
+    """Raise a ValueError unless these are scores."""
+    if not all(0 <= one <= 1 for one in thresholds):
+        raise ValueError(
+            "Expected thresholds from 0 to 1; received: threshold="
+            f"{', '.join(map(str, thresholds))}"
+        )
