@@ -12,12 +12,14 @@ from keras_caffe_zoo.models.caffenet import (
     places365_alexnet,
     rcnn_ilsvrc13,
 )
+from keras_caffe_zoo.models.deeplab import deeplab_largefov
 from keras_caffe_zoo.models.densenet import (
     densenet121,
     densenet161,
     densenet169,
     densenet201,
 )
+from keras_caffe_zoo.models.enet import enet
 from keras_caffe_zoo.models.fcn import fcn8s, fcn16s, fcn32s, fcn_alexnet
 from keras_caffe_zoo.models.googlenet import (
     googlenet,
@@ -29,6 +31,7 @@ from keras_caffe_zoo.models.mobilenet import mobilenet_v1, mobilenet_v2
 from keras_caffe_zoo.models.mtcnn import mtcnn_o, mtcnn_p, mtcnn_r
 from keras_caffe_zoo.models.nin import nin
 from keras_caffe_zoo.models.open_nsfw import open_nsfw
+from keras_caffe_zoo.models.pspnet import pspnet50, pspnet101, pspnet101_cityscapes
 from keras_caffe_zoo.models.resnet import (
     places365_resnet152,
     resnet50,
@@ -42,6 +45,7 @@ from keras_caffe_zoo.models.se_resnet import (
     se_resnext50,
     se_resnext101,
 )
+from keras_caffe_zoo.models.segnet import segnet, segnet_pascal
 from keras_caffe_zoo.models.shufflenet import shufflenet_v2_x05
 from keras_caffe_zoo.models.sphereface import sphereface
 from keras_caffe_zoo.models.squeezenet import squeezenet_v1_0, squeezenet_v1_1
@@ -59,10 +63,12 @@ __all__ = [
     "age_net",
     "alexnet",
     "caffenet",
+    "deeplab_largefov",
     "densenet121",
     "densenet161",
     "densenet169",
     "densenet201",
+    "enet",
     "fcn16s",
     "fcn32s",
     "fcn8s",
@@ -87,6 +93,9 @@ __all__ = [
     "places365_googlenet",
     "places365_resnet152",
     "places365_vgg16",
+    "pspnet101",
+    "pspnet101_cityscapes",
+    "pspnet50",
     "rcnn_ilsvrc13",
     "resnet101",
     "resnet152",
@@ -97,6 +106,8 @@ __all__ = [
     "se_resnet50",
     "se_resnext101",
     "se_resnext50",
+    "segnet",
+    "segnet_pascal",
     "shufflenet_v2_x05",
     "sphereface",
     "squeezenet_v1_0",
