@@ -13,7 +13,7 @@ from support import pattern
 from keras_caffe_zoo import caffe_params, cli, gender_net, read_mean, write_caffemodel
 from keras_caffe_zoo.caffe import write_mean
 from keras_caffe_zoo.cli import classify
-from keras_caffe_zoo.extraction import worker
+from keras_caffe_zoo.extraction import reading
 from keras_caffe_zoo.models._classifier import ClassifierDesign
 from keras_caffe_zoo.preprocessing import means
 from keras_caffe_zoo.weights import model_entry
@@ -180,7 +180,7 @@ def test_classify_answers_before_it_has_read_everything(
     photo, caffemodel, capsys, monkeypatch
 ):
     opened, opened_at_first_answer = [], []
-    read, tell = worker.read_picture, classify._print
+    read, tell = reading.read_picture, classify._print
 
     def counted_read(path):
         opened.append(path)
@@ -190,7 +190,7 @@ def test_classify_answers_before_it_has_read_everything(
         opened_at_first_answer.append(len(opened))
         tell(*answer)
 
-    monkeypatch.setattr(worker, "read_picture", counted_read)
+    monkeypatch.setattr(reading, "read_picture", counted_read)
     monkeypatch.setattr(classify, "_print", watched_tell)
     monkeypatch.setattr(classify, "BATCH", 2)
     net = ("--model", "caffenet", "--weights", caffemodel)

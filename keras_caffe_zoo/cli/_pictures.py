@@ -1,6 +1,7 @@
 """What the commands that look at pictures share: which, by which net, which are bad."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
@@ -22,13 +23,21 @@ def add_pictures(parser) -> None:
     )
 
 
-def add_net(parser) -> None:
-    """Give a command the options that tell the net, and `--json`."""
+def add_net(parser, example: str = "caffenet", default: str | None = None) -> None:
+    """Give a command the options that tell the net, and `--json`.
+
+    Args:
+        parser: The command's parser.
+        example: The name of such a net.
+        default: The net's name if none is given; one must be if None.
+    """
+    text = f"the net's name, such as {example}; `keras-caffe-zoo list` shows all"
     parser.add_argument(
         "--model",
-        required=True,
+        required=default is None,
+        default=default,
         metavar="NAME",
-        help="the net's name, such as caffenet; `keras-caffe-zoo list` shows all",
+        help=f"{text} (default: %(default)s)" if default else text,
     )
     parser.add_argument(
         "--weights",
@@ -79,6 +88,32 @@ def files_of(paths: Sequence[Path]) -> list[str]:
             path.stat()  # raises if there is none
             files.append(str(path))
     return files
+
+
+def outputs_of(files: list[str], output: Path, one: bool) -> list[Path]:
+    """Return where what is drawn of each picture goes.
+
+    In a folder it has the picture's place below the folder that all pictures share, and
+    its whole name, suffix included, so that no two share a file.
+
+    Args:
+        files: The pictures.
+        output: A file of one picture, or a folder.
+        one: Whether one picture was given, and no folder.
+
+    Raises:
+        ValueError: If `output` is a picture's name, for several.
+    """
+    from keras_caffe_zoo.pictures import picture_suffixes
+
+    if one and not output.is_dir():
+        return [output]
+    if output.suffix.lower() in picture_suffixes() and not output.is_dir():
+        raise ValueError(
+            f"Expected --output: a folder, for several pictures; received: {output}"
+        )
+    root = os.path.commonpath([os.path.dirname(os.path.abspath(f)) for f in files])
+    return [output / f"{os.path.relpath(file, root)}.png" for file in files]
 
 
 class Answers:

@@ -1,6 +1,5 @@
 """The command that draws where in pictures a net sees a class: heatmap."""
 
-import os
 from pathlib import Path
 
 from keras_caffe_zoo.cli._command import add_command
@@ -11,6 +10,7 @@ from keras_caffe_zoo.cli._pictures import (
     add_pictures,
     build,
     files_of,
+    outputs_of,
     print_bad,
 )
 
@@ -70,7 +70,8 @@ def _heatmap(arguments) -> tuple[dict | None, int]:
     text = arguments.class_name
     wanted = None if text is None else _find(text, names)
     files = files_of(paths)
-    outputs = _outputs(files, arguments.output, one)
+    default = Path("heatmap.png" if one else "heatmaps")
+    outputs = outputs_of(files, arguments.output or default, one)
     model = _net(arguments)
     answers, bad = Answers(None if one else arguments.json_output), []
     for file, output in zip(files, outputs, strict=True):
@@ -93,25 +94,6 @@ def _net(arguments):
     from keras_caffe_zoo.conversion.folding import folded_if_faster
 
     return folded_if_faster(build(arguments, fully_convolutional=True))
-
-
-def _outputs(files: list[str], output: Path | None, one: bool) -> list[Path]:
-    """Return where each picture's heat map goes.
-
-    In a folder it has the picture's place below the folder that all pictures share, and
-    its whole name, suffix included, so that no two share a file.
-    """
-    from keras_caffe_zoo.pictures import picture_suffixes
-
-    if one and not (output and output.is_dir()):
-        return [output or Path("heatmap.png")]
-    folder = output or Path("heatmaps")
-    if folder.suffix.lower() in picture_suffixes() and not folder.is_dir():
-        raise ValueError(
-            f"Expected --output: a folder, for several pictures; received: {folder}"
-        )
-    root = os.path.commonpath([os.path.dirname(os.path.abspath(f)) for f in files])
-    return [folder / f"{os.path.relpath(file, root)}.png" for file in files]
 
 
 def _read(file: str, side: int) -> tuple:

@@ -4,11 +4,12 @@ Batches never reach over two blocks, so that a block's values do not depend on w
 blocks were computed before it, nor on how many threads there are.
 """
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,29 +47,61 @@ def compute(
         tasks: The pictures of each block; read a few batches ahead.
         advance: Called with the number of pictures that got done.
     """
-    threads = max(2, os.cpu_count() or 1)
-    ahead = _BATCHES_DECODED_AHEAD + threads // worker.pictures_at_once
-    in_net = worker.batches_at_once
-    decoders, nets = ThreadPoolExecutor(threads), ThreadPoolExecutor(in_net)
-
-    def decode(batch: _Batch) -> tuple[_Batch, list[Future]]:
-        return batch, [decoders.submit(worker.prepare, item) for item in batch.items]
-
-    def run(batch: _Batch, futures: list[Future]) -> tuple[_Batch, Future]:
-        inputs = [future.result() for future in futures]
-        return batch, nets.submit(_answer, worker, batch, inputs)
-
-    try:
-        batches = _batches(tasks, worker.pictures_at_once)
-        decoded = _ahead(map(decode, batches), ahead)
-        answered = _ahead((run(*one) for one in decoded), in_net)
-        parts = []
-        for batch, future in answered:
-            parts.append(future.result())
+    batches = _batches(tasks, worker.pictures_at_once)
+    pairs = ((batch, batch.items) for batch in batches)
+    answers = answered(
+        pairs,
+        worker.prepare,
+        lambda batch, inputs: _answer(worker, batch, inputs),
+        size=worker.pictures_at_once,
+        at_once=worker.batches_at_once,
+    )
+    parts = []
+    with contextlib.closing(answers):
+        for batch, answer in answers:
+            parts.append(answer)
             advance(len(batch.items))
             if batch.is_last:
                 yield _block(worker, batch.first, parts)
                 parts = []
+
+
+def answered(
+    batches: Iterable[tuple[Any, Sequence[Item]]],
+    prepare: Callable[[Item], Any],
+    answer: Callable[[Any, list], Any],
+    *,
+    size: int,
+    at_once: int,
+) -> Iterator[tuple[Any, Any]]:
+    """Yield each batch's answer, in order, while later ones are under way.
+
+    Args:
+        batches: Pairs of what is called a batch and its pictures; read a few ahead.
+        prepare: Makes a picture the net's input; threads call it.
+        answer: Makes a batch and its inputs the answer; at most `at_once` threads call
+            it.
+        size: Pictures in a batch, about.
+        at_once: How many batches are in the net at once.
+
+    Yields:
+        The batch, and its answer.
+    """
+    threads = max(2, os.cpu_count() or 1)
+    ahead = _BATCHES_DECODED_AHEAD + threads // size
+    decoders, nets = ThreadPoolExecutor(threads), ThreadPoolExecutor(at_once)
+
+    def decode(batch, items) -> tuple[Any, list[Future]]:
+        return batch, [decoders.submit(prepare, item) for item in items]
+
+    def run(batch, futures: list[Future]) -> tuple[Any, Future]:
+        inputs = [future.result() for future in futures]
+        return batch, nets.submit(answer, batch, inputs)
+
+    try:
+        decoded = _ahead((decode(*pair) for pair in batches), ahead)
+        for batch, future in _ahead((run(*one) for one in decoded), at_once):
+            yield batch, future.result()
     finally:
         for pool in (decoders, nets):
             pool.shutdown(wait=True, cancel_futures=True)

@@ -20,11 +20,12 @@ from keras_caffe_zoo.extraction.folder import opened
 from keras_caffe_zoo.extraction.output import disk_full_is_said, missing
 from keras_caffe_zoo.extraction.provenance import Header, differences
 from keras_caffe_zoo.extraction.ray_cluster import connected, import_ray, shares
+from keras_caffe_zoo.extraction.reading import NO_FILE
 from keras_caffe_zoo.extraction.report import Features
 from keras_caffe_zoo.extraction.shards import Shard, ShardFolder
 from keras_caffe_zoo.extraction.sources import PictureSource, blocks_of, require_any
 from keras_caffe_zoo.extraction.urls import absolute, is_url
-from keras_caffe_zoo.extraction.worker import NO_FILE, BlockWorker
+from keras_caffe_zoo.extraction.worker import BlockWorker
 from keras_caffe_zoo.pictures import silent_pillow
 from keras_caffe_zoo.progress import Progress
 

@@ -1,7 +1,6 @@
 """One net that turns pictures into rows of features."""
 
-import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -10,16 +9,12 @@ from keras_caffe_zoo import models
 from keras_caffe_zoo.conversion.folding import folded_if_faster
 from keras_caffe_zoo.extraction.block import Item
 from keras_caffe_zoo.extraction.provenance import structure_of
+from keras_caffe_zoo.extraction.reading import read_item
 from keras_caffe_zoo.extraction.spec import Spec, recipe_for
-from keras_caffe_zoo.extraction.urls import is_url, read_url
 from keras_caffe_zoo.features import feature_extractor
-from keras_caffe_zoo.pictures import PictureError, read_picture
+from keras_caffe_zoo.pictures import PictureError
 from keras_caffe_zoo.runtimes import Runner, sha256_of_weights
-
-NO_FILE = "no such file"  # the reason of a bad picture
-
-# Faults of this machine, which would make a bad picture of every good one.
-_OUR_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+from keras_caffe_zoo.runtimes.compiled import compiled
 
 
 class BlockWorker:
@@ -49,7 +44,7 @@ class BlockWorker:
         folded = pooled
         if spec.runtime == "keras":
             folded = folded_if_faster(pooled)
-            self._function = _compiled(folded, spec.batch_size)
+            self._function = compiled(folded, spec.batch_size)
             self.batches_at_once = 2 if keras.config.backend() == "tensorflow" else 1
         else:  # engines fold what they run
             options = {"pool": spec.pool is not None, "threads": threads}
@@ -83,18 +78,15 @@ class BlockWorker:
 
         Many threads may call it.
         """
-        pixels = item.data
+        pixels = read_item(item)
+        if isinstance(pixels, PictureError):
+            return pixels
+        if isinstance(item.data, np.ndarray):
+            return self._recipe.of_array(pixels)
         try:
-            if not isinstance(pixels, np.ndarray):
-                pixels = read_picture(read_url(pixels) if is_url(pixels) else pixels)
-                return self._recipe.of_file(pixels)
+            return self._recipe.of_file(pixels)
         except PictureError as error:
             return error
-        except OSError as error:
-            if error.errno in _OUR_FAULT or _is_of_network(error, item.data):
-                raise
-            return PictureError(item.name, _why_unread(error))
-        return self._recipe.of_array(pixels)
 
     def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return the rows of some pictures, by layer.
@@ -166,42 +158,3 @@ def _extractors(model: keras.Model, spec: Spec) -> tuple[keras.Model, keras.Mode
         for name, blob in extractor.output.items()
     }
     return extractor, keras.Model(extractor.inputs[0], pooled, name=extractor.name)
-
-
-def _compiled(extractor: keras.Model, batch_size: int) -> Callable:
-    """Return the model as a function of a batch, compiled once."""
-    if keras.config.backend() != "tensorflow":
-        return lambda batch: _padded(extractor, batch, batch_size)
-    import tensorflow as tf
-
-    tensor = extractor.inputs[0]
-    function = tf.function(
-        lambda x: extractor(x, training=False),
-        input_signature=[tf.TensorSpec(tensor.shape, tensor.dtype)],
-    )
-    function.get_concrete_function()  # now, so that progress is the pictures' alone
-
-    def run(batch):
-        answers = function(batch.astype(tensor.dtype, copy=False))
-        return {name: value.numpy() for name, value in answers.items()}
-
-    return run
-
-
-def _padded(extractor, batch: np.ndarray, size: int) -> dict[str, np.ndarray]:
-    """Run a batch filled up to one size, since each size would be compiled anew."""
-    missing = max(0, size - len(batch))
-    padding = [(0, missing)] + [(0, 0)] * (batch.ndim - 1)
-    answers = extractor.predict_on_batch(np.pad(batch, padding))
-    return {name: value[: len(batch)] for name, value in answers.items()}
-
-
-def _is_of_network(error: OSError, data) -> bool:
-    """Return whether a picture may be good, and only the way to it is not."""
-    return is_url(data) and not isinstance(error, FileNotFoundError)
-
-
-def _why_unread(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return NO_FILE
-    return f"cannot be read: {error.strerror or error}"

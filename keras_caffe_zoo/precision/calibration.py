@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from keras_caffe_zoo.pictures import (
     PictureError,
@@ -15,7 +14,7 @@ from keras_caffe_zoo.pictures import (
     read_picture,
     silent_pillow,
 )
-from keras_caffe_zoo.preprocessing.inputs import cut
+from keras_caffe_zoo.preprocessing.inputs import cut, grey
 from keras_caffe_zoo.preprocessing.recipe import Recipe
 from keras_caffe_zoo.preprocessing.resizing import resize
 
@@ -108,9 +107,7 @@ class Calibration:
             image = cut(image, entry)
         sides = (s or i for s, i in zip(self.size, image.shape, strict=False))
         image = resize(image, tuple(sides))
-        if self.channels == 1:
-            return np.asarray(Image.fromarray(image).convert("L"))[..., None]
-        return image
+        return grey(image) if self.channels == 1 else image
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+from PIL import Image
 
 from keras_caffe_zoo.lazy import keras, ops
 from keras_caffe_zoo.pictures import read_picture
@@ -60,7 +61,7 @@ def preprocess_input(
     turned = entry.channel_order == "BGR"
     if isinstance(images, np.ndarray):
         images = np.flip(images, axis) if turned else images
-        return _normalized(images.astype("float32", order="C"), mean, factor)
+        return normalized(images.astype("float32", order="C"), mean, factor)
     images = ops.cast(ops.flip(images, axis) if turned else images, "float32") - mean
     return images if factor == 1 else images * factor
 
@@ -162,7 +163,7 @@ def cut_input(image: np.ndarray, entry, mean: np.ndarray, crops: int = 1) -> np.
     order = (2, 1, 0) if entry.channel_order == "BGR" else (0, 1, 2)
     pixels = resize_float(image, sides, box=box, channels=order)
     np.rint(pixels, out=pixels)  # as uint8 rounds
-    return _normalized(pixels, ordered(mean, entry), np.float32(entry.scale))
+    return normalized(pixels, ordered(mean, entry), np.float32(entry.scale))
 
 
 def net_input(images: np.ndarray, entry, mean: np.ndarray) -> np.ndarray:
@@ -174,19 +175,30 @@ def net_input(images: np.ndarray, entry, mean: np.ndarray) -> np.ndarray:
         mean: What `mean_for` returned.
     """
     images = ordered(np.flip(images, -1), entry).astype("float32", order="C")
-    return _normalized(images, ordered(mean, entry), np.float32(entry.scale))
+    return normalized(images, ordered(mean, entry), np.float32(entry.scale))
 
 
-def _normalized(images: np.ndarray, mean: np.ndarray, scale: np.float32) -> np.ndarray:
-    """Subtract a mean from contiguous images and scale them, in their place."""
+def normalized(images: np.ndarray, mean: np.ndarray, scale: np.float32) -> np.ndarray:
+    """Subtract a mean from contiguous images and scale them, in their place.
+
+    Args:
+        images: Float32 `(…, H, W, C)`, in the order of channels of the mean.
+        mean: `(C,)`, `(1,)` or `(H, W, C)`.
+        scale: What the difference is multiplied by.
+    """
     if mean.ndim == 1:  # row by row: many times as fast as pixel by pixel
         rows = images.reshape(*images.shape[:-2], -1)
-        rows -= np.tile(mean, images.shape[-2])
+        rows -= mean if len(mean) == 1 else np.tile(mean, images.shape[-2])
     else:
         images -= mean
     if scale != 1:
         images *= scale
     return images
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """Return an RGB uint8 image `(H, W, 3)` in grey, `(H, W, 1)`, as Pillow does."""
+    return np.asarray(Image.fromarray(image).convert("L"))[..., None]
 
 
 def resized_sides(entry, shape) -> tuple[int, int]:

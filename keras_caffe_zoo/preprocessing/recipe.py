@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import read_mean
 from keras_caffe_zoo.preprocessing.crops import centre
-from keras_caffe_zoo.preprocessing.inputs import ordered
+from keras_caffe_zoo.preprocessing.inputs import normalized, ordered
 from keras_caffe_zoo.preprocessing.means import mean_for
 from keras_caffe_zoo.rules.data import PixelTransform
 from keras_caffe_zoo.weights import ModelEntry, model_entry
@@ -44,13 +44,10 @@ class Recipe:
         return self.entry is None or self.entry.channel_order == "BGR"
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return RGB or gray images `(N, H, W, C)` as the net's float32 input."""
+        """Return RGB or gray images `(…, H, W, C)` as the net's float32 input."""
         images = np.flip(images, -1) if self.turned else images
         x = images.astype("float32", order="C")
-        x -= self.mean
-        if self.scale != 1:
-            x *= np.float32(self.scale)
-        return x
+        return normalized(x, self.mean, np.float32(self.scale))
 
 
 def recipe_for(

@@ -96,6 +96,6 @@ def test_a_missing_file_is_a_bad_picture_and_a_broken_way_to_it_an_error(
     def broken(url):
         raise ConnectionResetError("the network is gone")
 
-    monkeypatch.setattr("keras_caffe_zoo.extraction.worker.read_url", broken)
+    monkeypatch.setattr("keras_caffe_zoo.extraction.reading.read_url", broken)
     with pytest.raises(ConnectionResetError):
         worker.prepare(Item(0, "a", f"{bucket}/b.PNG"))

@@ -1,0 +1,191 @@
+"""What the commands of tasks share: a net, pictures, answers, and what is drawn."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from keras_caffe_zoo.cli._command import add_command
+from keras_caffe_zoo.cli._pictures import (
+    EXIT_BAD_PICTURES,
+    Answers,
+    add_net,
+    add_pictures,
+    files_of,
+    outputs_of,
+    print_bad,
+)
+
+_OWN = (".prototxt", ".pt", ".keras")  # suffixes of nets that are not the zoo's
+
+
+def add_task(
+    commands,
+    name: str,
+    run: Callable,
+    help: str,
+    *,
+    example: str,
+    net: str,
+    default: str | None = None,
+    output: str | None = None,
+):
+    """Add the command of a task, with the options that all of them have.
+
+    Args:
+        commands: What `add_subparsers` returned.
+        name: The word to type.
+        run: Called with the parsed arguments.
+        help: One sentence.
+        example: A command line that works.
+        net: The name of such a net.
+        default: The net's name if none is given; one must be if None.
+        output: Where what is drawn goes, if nobody says: `"faces"` is `faces.png` of
+            one picture and the folder `faces` of several; nothing is drawn then if
+            None.
+
+    Returns:
+        The command's own parser.
+    """
+    closing = " Exit status 3 if pictures could not be read; they are listed."
+    parser = add_command(commands, name, run, help + closing, example=example)
+    add_pictures(parser)
+    add_net(parser, net, default)
+    parser.add_argument(
+        "--mean",
+        type=float,
+        nargs="+",
+        metavar="NUMBER",
+        help="of a net of one's own (--model net.prototxt --weights net.caffemodel): "
+        "what it subtracts from each channel, BGR, or 0 for nothing",
+    )
+    parser.add_argument(
+        "--scale", type=float, help="what it multiplies the difference by"
+    )
+    parser.add_argument(
+        "--preprocessing",
+        metavar="NAME",
+        help="the net of the zoo whose pictures it takes, in place of both",
+    )
+    where = f"(default: {output}.png, {output}/)" if output else "(default: nowhere)"
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help="where to write what is drawn; for a folder or several pictures a folder, "
+        f"where photos/tom.jpg becomes tom.jpg.png {where}",
+    )
+    parser.set_defaults(default_output=output)
+    return parser
+
+
+def net_options(arguments) -> dict:
+    """Return what a task's function is told of its net, as keyword arguments."""
+    names = ("weights", "preprocessing", "mean", "scale", "runtime")
+    return {name: getattr(arguments, name) for name in names}
+
+
+def model_of(arguments):
+    """Return the net that a command was given: a name, or a model of one's own.
+
+    Raises:
+        ValueError: If a file is no net.
+        OSError: If there is no such file.
+    """
+    path = Path(arguments.model)
+    if path.suffix not in _OWN:
+        return arguments.model
+    if path.suffix == ".keras":
+        import keras
+
+        path.stat()  # raises if there is none
+        return keras.saving.load_model(path)
+    from keras_caffe_zoo import from_caffe
+
+    weights = None if arguments.weights == "caffe" else arguments.weights
+    return from_caffe(path, weights)
+
+
+def run_task(arguments, task, said: Callable, drawn: Callable) -> tuple[None, int]:
+    """Answer pictures with a task; print and draw what it says.
+
+    Args:
+        arguments: The command's.
+        task: The task.
+        said: Returns lines of text of a result.
+        drawn: Returns the picture to write, an RGB array, of a picture and a result.
+
+    Returns:
+        None, and the exit status.
+    """
+    from keras_caffe_zoo.progress import Progress
+    from keras_caffe_zoo.tasks.running import stream
+
+    files = files_of(arguments.images)
+    outputs = _outputs(arguments, files)
+    answers, bad = Answers(arguments.json_output), []
+    # Lines on a terminal tell how far it has come.
+    quiet = arguments.json or not sys.stdout.isatty()
+    line = Progress(len(files), "image", enabled=quiet and len(files) > 1)
+    found = stream(task, files, keep_pixels=outputs is not None)
+    with contextlib.closing(line), contextlib.closing(found):
+        for place, (file, one) in enumerate(zip(files, found, strict=True)):
+            line.advance(1)
+            if one.bad:
+                bad.append((file, one.bad.reason))
+                answers.add({"image": file, "bad": one.bad.reason})
+                continue
+            answer = {"image": file, **one.result.as_dict()}
+            lines = said(one.result)
+            if outputs:
+                _write(drawn(one.pixels, one.result), outputs[place])
+                answer["output"] = str(outputs[place])
+                lines = [*lines, f"drawn in {outputs[place]}"]
+            answers.add(answer)
+            if not arguments.json:
+                print(file, *(f"  {text}" for text in lines), sep="\n", flush=True)
+    answers.close()
+    if not arguments.json:
+        print_bad(bad, "answer")
+    return None, EXIT_BAD_PICTURES if bad else 0
+
+
+def _outputs(arguments, files: list[str]) -> list[Path] | None:
+    """Return where what is drawn of each picture goes; None if nothing is."""
+    one = len(arguments.images) == 1 and not arguments.images[0].is_dir()
+    output, default = arguments.output, arguments.default_output
+    if output is None and default is None:
+        return None
+    outputs = outputs_of(
+        files, output or Path(f"{default}.png" if one else default), one
+    )
+    _kind_of(outputs[0])
+    return outputs
+
+
+def _kind_of(output: Path) -> str:
+    """Return the format that a file's suffix means.
+
+    Raises:
+        ValueError: If Pillow writes none such.
+    """
+    from PIL import Image
+
+    kind = Image.registered_extensions().get(output.suffix.lower())
+    if kind not in Image.SAVE:
+        raise ValueError(
+            "Expected --output with the suffix of a picture that Pillow writes, such "
+            f"as .png; received: {output}"
+        )
+    return kind
+
+
+def _write(pixels, output: Path) -> None:
+    """Write a picture; it appears whole or not at all."""
+    from PIL import Image
+
+    from keras_caffe_zoo.files import replacing
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(output) as part:
+        Image.fromarray(pixels).save(part, format=_kind_of(output))

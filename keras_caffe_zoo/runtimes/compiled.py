@@ -1,0 +1,49 @@
+"""A Keras model as a function of arrays, compiled once by Keras' own engine."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+
+def compiled(model: keras.Model, batch_size: int) -> Callable:
+    """Return a model as a function, compiled once for all batches.
+
+    The function takes a batch, or a list of batches for the model's inputs, and returns
+    arrays in the structure of the model's outputs. Several threads may call it.
+
+    Args:
+        model: The model.
+        batch_size: The most rows that batches will have. Engines other than TensorFlow
+            compile for each size anew, so that smaller ones are filled up to it.
+    """
+    if keras.config.backend() != "tensorflow":
+        return lambda batch: _padded(model, batch, batch_size)
+    import tensorflow as tf
+
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+    function = tf.function(
+        lambda *x: model(x[0] if len(x) == 1 else list(x), training=False),
+        input_signature=specs,
+    )
+    function.get_concrete_function()  # now, so that progress is the pictures' alone
+
+    def run(batch: np.ndarray | Sequence[np.ndarray]):
+        arrays = [batch] if isinstance(batch, np.ndarray) else batch
+        pairs = zip(arrays, specs, strict=True)
+        typed = [x.astype(spec.dtype.name, copy=False) for x, spec in pairs]
+        return keras.tree.map_structure(lambda y: y.numpy(), function(*typed))
+
+    return run
+
+
+def _padded(model, batch, size: int):
+    """Run a batch filled up to one size, since each size would be compiled anew."""
+    rows = len(batch if isinstance(batch, np.ndarray) else batch[0])
+    missing = max(0, size - rows)
+
+    def filled(x):
+        return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
+
+    answers = model.predict_on_batch(keras.tree.map_structure(filled, batch))
+    return keras.tree.map_structure(lambda y: y[:rows], answers)
