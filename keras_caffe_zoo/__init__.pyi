@@ -96,6 +96,7 @@ from .rules import (
     register,
 )
 from .rules.registry import supported_layers
+from .tasks.segmentation import segment
 from .training import CaffeSnapshot, finetune
 from .weights import WeightsDownloadError, dump_caffe_weights
 
@@ -178,6 +179,7 @@ __all__ = [
     "se_resnet50",
     "se_resnext101",
     "se_resnext50",
+    "segment",
     "segnet",
     "segnet_pascal",
     "set_caffe_params",

@@ -14,6 +14,7 @@ from keras_caffe_zoo.cli import (
     features,
     files,
     heatmap,
+    segment,
     zoo,
 )
 
@@ -73,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, classify, heatmap, features, convert, files, zoo, cache):
+    for module in (
+        demo,
+        classify,
+        heatmap,
+        segment,
+        features,
+        convert,
+        files,
+        zoo,
+        cache,
+    ):
         module.add_commands(commands)
     return parser

@@ -85,8 +85,12 @@ def net_options(arguments) -> dict:
     return {name: getattr(arguments, name) for name in names}
 
 
-def model_of(arguments):
+def model_of(arguments, **options):
     """Return the net that a command was given: a name, or a model of one's own.
+
+    Args:
+        arguments: The command's.
+        **options: Of `from_caffe`, if it is a prototxt.
 
     Raises:
         ValueError: If a file is no net.
@@ -103,7 +107,7 @@ def model_of(arguments):
     from keras_caffe_zoo import from_caffe
 
     weights = None if arguments.weights == "caffe" else arguments.weights
-    return from_caffe(path, weights)
+    return from_caffe(path, weights, **options)
 
 
 def run_task(arguments, task, said: Callable, drawn: Callable) -> tuple[None, int]:
@@ -111,9 +115,10 @@ def run_task(arguments, task, said: Callable, drawn: Callable) -> tuple[None, in
 
     Args:
         arguments: The command's.
-        task: The task.
+        task: The task, or better a function that makes it: then nothing is downloaded
+            or built before the pictures are found and the output's name is a good one.
         said: Returns lines of text of a result.
-        drawn: Returns the picture to write, an RGB array, of a picture and a result.
+        drawn: Returns the picture to write, RGB, of a picture and a result.
 
     Returns:
         None, and the exit status.
@@ -123,6 +128,7 @@ def run_task(arguments, task, said: Callable, drawn: Callable) -> tuple[None, in
 
     files = files_of(arguments.images)
     outputs = _outputs(arguments, files)
+    task = task() if callable(task) else task
     answers, bad = Answers(arguments.json_output), []
     # Lines on a terminal tell how far it has come.
     quiet = arguments.json or not sys.stdout.isatty()
@@ -156,9 +162,17 @@ def _outputs(arguments, files: list[str]) -> list[Path] | None:
     output, default = arguments.output, arguments.default_output
     if output is None and default is None:
         return None
-    outputs = outputs_of(
-        files, output or Path(f"{default}.png" if one else default), one
-    )
+    output = output or Path(f"{default}.png" if one else default)
+    outputs = outputs_of(files, output, one)
+    if not one and output.exists() and not output.is_dir():
+        raise ValueError(
+            f"Expected --output: a folder, for several pictures; received: {output}, "
+            "which is a file"
+        )
+    if one and outputs[0].exists() and outputs[0].samefile(files[0]):
+        raise ValueError(
+            f"Expected --output: another file than the picture; received: {output}"
+        )
     _kind_of(outputs[0])
     return outputs
 
@@ -180,12 +194,14 @@ def _kind_of(output: Path) -> str:
     return kind
 
 
-def _write(pixels, output: Path) -> None:
-    """Write a picture; it appears whole or not at all."""
+def _write(picture, output: Path) -> None:
+    """Write a picture, an array or Pillow's; it appears whole or not at all."""
     from PIL import Image
 
     from keras_caffe_zoo.files import replacing
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with replacing(output) as part:
-        Image.fromarray(pixels).save(part, format=_kind_of(output))
+        if not isinstance(picture, Image.Image):
+            picture = Image.fromarray(picture)
+        picture.save(part, format=_kind_of(output), quality=95)

@@ -2,7 +2,7 @@
 
 from keras_caffe_zoo.cli._command import add_command, add_json
 
-HEADER = f"{'NAME':<20}  {'MB':>3}  {'ACCURACY':<9}  {'CACHED':<7}    LICENCE"
+HEADER = f"{'NAME':<19}  {'MB':>3}  {'ACCURACY':<9}  {'CACHED':<7}    LICENCE"
 LEGEND = """
 MB        the download, in millions of bytes
 ACCURACY  top-1/top-5 in percent for one centre crop, or mean IU, mean AP or
@@ -65,7 +65,7 @@ def _text(path) -> str | None:
 def _row(entry) -> str:
     mark = "!" if entry.licence.non_commercial else " "
     return (
-        f"{entry.name:<20}  {_megabytes(entry.size):>3}  {_accuracy(entry):<9}  "
+        f"{entry.name:<19}  {_megabytes(entry.size):>3}  {_accuracy(entry):<9}  "
         f"{_cached(entry):<7}  {mark} {entry.licence.text or 'unknown'}"
     ).rstrip()
 

@@ -303,10 +303,13 @@ def formula_params(definition):
             mean = pattern(shapes[0], 3 * j, 0.2) * weights
             variance = (1 + pattern(shapes[1], 3 * j + 1, 1.0)) * weights
             values = [mean, variance, np.array([weights])]
-        elif definition.kinds[name] == "Scale":
-            size = 0.2 if name.endswith("branch2c") else 1.0
+        elif definition.kinds[name] in ("Scale", "BN"):
+            size = 0.2 if name.endswith(("branch2c", "increase/bn")) else 1.0
             values = [size * (1 + pattern(shapes[0], 3 * j, 0.4))]
             values.append(pattern(shapes[1], 3 * j + 1, 0.2))
+            if len(shapes) == 4:  # PSPNet's means and variances
+                values.append(pattern(shapes[2], 3 * j + 2, 0.2))
+                values.append(1 + pattern(shapes[3], 3 * j + 1, 1.0))
         else:
             spread = sqrt(24 / prod(shapes[0][1:])) * 0.9
             values = [pattern(shapes[0], 3 * j, spread)]
