@@ -49,6 +49,7 @@ from .models import (
     age_net,
     alexnet,
     caffenet,
+    colorization,
     densenet121,
     densenet161,
     densenet169,
@@ -64,6 +65,7 @@ from .models import (
     gender_net,
     googlenet,
     googlenet_bn,
+    hed,
     hybrid_cnn,
     list_models,
     mobilenet_ssd,
@@ -75,6 +77,8 @@ from .models import (
     mtcnn_r,
     nin,
     open_nsfw,
+    openpose_coco,
+    openpose_mpi,
     pelee,
     places205_alexnet,
     places205_googlenet,
@@ -135,8 +139,20 @@ from .tasks.boxes import (
 from .tasks.classification import (
     classify,
 )
+from .tasks.colorization import (
+    colorize,
+)
 from .tasks.detection import (
     detect,
+)
+from .tasks.edges import (
+    find_edges,
+)
+from .tasks.pose import (
+    estimate_pose,
+)
+from .tasks.poses import (
+    Poses,
 )
 from .training import (
     CaffeSnapshot,
@@ -156,6 +172,7 @@ __all__ = [
     "Codec",
     "Detections",
     "Param",
+    "Poses",
     "Rule",
     "STORED",
     "Traits",
@@ -166,6 +183,8 @@ __all__ = [
     "caffe_params",
     "caffenet",
     "classify",
+    "colorization",
+    "colorize",
     "compare",
     "convert",
     "decode_predictions",
@@ -176,6 +195,7 @@ __all__ = [
     "detect",
     "detections",
     "dump_caffe_weights",
+    "estimate_pose",
     "extract_features",
     "face_detection_retail_0044",
     "faster_rcnn_vgg16",
@@ -185,6 +205,7 @@ __all__ = [
     "fcn8s",
     "fcn_alexnet",
     "feature_extractor",
+    "find_edges",
     "finetune",
     "flickr_style",
     "fold",
@@ -192,6 +213,7 @@ __all__ = [
     "gender_net",
     "googlenet",
     "googlenet_bn",
+    "hed",
     "hybrid_cnn",
     "inspect_file",
     "list_models",
@@ -206,6 +228,8 @@ __all__ = [
     "mtcnn_r",
     "nin",
     "open_nsfw",
+    "openpose_coco",
+    "openpose_mpi",
     "output_grid",
     "pelee",
     "places205_alexnet",

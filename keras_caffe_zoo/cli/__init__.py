@@ -16,6 +16,8 @@ from keras_caffe_zoo.cli import (
     features,
     files,
     heatmap,
+    images,
+    pose,
     zoo,
 )
 
@@ -75,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    looking = (classify, detect, heatmap, features)
+    looking = (classify, detect, pose, images, heatmap, features)
     for module in (demo, *looking, convert, files, zoo, card, cache):
         module.add_commands(commands)
     return parser

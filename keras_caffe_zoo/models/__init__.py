@@ -20,6 +20,9 @@ from keras_caffe_zoo.models.caffenet import (
     places365_alexnet,
     rcnn_ilsvrc13,
 )
+from keras_caffe_zoo.models.colorization import (
+    colorization,
+)
 from keras_caffe_zoo.models.densenet import (
     densenet121,
     densenet161,
@@ -51,6 +54,9 @@ from keras_caffe_zoo.models.googlenet_bn import (
     googlenet_bn,
     se_bn_inception,
 )
+from keras_caffe_zoo.models.hed import (
+    hed,
+)
 from keras_caffe_zoo.models.mobilenet import (
     mobilenet_v1,
     mobilenet_v2,
@@ -68,6 +74,10 @@ from keras_caffe_zoo.models.nin import (
 )
 from keras_caffe_zoo.models.open_nsfw import (
     open_nsfw,
+)
+from keras_caffe_zoo.models.openpose import (
+    openpose_coco,
+    openpose_mpi,
 )
 from keras_caffe_zoo.models.pelee import (
     pelee,
@@ -118,6 +128,7 @@ __all__ = [
     "age_net",
     "alexnet",
     "caffenet",
+    "colorization",
     "densenet121",
     "densenet161",
     "densenet169",
@@ -133,6 +144,7 @@ __all__ = [
     "gender_net",
     "googlenet",
     "googlenet_bn",
+    "hed",
     "hybrid_cnn",
     "list_models",
     "mobilenet_ssd",
@@ -144,6 +156,8 @@ __all__ = [
     "mtcnn_r",
     "nin",
     "open_nsfw",
+    "openpose_coco",
+    "openpose_mpi",
     "pelee",
     "places205_alexnet",
     "places205_googlenet",

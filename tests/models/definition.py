@@ -110,17 +110,18 @@ class Definition:
         )
         return self.relu(relu + name) if relu else top
 
-    def deconv(self, name, n, k, s):
+    def deconv(self, name, n, k, s, p=0, bias=False, top=None):
         c, h, w = self.blobs[self.top]
-        shape = (n, *(s * (side - 1) + k for side in (h, w)))
-        fields = {"num_output": n, "kernel_size": k, "stride": s, "bias_term": "false"}
+        shape = (n, *(s * (side - 1) + k - 2 * p for side in (h, w)))
+        fields = {"num_output": n, "kernel_size": k, "stride": s, "pad": p}
+        fields |= {} if bias else {"bias_term": "false"}
         return self.layer(
             "Deconvolution",
             name,
             [self.top],
-            name,
+            top or name,
             shape,
-            [(c, n, k, k)],
+            [(c, n, k, k), (n,)][: 1 + bias],
             convolution_param=fields,
         )
 
@@ -206,12 +207,12 @@ class Definition:
         self.layer("BatchNorm", name, [self.top], top, shape, batch_norm_param=fields)
         self.params[name] = ((shape[0],), (shape[0],), (1,))
 
-    def factors(self, name, top=None):
+    def factors(self, name, top=None, bias=True):
         """Scale in place, or with a blob of its own."""
         top, shape = top or self.top, self.blobs[self.top]
-        fields = {"bias_term": "true"}
+        fields = {"bias_term": "true"} if bias else {}
         self.layer("Scale", name, [self.top], top, shape, scale_param=fields)
-        self.params[name] = ((shape[0],), (shape[0],))
+        self.params[name] = ((shape[0],), (shape[0],))[: 1 + bias]
 
     def squeeze(self, name, ratio=16):
         """The weights of a block's channels."""
@@ -251,7 +252,7 @@ def formula_params(definition):
         elif definition.kinds[name] == "Scale":
             size = 0.2 if name.endswith("branch2c") else 1.0
             values = [size * (1 + pattern(shapes[0], 3 * j, 0.4))]
-            values.append(pattern(shapes[1], 3 * j + 1, 0.2))
+            values += [pattern(shape, 3 * j + 1, 0.2) for shape in shapes[1:]]
         else:
             spread = sqrt(24 / prod(shapes[0][1:])) * 0.9
             values = [pattern(shapes[0], 3 * j, spread)]

@@ -1,13 +1,14 @@
 """The nets that are no classifiers: what holds for each, and which are built when."""
 
 import face_definitions as faces
+import map_definitions as maps
 import pytest
 import region_definitions as regions
 import ssd_definitions as ssd
 from definition import Definition
 
 # In the manifest's order.
-OTHERS = {**faces.NETS, **ssd.NETS, **regions.NETS}
+OTHERS = {**faces.NETS, **maps.NETS, **ssd.NETS, **regions.NETS}
 
 each_other = pytest.mark.parametrize("name", OTHERS)
 each_kind = pytest.mark.parametrize(
