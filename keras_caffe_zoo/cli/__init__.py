@@ -18,6 +18,7 @@ from keras_caffe_zoo.cli import (
     heatmap,
     images,
     pose,
+    segment,
     zoo,
 )
 
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    looking = (classify, detect, pose, images, heatmap, features)
+    looking = (classify, detect, segment, pose, images, heatmap, features)
     for module in (demo, *looking, convert, files, zoo, card, cache):
         module.add_commands(commands)
     return parser

@@ -4,6 +4,7 @@ from keras_caffe_zoo.plots.boxes import draw_boxes
 from keras_caffe_zoo.plots.edges import draw_edges
 from keras_caffe_zoo.plots.maps import heatmap, show_digits
 from keras_caffe_zoo.plots.nets import show_activations, show_filters
+from keras_caffe_zoo.plots.segments import show_segments
 from keras_caffe_zoo.plots.skeletons import draw_poses
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "show_activations",
     "show_digits",
     "show_filters",
+    "show_segments",
 ]
