@@ -45,6 +45,11 @@ def test_channel_means_equal_caffe_io(crop):
     )
 
 
+def test_a_net_that_takes_no_pictures_is_refused():
+    with pytest.raises(ValueError, match="'colorization', which takes lightness"):
+        preprocess_input(np.zeros((4, 4, 3)), "colorization")
+
+
 def test_published_mean_image_is_cut_to_the_centre_as_caffe_io_does(crop, tmp_path):
     published = CASE["mean_image"]
     shift = np.array(MEAN)[:, None, None] - published.mean((1, 2), keepdims=True)
@@ -268,7 +273,7 @@ def test_other_numbers_of_crops_are_refused(picture, crops):
         load_image(picture, "caffenet", crops=crops)
 
 
-@pytest.mark.parametrize("model", model_names())
+@pytest.mark.parametrize("model", [n for n in model_names() if n != "colorization"])
 def test_every_nets_mean_is_subtracted_or_asked_for(model):
     """Without any mean image at hand."""
     entry = model_entry(model)
