@@ -94,6 +94,8 @@ from .rules import (
 from .rules.registry import supported_layers
 from .tasks.boxes import Detections
 from .tasks.detection import detect
+from .tasks.faces import find_faces
+from .tasks.found_faces import Faces
 from .training import CaffeSnapshot, finetune
 from .weights import WeightsDownloadError, dump_caffe_weights
 
@@ -105,6 +107,7 @@ __all__ = [
     "CaffeSnapshot",
     "Codec",
     "Detections",
+    "Faces",
     "Param",
     "Rule",
     "STORED",
@@ -133,6 +136,7 @@ __all__ = [
     "fcn8s",
     "fcn_alexnet",
     "feature_extractor",
+    "find_faces",
     "finetune",
     "flickr_style",
     "fold",

@@ -127,7 +127,7 @@ def cut(pixels, window, side):
 
 def bilinear(image, height, width):
     """OpenCV's: the centres of pixels lie on one another, nothing is averaged."""
-    rows, columns = (weights(*pair) for pair in zip(image.shape, (height, width)))
+    rows, columns = weights(image.shape[0], height), weights(image.shape[1], width)
     return np.einsum("ay,bx,yxc->abc", rows, columns, image)
 
 
