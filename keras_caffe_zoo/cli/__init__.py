@@ -12,6 +12,7 @@ from keras_caffe_zoo.cli import (
     convert,
     demo,
     detect,
+    faces,
     features,
     files,
     heatmap,
@@ -74,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    looking = (classify, detect, heatmap, features)
+    looking = (classify, detect, faces, heatmap, features)
     for module in (demo, *looking, convert, files, zoo, cache):
         module.add_commands(commands)
     return parser

@@ -128,7 +128,7 @@ def cut(pixels, window, side):
 def bilinear(image, height, width):
     """OpenCV's: the centres of pixels lie on one another, nothing is averaged."""
     rows, columns = weights(image.shape[0], height), weights(image.shape[1], width)
-    return np.einsum("ay,bx,yxc->abc", rows, columns, image)
+    return np.einsum("ay,byc->abc", rows, np.einsum("bx,yxc->byc", columns, image))
 
 
 def weights(old, new):

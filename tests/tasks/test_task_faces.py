@@ -1,12 +1,14 @@
 """MTCNN's cascade against a reference in loops, and what finds faces at one look."""
 
+import json
+
 import keras
 import mtcnn_reference
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_caffe_zoo import find_faces, mtcnn_o, mtcnn_p, mtcnn_r
+from keras_caffe_zoo import find_faces, from_caffe, mtcnn_o, mtcnn_p, mtcnn_r
 from keras_caffe_zoo.tasks import mtcnn
 
 OUTPUTS = ("prob1", "conv4-2"), ("prob1", "conv5-2"), ("prob1", "conv6-2", "conv6-3")
@@ -17,7 +19,7 @@ def of_caffe(model, names):
     """A model as a function of Caffe's arrays: chances of faces, and the rest."""
 
     def run(batch):
-        answer = model.predict_on_batch(np.moveaxis(batch, 1, -1))
+        answer = model(np.moveaxis(batch, 1, -1))
         chances, *rest = (np.asarray(answer[name]) for name in names)
         return chances[..., 1], *(np.moveaxis(x, -1, 1) for x in rest)
 
@@ -188,3 +190,90 @@ def test_a_face_smaller_than_asked_for_is_not_looked_for(finders):
     assert len(find_faces(finders, pixels)) == 2
     assert len(find_faces(finders, pixels, smallest=50)) == 1
     assert len(find_faces(finders, pixels, smallest=500)) == 0
+
+
+SSD = """
+input: "data" input_shape { dim: 1 dim: 3 dim: 20 dim: 30 }
+layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+  convolution_param { num_output: 6 kernel_size: 10 stride: 10 } }
+layer { name: "l" type: "Slice" bottom: "c" top: "loc" top: "conf"
+  slice_param { slice_point: 4 } }
+layer { name: "p1" type: "Permute" bottom: "loc" top: "p1"
+  permute_param { order: 0 order: 2 order: 3 order: 1 } }
+layer { name: "f1" type: "Flatten" bottom: "p1" top: "f1" }
+layer { name: "p2" type: "Permute" bottom: "conf" top: "p2"
+  permute_param { order: 0 order: 2 order: 3 order: 1 } }
+layer { name: "r2" type: "Reshape" bottom: "p2" top: "r2"
+  reshape_param { shape { dim: 0 dim: -1 dim: 2 } } }
+layer { name: "s2" type: "Softmax" bottom: "r2" top: "s2"
+  softmax_param { axis: 2 } }
+layer { name: "f2" type: "Flatten" bottom: "s2" top: "f2" }
+layer { name: "prior" type: "PriorBox" bottom: "c" bottom: "data" top: "prior"
+  prior_box_param { min_size: 10 variance: 0.1 } }
+layer { name: "out" type: "DetectionOutput" bottom: "f1" bottom: "f2" bottom: "prior"
+  top: "out" detection_output_param { num_classes: 2 code_type: CENTER_SIZE
+  nms_param { nms_threshold: 0.4 top_k: 20 } keep_top_k: 10 } }
+"""
+
+
+@pytest.fixture(scope="module")
+def ssd(tmp_path_factory):
+    """An SSD whose cells of 10 pixels are faces where they are bright."""
+    path = tmp_path_factory.mktemp("ssd") / "net.prototxt"
+    path.write_text(SSD)
+    model = from_caffe(path)
+    kernel, bias = (np.zeros_like(w) for w in model.get_layer("c").get_weights())
+    kernel[..., 5] = 1 / 300
+    model.get_layer("c").set_weights([kernel, bias])
+    return model
+
+
+def test_faces_of_a_detector_are_in_the_pictures_own_pixels(ssd):
+    pixels = squares_on_black([(40, 20, 20), (0, 0, 20)], (40, 60)) // 64
+    found = find_faces(ssd, [pixels, pixels[:, ::-1]], mean=0, threshold=0.8)
+    for faces, wanted in zip(
+        found, ([(0, 0), (40, 20)], [(0, 20), (40, 0)]), strict=True
+    ):
+        assert faces.points is None
+        assert faces.size == (40, 60)
+        boxes = sorted(faces.boxes.tolist())
+        np.testing.assert_allclose(boxes, [(x, y, x + 20, y + 20) for x, y in wanted])
+        np.testing.assert_allclose(faces.scores, 1 / (1 + np.exp(-3)), rtol=1e-5)
+    assert "2 faces in 60 x 40 pixels" in repr(found[0])
+    assert "\n  face 95.3% at 0, 0 – 20, 20" in repr(found[0])
+
+
+def test_faces_are_json(finders, ssd):
+    pixels = squares_on_black([(20, 60, 12)])
+    faces = find_faces(finders, pixels)
+    facts = json.loads(json.dumps(faces.as_dict()))
+    assert facts["size"] == [120, 160]
+    (face,) = facts["faces"]
+    assert face["box"] == faces.boxes[0].tolist()
+    assert list(face["points"])[2] == "nose"
+    assert face["points"]["nose"] == faces.points[0, 2].tolist()
+    assert find_faces(ssd, pixels, mean=1000).as_dict()["faces"] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (
+            "mtcnn_r",
+            {},
+            "which is mtcnn_p, mtcnn_r, mtcnn_o together; received: 'mtcnn_r'",
+        ),
+        ("caffenet", {}, "for face_detection; received: 'caffenet', which is for"),
+        ("mtcnn", {"threshold": (0.5, 0.6)}, "one threshold or three"),
+        ("mtcnn", {"threshold": 7}, "thresholds from 0 to 1"),
+        ("mtcnn", {"smallest": 0}, "at least 1 pixel; received: smallest=0"),
+        ("own", {"mean": 0, "threshold": (0.5, 0.6, 0.7)}, "one threshold for a net"),
+        ("own", {}, "Expected `mean=…`"),
+        ("two", {}, "its three models: P-Net, R-Net, O-Net; received: 2"),
+        ("turned", {}, "with the outputs prob1, conv4-2; received: 'mtcnn_o'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(finders, ssd, model, options, message):
+    own = {"own": ssd, "two": finders[:2], "turned": finders[::-1]}
+    with pytest.raises(ValueError, match=message):
+        find_faces(own.get(model, model), picture(), weights=None, **options)
