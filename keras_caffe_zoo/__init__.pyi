@@ -1,10 +1,16 @@
-from . import plots, training
+from . import (
+    plots,
+    training,
+)
 from .caffe import (
     CaffeFormatError,
     Param,
     read_caffemodel,
     read_mean,
     write_caffemodel,
+)
+from .cards import (
+    model_card,
 )
 from .conversion import (
     caffe_params,
@@ -16,12 +22,29 @@ from .conversion import (
     set_caffe_params,
     to_caffe,
 )
-from .dense import output_grid, predict_dense, to_fully_convolutional, top_boxes
-from .detection_rows import detections
-from .extraction import extract_features
-from .features import feature_extractor
-from .labels import decode_predictions
-from .layers import CaffeConv2D, CaffeLRN, CaffePool2D
+from .dense import (
+    output_grid,
+    predict_dense,
+    to_fully_convolutional,
+    top_boxes,
+)
+from .detection_rows import (
+    detections,
+)
+from .extraction import (
+    extract_features,
+)
+from .features import (
+    feature_extractor,
+)
+from .labels import (
+    decode_predictions,
+)
+from .layers import (
+    CaffeConv2D,
+    CaffeLRN,
+    CaffePool2D,
+)
 from .models import (
     age_net,
     alexnet,
@@ -30,6 +53,7 @@ from .models import (
     densenet161,
     densenet169,
     densenet201,
+    face_detection_retail_0044,
     faster_rcnn_vgg16,
     faster_rcnn_zf,
     fcn8s,
@@ -42,6 +66,7 @@ from .models import (
     googlenet_bn,
     hybrid_cnn,
     list_models,
+    mobilenet_ssd,
     mobilenet_v1,
     mobilenet_v2,
     model_info,
@@ -50,6 +75,7 @@ from .models import (
     mtcnn_r,
     nin,
     open_nsfw,
+    pelee,
     places205_alexnet,
     places205_googlenet,
     places365_alexnet,
@@ -57,6 +83,8 @@ from .models import (
     places365_resnet152,
     places365_vgg16,
     rcnn_ilsvrc13,
+    res10_face,
+    res10_face_fp16,
     resnet50,
     resnet101,
     resnet152,
@@ -71,6 +99,8 @@ from .models import (
     sphereface,
     squeezenet_v1_0,
     squeezenet_v1_1,
+    ssd300,
+    ssd512,
     vgg16,
     vgg19,
     vgg_cnn_f,
@@ -81,8 +111,13 @@ from .models import (
     vgg_cnn_s,
     vgg_face,
 )
-from .onnx.api import to_onnx
-from .preprocessing import load_image, preprocess_input
+from .onnx.api import (
+    to_onnx,
+)
+from .preprocessing import (
+    load_image,
+    preprocess_input,
+)
 from .rules import (
     STORED,
     Codec,
@@ -91,13 +126,32 @@ from .rules import (
     Window,
     register,
 )
-from .rules.registry import supported_layers
-from .tasks.boxes import Detections
-from .tasks.detection import detect
-from .tasks.faces import find_faces
-from .tasks.found_faces import Faces
-from .training import CaffeSnapshot, finetune
-from .weights import WeightsDownloadError, dump_caffe_weights
+from .rules.registry import (
+    supported_layers,
+)
+from .tasks.boxes import (
+    Detections,
+)
+from .tasks.classification import (
+    classify,
+)
+from .tasks.detection import (
+    detect,
+)
+from .tasks.faces import (
+    find_faces,
+)
+from .tasks.found_faces import (
+    Faces,
+)
+from .training import (
+    CaffeSnapshot,
+    finetune,
+)
+from .weights import (
+    WeightsDownloadError,
+    dump_caffe_weights,
+)
 
 __all__ = [
     "CaffeConv2D",
@@ -118,6 +172,7 @@ __all__ = [
     "alexnet",
     "caffe_params",
     "caffenet",
+    "classify",
     "compare",
     "convert",
     "decode_predictions",
@@ -129,6 +184,7 @@ __all__ = [
     "detections",
     "dump_caffe_weights",
     "extract_features",
+    "face_detection_retail_0044",
     "faster_rcnn_vgg16",
     "faster_rcnn_zf",
     "fcn16s",
@@ -148,8 +204,10 @@ __all__ = [
     "inspect_file",
     "list_models",
     "load_image",
+    "mobilenet_ssd",
     "mobilenet_v1",
     "mobilenet_v2",
+    "model_card",
     "model_info",
     "mtcnn_o",
     "mtcnn_p",
@@ -157,6 +215,7 @@ __all__ = [
     "nin",
     "open_nsfw",
     "output_grid",
+    "pelee",
     "places205_alexnet",
     "places205_googlenet",
     "places365_alexnet",
@@ -170,6 +229,8 @@ __all__ = [
     "read_caffemodel",
     "read_mean",
     "register",
+    "res10_face",
+    "res10_face_fp16",
     "resnet101",
     "resnet152",
     "resnet50",
@@ -185,6 +246,8 @@ __all__ = [
     "sphereface",
     "squeezenet_v1_0",
     "squeezenet_v1_1",
+    "ssd300",
+    "ssd512",
     "supported_layers",
     "to_caffe",
     "to_fully_convolutional",

@@ -21,7 +21,7 @@ def class_names(labels: str = "ilsvrc12") -> tuple[tuple[str, str], ...]:
         the first of ImageNet's, `("/a/airfield", "airfield")` that of Places365.
 
     Raises:
-        ValueError: If the names are not at hand.
+        ValueError: If there is no such list, or its names are not at hand.
     """
     known = class_list(labels)
     if known.file is None:

@@ -10,7 +10,14 @@ import pytest
 from PIL import Image
 from support import pattern
 
-from keras_caffe_zoo import caffe_params, cli, gender_net, read_mean, write_caffemodel
+from keras_caffe_zoo import (
+    caffe_params,
+    cli,
+    gender_net,
+    rcnn_ilsvrc13,
+    read_mean,
+    write_caffemodel,
+)
 from keras_caffe_zoo.caffe import write_mean
 from keras_caffe_zoo.cli import classify
 from keras_caffe_zoo.extraction import reading
@@ -99,6 +106,15 @@ def test_classify_knows_a_nets_own_classes(photo, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_classify_tells_scores_from_probabilities(photo, tmp_path, capsys):
+    weights = tmp_path / "net.caffemodel"
+    write_caffemodel(weights, caffe_params(rcnn_ilsvrc13(weights=None)))
+    net = ("--model", "rcnn_ilsvrc13", "--weights", weights)
+    assert run("classify", photo, *net) == 0
+    assert "%" not in capsys.readouterr().out.split(str(photo))[1]
+
+
+@pytest.mark.slow
 def test_heatmap_knows_a_nets_own_classes(photo, tmp_path, capsys):
     weights, output = tmp_path / "net.caffemodel", tmp_path / "map.png"
     write_caffemodel(weights, caffe_params(gender_net(weights=None)))
@@ -131,6 +147,20 @@ def test_heatmap_refuses_a_class_it_cannot_tell(photo, caffemodel, name, capsys)
     words = ("heatmap", photo, "--model", "caffenet", "--weights", caffemodel)
     assert run(*words, f"--class={name}") == 2
     assert "Expected --class to mean one of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fcn8s", "received: 'fcn8s', which is for segmentation"),
+        ("rcnn_ilsvrc13", "'rcnn_ilsvrc13', which gives raw scores"),
+    ],
+)
+def test_heatmap_refuses_a_net_whose_maps_are_no_probabilities(
+    photo, name, message, capsys
+):
+    assert run("heatmap", photo, "--model", name) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -180,7 +210,7 @@ def test_classify_answers_before_it_has_read_everything(
     photo, caffemodel, capsys, monkeypatch
 ):
     opened, opened_at_first_answer = [], []
-    read, tell = reading.read_picture, classify._print
+    read, tell = reading.read_picture, classify._said
 
     def counted_read(path):
         opened.append(path)
@@ -188,10 +218,10 @@ def test_classify_answers_before_it_has_read_everything(
 
     def watched_tell(*answer):
         opened_at_first_answer.append(len(opened))
-        tell(*answer)
+        return tell(*answer)
 
     monkeypatch.setattr(reading, "read_picture", counted_read)
-    monkeypatch.setattr(classify, "_print", watched_tell)
+    monkeypatch.setattr(classify, "_said", watched_tell)
     monkeypatch.setattr(classify, "BATCH", 2)
     net = ("--model", "caffenet", "--weights", caffemodel)
     assert run("classify", *[photo] * 40, *net) == 0

@@ -2,12 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from tiny_net import MEAN, NAME, caffemodel, entry, kept, mean_spec
 
 from keras_caffe_zoo import cli
 from keras_caffe_zoo.caffe import write_mean
+from keras_caffe_zoo.cli import zoo
 from keras_caffe_zoo.weights import (
     cache,
     cached_mean,
@@ -66,21 +68,49 @@ def flip_in_an_array(path):
     path.write_bytes(data)
 
 
-def test_list_is_a_table_of_80_columns(run):
+def tables(out):
+    """Return the rows of what `list` prints by task, the headings as they stand."""
+    *blocks, _ = out.split("\n\n")  # the legend is last
+    found = {}
+    for block in blocks:
+        header, *rows = block.splitlines()
+        found[header.split("  ")[0].lower().replace(" ", "_")] = header, rows
+    return found
+
+
+def test_list_is_tables_of_80_columns_by_what_nets_do(run):
     status, out, _ = run("list")
-    lines = out.splitlines()
+    lines, found = out.splitlines(), tables(out)
     assert status == 0
     assert max(map(len, lines)) <= 80
     assert all(line == line.rstrip() for line in lines)
-    assert [line.split()[0] for line in lines[1 : 1 + len(model_names())]] == list(
-        model_names()
-    )
-    header, row = lines[0], next(row for row in lines if row.startswith("caffenet"))
+    there = {model_entry(name).task for name in model_names()}
+    assert list(found) == [task for task in zoo.TASKS if task in there]
+    for task, (_, rows) in found.items():
+        assert [row.split()[0] for row in rows] == list(model_names(task))
+    assert sum(len(rows) for _, rows in found.values()) == len(model_names())
+    header, rows = found["classification"]
+    row = next(row for row in rows if row.startswith("caffenet"))
     for title, value in {"MB": "244", "ACCURACY": "57.4/80.4", "CACHED": "no"}.items():
         end = header.index(title) + len(title)
         assert value in row[: end + 2] and value in row[header.index(title) - 2 :]
     assert row.endswith("unrestricted (BVLC)")
     assert re.search(r"^fcn8s +538 +65\.5 mIU +no", out, re.MULTILINE)
+
+
+def test_every_task_of_the_manifest_has_its_place_in_the_list():
+    schema = Path(__file__).parents[1] / "weights_manifest.schema.json"
+    model = json.loads(schema.read_text())["$defs"]["model"]
+    assert sorted(zoo.TASKS) == sorted(model["properties"]["task"]["enum"])
+
+
+def test_list_has_room_for_long_names(run, mirror, monkeypatch):
+    long = "a_" * 13
+    nets = {long: entry(WeightFile(NAME), name=long), **manifest.load_manifest()}
+    monkeypatch.setattr(manifest, "load_manifest", lambda: nets)
+    header, *rows = run("list")[1].split("\n\n")[0].splitlines()
+    assert [row[:28].rstrip() for row in rows] == list(nets)
+    assert {row.index("some licence") for row in rows} == {header.index("LICENCE")}
 
 
 def test_list_marks_what_is_not_for_commercial_use(run):
@@ -94,8 +124,10 @@ def test_list_marks_what_is_not_for_commercial_use(run):
 def test_list_shows_what_nets_do_and_who_may_use_them(run):
     status, out, _ = run("list", "--task", "segmentation", "--license", "BSD-2")
     assert status == 0
-    rows = out.split("\n\n")[0].splitlines()[1:]
-    assert [row.split()[0] for row in rows] == list(model_names("segmentation"))
+    ((task, (_, rows)),) = tables(out).items()
+    assert task == "segmentation"
+    wanted = model_names("segmentation", "BSD-2")
+    assert tuple(row.split()[0] for row in rows) == wanted
     _, out, _ = run("list", "--license", "commercial", "--json")
     assert all(net["licence"]["non_commercial"] is False for net in json.loads(out))
     status, _, error = run("list", "--task", "detecting")
@@ -211,7 +243,9 @@ def test_an_unknown_name_is_refused_before_anything_is_done(run, mirror, command
     assert cached_path("tiny") is None
 
 
-@pytest.mark.parametrize("command", ["list", "download", "install", "verify", "remove"])
+@pytest.mark.parametrize(
+    "command", ["list", "card", "download", "install", "verify", "remove"]
+)
 def test_help_shows_how(capsys, command):
     with pytest.raises(SystemExit, match="0"):
         cli.main([command, "--help"])

@@ -36,6 +36,8 @@ def test_most_probable_classes_come_first():
         ("age_net", ("0-2", "0 to 2 years"), ("60-100", "60 to 100 years")),
         ("gender_net", ("Male", "male"), ("Female", "female")),
         ("open_nsfw", ("SFW", "suitable for work"), ("NSFW", "not suitable for work")),
+        ("rcnn_ilsvrc13", ("n02672831", "accordion"), ("n02391049", "zebra")),
+        ("flickr_style", ("Detailed", "detailed"), ("Romantic", "romantic")),
         ("densenet121", ("n01440764", "tench, Tinca tinca"), ("n15075141",)),
     ],
 )
@@ -51,6 +53,15 @@ def test_places_have_the_numbers_that_others_print_for_them():
     names = [identifier for identifier, _ in class_names("places365")]
     known = {"/b/beach": 48, "/b/bedroom": 52, "/k/kitchen": 203}
     assert {name: names.index(name) for name in known} == known
+
+
+def test_coco_has_80_classes_after_the_background_by_its_own_numbers():
+    names = class_names("coco")
+    assert len(names) == 81 and names[0] == ("0", "background")
+    numbers = [int(number) for number, _ in names]
+    assert numbers == sorted(set(numbers)) and numbers[-1] == 90
+    assert names[1] == ("1", "person") and names[80] == ("90", "toothbrush")
+    assert names[12] == ("13", "stop sign")  # COCO has no number 12
 
 
 def test_a_list_of_fewer_classes_than_are_asked_for_is_given_whole():

@@ -107,6 +107,7 @@ for name in {sorted(light)}:
     [
         ["--help"],
         ["list"],
+        ["card", "vgg16"],
         ["verify"],
         ["remove", "caffenet"],
         ["inspect", DIGITS.with_suffix(".prototxt")],
@@ -146,6 +147,7 @@ assert not {KERAS} & sys.modules.keys()
     [
         (["--help"], 0.5),
         (["list"], 1),
+        (["card", "vgg16"], 1),
         (["inspect", DIGITS.with_suffix(".prototxt")], 1),
         (["inspect", DIGITS.with_suffix(".caffemodel")], 1),
     ],

@@ -23,6 +23,7 @@ class DetectionOptions:
     keep_top_k: int | None = None
     variance_encoded_in_target: bool = False
     confidence_threshold: float | None = None
+    clip: bool = False
 
 
 def check_options(options) -> None:

@@ -8,6 +8,7 @@ import sys
 
 from keras_caffe_zoo.cli import (
     cache,
+    card,
     classify,
     convert,
     demo,
@@ -76,6 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     looking = (classify, detect, faces, heatmap, features)
-    for module in (demo, *looking, convert, files, zoo, cache):
+    for module in (demo, *looking, convert, files, zoo, card, cache):
         module.add_commands(commands)
     return parser

@@ -1,5 +1,6 @@
 """The command that draws where in pictures a net sees a class: heatmap."""
 
+import inspect
 from pathlib import Path
 
 from keras_caffe_zoo.cli._command import add_command
@@ -63,7 +64,9 @@ def add_commands(commands) -> None:
 
 def _heatmap(arguments) -> tuple[dict | None, int]:
     from keras_caffe_zoo.labels import names_of_net
+    from keras_caffe_zoo.tasks.net import entry_for
 
+    entry_for(arguments.model, ("classification",), None)
     paths = arguments.images
     one = len(paths) == 1 and not paths[0].is_dir()
     names = names_of_net(arguments.model)
@@ -91,8 +94,20 @@ def _heatmap(arguments) -> tuple[dict | None, int]:
 
 
 def _net(arguments):
+    """Return the net as one that gives a map.
+
+    Raises:
+        ValueError: If it gives scores, which the colours would misrepresent.
+    """
+    from keras_caffe_zoo import models
     from keras_caffe_zoo.conversion.folding import folded_if_faster
 
+    builder = inspect.signature(getattr(models, arguments.model))
+    if builder.parameters["classifier_activation"].default is None:
+        raise ValueError(
+            "Expected a net that gives probabilities; received: "
+            f"{arguments.model!r}, which gives raw scores"
+        )
     return folded_if_faster(build(arguments, fully_convolutional=True))
 
 

@@ -2,13 +2,17 @@
 
 from keras_caffe_zoo.cli._command import add_command, add_json
 
-HEADER = f"{'NAME':<19}  {'MB':>3}  {'ACCURACY':<9}  {'CACHED':<7}    LICENCE"
+NAME = 19  # columns of a name at least
+TASKS = (  # in the order of the table
+    *("classification", "embedding", "detection", "face_detection", "segmentation"),
+    *("pose", "edges", "colorization"),
+)
 LEGEND = """
 MB        the download, in millions of bytes
 ACCURACY  top-1/top-5 in percent for one centre crop, or mean IU, mean AP or
           plain accuracy: the first published figures, the authors' own where
-          they gave any; who measured what, and on which images, is in
-          `keras-caffe-zoo list --json`
+          they gave any; `keras-caffe-zoo card NAME` tells who measured
+          what, and on which images
 CACHED    damaged files are replaced when next used
 !         not for commercial use"""
 SINGLE_CROP = ("one centre crop", None)  # None: the source does not say
@@ -20,12 +24,12 @@ def add_commands(commands) -> None:
         commands,
         "list",
         _list,
-        "Show every net of the zoo: size, published accuracy, licence, and whether its "
-        "weights are in the cache.",
+        "Show every net of the zoo by what it does: size, published accuracy, licence, "
+        "and whether its weights are in the cache.",
         example="list --task classification --license commercial",
     )
     parser.add_argument(
-        "--task", help="only nets that do this, such as classification or segmentation"
+        "--task", help="only nets that do this, such as detection or segmentation"
     )
     parser.add_argument(
         "--license",
@@ -43,8 +47,8 @@ def _list(arguments) -> list[dict]:
     found = names(arguments.task, arguments.license)
     entries = [model_entry(name) for name in found]
     if not arguments.json:
-        print(HEADER)
-        print(*map(_row, entries), LEGEND, sep="\n")
+        groups = [[one for one in entries if one.task == task] for task in TASKS]
+        print(*map(_table, filter(None, groups)), LEGEND.lstrip(), sep="\n\n")
         return []
     return [
         entry.as_dict()
@@ -62,10 +66,18 @@ def _text(path) -> str | None:
     return path and str(path)
 
 
-def _row(entry) -> str:
+def _table(entries: list) -> str:
+    """Return the nets of one task as lines, the first of which is their heading."""
+    width = max(NAME, *(len(entry.name) for entry in entries))
+    title = entries[0].task.replace("_", " ").upper()
+    header = f"{title:<{width}}  {'MB':>3}  {'ACCURACY':<9}  {'CACHED':<7}    LICENCE"
+    return "\n".join([header, *(_row(entry, width) for entry in entries)])
+
+
+def _row(entry, width: int) -> str:
     mark = "!" if entry.licence.non_commercial else " "
     return (
-        f"{entry.name:<19}  {_megabytes(entry.size):>3}  {_accuracy(entry):<9}  "
+        f"{entry.name:<{width}}  {_megabytes(entry.size):>3}  {_accuracy(entry):<9}  "
         f"{_cached(entry):<7}  {mark} {entry.licence.text or 'unknown'}"
     ).rstrip()
 

@@ -37,6 +37,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
         variance_encoded_in_target: Whether offsets are not to be multiplied by the
             priors' variances.
         confidence_threshold: Scores must be above it; no matter if `None`.
+        clip: Whether corners are moved into the image, before boxes are compared.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
 
     Input shape:
@@ -55,7 +56,8 @@ class CaffeDetectionOutput(keras.layers.Layer):
 
     Reference:
         `DetectionOutput` of the SSD fork of Caffe. That fork cannot share locations
-        without a background class; this layer then skips no class.
+        without a background class; this layer then skips no class. `clip` is OpenCV's,
+        whose face detector was published with it.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
         keep_top_k=None,
         variance_encoded_in_target=False,
         confidence_threshold=None,
+        clip=False,
         **kwargs,
     ):
         kwargs.setdefault("dtype", "float32")  # half precision moves corners by pixels
@@ -81,6 +84,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
         self.top_k, self.code_type, self.keep_top_k = top_k, code_type, keep_top_k
         self.variance_encoded_in_target = bool(variance_encoded_in_target)
         self.confidence_threshold = confidence_threshold
+        self.clip = bool(clip)
         check_options(self)
         self.labels = labels_of(self)
 
@@ -116,7 +120,8 @@ class CaffeDetectionOutput(keras.layers.Layer):
             offsets = ops.take(offsets, np.array(self.labels, "int32"), axis=1)
         if not self.variance_encoded_in_target:
             offsets = offsets * variances
-        return decode(offsets, corners, self.code_type)
+        found = decode(offsets, corners, self.code_type)
+        return ops.clip(found, 0, 1) if self.clip else found
 
     def _candidates(self, scores, count):
         """Return the best scores of each class, and whose: (N, classes, candidates).
@@ -176,7 +181,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
     def get_config(self):
         names = (
             "num_classes share_location background_label_id nms_threshold top_k eta "
-            "code_type keep_top_k variance_encoded_in_target confidence_threshold"
+            "code_type keep_top_k variance_encoded_in_target confidence_threshold clip"
         )
         return {
             **super().get_config(),

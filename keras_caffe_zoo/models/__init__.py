@@ -1,8 +1,16 @@
 """The nets, one file a family, with the signature of `keras.applications`."""
 
-from keras_caffe_zoo.lazy import register_classes
-from keras_caffe_zoo.models._builder import list_models, model_info
-from keras_caffe_zoo.models.age_gender import age_net, gender_net
+from keras_caffe_zoo.lazy import (
+    register_classes,
+)
+from keras_caffe_zoo.models._builder import (
+    list_models,
+    model_info,
+)
+from keras_caffe_zoo.models.age_gender import (
+    age_net,
+    gender_net,
+)
 from keras_caffe_zoo.models.caffenet import (
     alexnet,
     caffenet,
@@ -18,22 +26,52 @@ from keras_caffe_zoo.models.densenet import (
     densenet169,
     densenet201,
 )
+from keras_caffe_zoo.models.face_ssd import (
+    face_detection_retail_0044,
+    res10_face,
+    res10_face_fp16,
+)
 from keras_caffe_zoo.models.faster_rcnn import (
     faster_rcnn_vgg16,
     faster_rcnn_zf,
     rfcn_resnet50,
 )
-from keras_caffe_zoo.models.fcn import fcn8s, fcn16s, fcn32s, fcn_alexnet
+from keras_caffe_zoo.models.fcn import (
+    fcn8s,
+    fcn16s,
+    fcn32s,
+    fcn_alexnet,
+)
 from keras_caffe_zoo.models.googlenet import (
     googlenet,
     places205_googlenet,
     places365_googlenet,
 )
-from keras_caffe_zoo.models.googlenet_bn import googlenet_bn, se_bn_inception
-from keras_caffe_zoo.models.mobilenet import mobilenet_v1, mobilenet_v2
-from keras_caffe_zoo.models.mtcnn import mtcnn_o, mtcnn_p, mtcnn_r
-from keras_caffe_zoo.models.nin import nin
-from keras_caffe_zoo.models.open_nsfw import open_nsfw
+from keras_caffe_zoo.models.googlenet_bn import (
+    googlenet_bn,
+    se_bn_inception,
+)
+from keras_caffe_zoo.models.mobilenet import (
+    mobilenet_v1,
+    mobilenet_v2,
+)
+from keras_caffe_zoo.models.mobilenet_ssd import (
+    mobilenet_ssd,
+)
+from keras_caffe_zoo.models.mtcnn import (
+    mtcnn_o,
+    mtcnn_p,
+    mtcnn_r,
+)
+from keras_caffe_zoo.models.nin import (
+    nin,
+)
+from keras_caffe_zoo.models.open_nsfw import (
+    open_nsfw,
+)
+from keras_caffe_zoo.models.pelee import (
+    pelee,
+)
 from keras_caffe_zoo.models.resnet import (
     places365_resnet152,
     resnet50,
@@ -47,10 +85,26 @@ from keras_caffe_zoo.models.se_resnet import (
     se_resnext50,
     se_resnext101,
 )
-from keras_caffe_zoo.models.shufflenet import shufflenet_v2_x05
-from keras_caffe_zoo.models.sphereface import sphereface
-from keras_caffe_zoo.models.squeezenet import squeezenet_v1_0, squeezenet_v1_1
-from keras_caffe_zoo.models.vgg import places365_vgg16, vgg16, vgg19, vgg_face
+from keras_caffe_zoo.models.shufflenet import (
+    shufflenet_v2_x05,
+)
+from keras_caffe_zoo.models.sphereface import (
+    sphereface,
+)
+from keras_caffe_zoo.models.squeezenet import (
+    squeezenet_v1_0,
+    squeezenet_v1_1,
+)
+from keras_caffe_zoo.models.ssd import (
+    ssd300,
+    ssd512,
+)
+from keras_caffe_zoo.models.vgg import (
+    places365_vgg16,
+    vgg16,
+    vgg19,
+    vgg_face,
+)
 from keras_caffe_zoo.models.vgg_cnn import (
     vgg_cnn_f,
     vgg_cnn_m,
@@ -68,6 +122,7 @@ __all__ = [
     "densenet161",
     "densenet169",
     "densenet201",
+    "face_detection_retail_0044",
     "faster_rcnn_vgg16",
     "faster_rcnn_zf",
     "fcn16s",
@@ -80,6 +135,7 @@ __all__ = [
     "googlenet_bn",
     "hybrid_cnn",
     "list_models",
+    "mobilenet_ssd",
     "mobilenet_v1",
     "mobilenet_v2",
     "model_info",
@@ -88,6 +144,7 @@ __all__ = [
     "mtcnn_r",
     "nin",
     "open_nsfw",
+    "pelee",
     "places205_alexnet",
     "places205_googlenet",
     "places365_alexnet",
@@ -95,6 +152,8 @@ __all__ = [
     "places365_resnet152",
     "places365_vgg16",
     "rcnn_ilsvrc13",
+    "res10_face",
+    "res10_face_fp16",
     "resnet101",
     "resnet152",
     "resnet50",
@@ -109,6 +168,8 @@ __all__ = [
     "sphereface",
     "squeezenet_v1_0",
     "squeezenet_v1_1",
+    "ssd300",
+    "ssd512",
     "vgg16",
     "vgg19",
     "vgg_cnn_f",

@@ -67,9 +67,9 @@ def global_pool(x, name: str):
     return CaffePool2D("ave", global_pooling=True, **options)(x)
 
 
-def batch_norm(x, name: str):
+def batch_norm(x, name: str, epsilon: float = 1e-5):
     """Apply BatchNorm, with the statistics that Keras starts with."""
-    layer = CaffeBatchNorm(name=keras_name(name))
+    layer = CaffeBatchNorm(epsilon=epsilon, name=keras_name(name))
     x = layer(x)
     # Caffe starts without statistics and divides by the root of epsilon until it has
     # some. These are a mean of 0 and a variance of 1.

@@ -171,7 +171,9 @@ class Design:
         self.blobs[blob] = [history.operation.name, history.tensor_index]
         return x
 
-    def normalized(self, x, blob: str, norm: str, factors: str, active: str = ""):
+    def normalized(
+        self, x, blob: str, norm: str, factors: str, active: str = "", epsilon=1e-5
+    ):
         """Apply BatchNorm, Scale and perhaps ReLU, all of which wrote one blob.
 
         Args:
@@ -180,8 +182,9 @@ class Design:
             norm: Name of the BatchNorm.
             factors: Name of the Scale.
             active: Name of the ReLU, if there is one.
+            epsilon: Added to the variance.
         """
-        x = scale(batch_norm(x, norm), factors)
+        x = scale(batch_norm(x, norm, epsilon), factors)
         return self.wrote(blob, relu(x, active) if active else x)
 
     def _load(self, model: keras.Model) -> None:

@@ -48,7 +48,8 @@ def _predicted(node, offsets, priors, options):
     )
     if not options.variance_encoded_in_target:
         offsets = node.op("Mul", offsets, variances)
-    return _decoded(node, offsets, corners, options.code_type)
+    found = _decoded(node, offsets, corners, options.code_type)
+    return node.op("Clip", found, 0.0, 1.0) if options.clip else found
 
 
 def _decoded(node, offsets, priors, code_type):

@@ -279,7 +279,7 @@ class DetectionOutput(Rule):
         5 save_output_param SaveOutputParameter; 6 code_type CodeType=CORNER;
         7 keep_top_k int32=-1; 8 variance_encoded_in_target bool=false;
         9 confidence_threshold float; 10 visualize bool=false;
-        11 visualize_threshold float; 12 save_file string
+        11 visualize_threshold float; 12 save_file string; - clip bool
         enum CodeType: CORNER=1 CENTER_SIZE=2 CORNER_SIZE=3
         message NonMaximumSuppressionParameter
         1 nms_threshold float=0.3; 2 top_k int32; 3 eta float=1
@@ -323,6 +323,7 @@ class DetectionOutput(Rule):
             "confidence_threshold": (
                 least if param.HasField("confidence_threshold") else None
             ),
+            "clip": param.clip,
         }
 
     def encode(self, call):
@@ -340,6 +341,8 @@ class DetectionOutput(Rule):
         for name in ("keep_top_k", "confidence_threshold"):
             if getattr(layer, name) is not None:
                 values[name] = getattr(layer, name)
+        if layer.clip:  # SSD's Caffe does not know the field, OpenCV does
+            values["clip"] = True
         call.add("DetectionOutput", detection_output_param={**values, "nms_param": nms})
 
     def blob(self, layer, array):

@@ -110,9 +110,10 @@ def unpack(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{file.name}.lock")), _part(target) as part:
+            verify_file(archive, file.packed)
             unpack_member(Path(archive), file, part)
             settle(part, target)
-    except SourceError as error:
+    except (SourceError, ValueError) as error:
         raise ValueError(f"{archive}: {error}") from error
     except OSError as error:
         raise storage_error(error, target.parent) from error
@@ -203,7 +204,7 @@ def _download(origin: _Origin, file: WeightFile, part: Path, options: _Options) 
         transfer(origin.url, file, part, **link)
         return _run_check(options.check, part)
     with _part(part.with_name(file.archive)) as archive:
-        transfer(origin.url, WeightFile(file.archive), archive, **link)
+        transfer(origin.url, file.packed, archive, **link)
         unpack_member(archive, file, part)
         _run_check(options.check, part)
         if options.on_archive:

@@ -32,6 +32,8 @@ class WeightFile:
             where the file has layers that nobody described.
         archive: Name of the `.tar.gz` or `.tgz` that holds the file.
         member: Base name of the file inside the archive.
+        archive_size: The archive's size in bytes.
+        archive_sha384: Its hex digest.
     """
 
     name: str
@@ -43,6 +45,17 @@ class WeightFile:
     payload_bytes: int | None = None
     archive: str | None = None
     member: str | None = None
+    archive_size: int | None = None
+    archive_sha384: str | None = None
+
+    @property
+    def packed(self) -> "WeightFile | None":
+        """The archive that the file comes in, as a file of its own."""
+        if not self.archive:
+            return None
+        return WeightFile(
+            self.archive, size=self.archive_size, sha384=self.archive_sha384
+        )
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -159,6 +172,7 @@ class ModelEntry:
         accuracy: Published measurements, the authors' own first.
         format: `"V1"` or `"V2"`, the format of the file.
         notes: Anything else worth knowing.
+        trained_on: The pictures that it was trained on.
         blobs: Layer name to the shapes of its parameters, in Caffe layout.
     """
 
@@ -179,6 +193,7 @@ class ModelEntry:
     format: str | None
     notes: str | None
     blobs: Mapping[str, tuple[Shape, ...]]
+    trained_on: str | None = None
 
     @property
     def citation(self) -> str | None:
@@ -217,14 +232,13 @@ def class_list(name: str) -> ClassList:
     """Return what is known of a list of classes, by an entry's `class_labels`.
 
     Raises:
-        ValueError: If there is no such list.
+        ValueError: If there is no list of that name.
     """
-    known = _read()["labels"]
-    if name not in known:
-        raise ValueError(
-            f"No list of classes is called {name!r}. {there_are(known, name)}"
-        )
-    return ClassList(name, **known[name])
+    lists = _read()["labels"]
+    if name not in lists:
+        known = there_are(lists, name)
+        raise ValueError(f"No list of classes has the name {name!r}. {known}")
+    return ClassList(name, **lists[name])
 
 
 def parse_manifest(data: dict) -> Mapping[str, ModelEntry]:

@@ -21,6 +21,7 @@ class Definition:
         sizes = (size, size) if isinstance(size, int) else size
         self.name, self.fc, self.classes = name, fc, classes
         self.blobs = {}  # name -> channels, height, width
+        self.given = []  # names of the blobs that are not computed
         self.params = {}  # layer -> shapes in Caffe's layout
         self.kinds = {}  # layer -> type
         self.ends = {}  # layer -> names of its bottoms, and its top
@@ -38,11 +39,7 @@ class Definition:
             f"input_param {{ shape {{ {dims} }} }} }}"
         )
         self.blobs[name], self.top = shape, name
-
-    @property
-    def tops(self):
-        """Names of the blobs that are computed."""
-        return {top for _, top in self.ends.values()}
+        self.given.append(name)
 
     @property
     def prototxt(self):
@@ -50,7 +47,8 @@ class Definition:
 
     def layer(self, kind, name, bottoms, top, shape, params=(), **message):
         for param, fields in message.items():
-            body = " ".join(f"{key}: {value}" for key, value in fields.items())
+            lists = {k: v if isinstance(v, list) else [v] for k, v in fields.items()}
+            body = " ".join(f"{key}: {v}" for key, vs in lists.items() for v in vs)
             message[param] = f" {param} {{ {body} }}"
         ends = "".join(f' bottom: "{bottom}"' for bottom in bottoms)
         self.lines.append(
@@ -172,10 +170,10 @@ class Definition:
         )
         return self.relu(relu) if relu else top
 
-    def concat(self, name, bottoms):
+    def concat(self, name, bottoms, top=None):
         channels = sum(self.blobs[bottom][0] for bottom in bottoms)
         shape = (channels, *self.blobs[bottoms[0]][1:])
-        return self.layer("Concat", name, bottoms, name, shape)
+        return self.layer("Concat", name, bottoms, top or name, shape)
 
     def add(self, name, bottoms):
         return self.layer("Eltwise", name, bottoms, name, self.blobs[bottoms[0]])
@@ -197,14 +195,14 @@ class Definition:
         fields = {"axis": 2, "offset": offset}
         return self.layer("Crop", name, [bottom, like], name, shape, crop_param=fields)
 
-    def norm_scale(self, norm, scale):
-        self.bn(norm)
+    def norm_scale(self, norm, scale, eps=None):
+        self.bn(norm, eps=eps)
         self.factors(scale)
 
-    def bn(self, name, top=None):
+    def bn(self, name, top=None, eps=None):
         """BatchNorm in place, or with a blob of its own."""
         top, shape = top or self.top, self.blobs[self.top]
-        fields = {"use_global_stats": "true"}
+        fields = {"use_global_stats": "true"} | ({"eps": eps} if eps else {})
         self.layer("BatchNorm", name, [self.top], top, shape, batch_norm_param=fields)
         self.params[name] = ((shape[0],), (shape[0],), (1,))
 

@@ -3,10 +3,11 @@
 import face_definitions as faces
 import pytest
 import region_definitions as regions
+import ssd_definitions as ssd
 from definition import Definition
 
 # In the manifest's order.
-OTHERS = {**faces.NETS, **regions.NETS}
+OTHERS = {**faces.NETS, **ssd.NETS, **regions.NETS}
 
 each_other = pytest.mark.parametrize("name", OTHERS)
 each_kind = pytest.mark.parametrize(

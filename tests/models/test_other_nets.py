@@ -27,13 +27,12 @@ def build(name, **options):
 
 def inputs_of(definition, batch=1):
     """One array for each input of a definition, the image first."""
-    given = [n for n, blob in definition.blobs.items() if n not in definition.tops]
-    shapes = [(batch, *definition.blobs[name]) for name in given]
+    shapes = [(batch, *definition.blobs[name]) for name in definition.given]
     return [
         np.tile(np.float32(definition.values[name]), (batch, 1))
         if name in definition.values
         else pattern(shape, 7 + i, 240.0)
-        for i, (name, shape) in enumerate(zip(given, shapes, strict=True))
+        for i, (name, shape) in enumerate(zip(definition.given, shapes, strict=True))
     ]
 
 
@@ -77,9 +76,11 @@ def test_parameters_and_shapes_are_those_of_the_definition(name):
     for layer, shapes in definition.params.items():
         found = [math.prod(w.shape) for w in model.get_layer(keras_name(layer)).weights]
         assert found == [math.prod(shape) for shape in shapes], layer
-    for blob, (channels, *sides) in definition.blobs.items():
+    for blob, shape in definition.blobs.items():
         tensor = blob_tensor(model, blob)
-        assert tensor.shape[1:] == (*sides, channels), blob
+        if len(shape) == 3:
+            shape = (*shape[1:], shape[0])  # channels last
+        assert tensor.shape[1:] == shape, blob
 
 
 @each_kind
