@@ -41,7 +41,7 @@ __all__ = [
     "written_page",
 ]
 
-SECOND = 7  # the seed of the second page
+SECOND = 7  # the seed of the second page, on which the SSD finds all
 
 _DATA = resources.files("keras_caffe_zoo") / "data" / "demo"
 
