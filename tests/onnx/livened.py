@@ -6,7 +6,7 @@ import numpy as np
 import keras_caffe_zoo as kcz
 
 PIXELS = 96  # of a side that a net leaves open
-LARGEST = 5  # of what is before a softmax
+LARGEST = 5  # of what is before a softmax, or before the exponential of a box's side
 
 
 def livened(name):
@@ -31,12 +31,23 @@ def livened(name):
             weight.assign(array)
     size = [side or PIXELS for side in model.input_shape[1:]]
     images = np.random.default_rng(1).random((1, *size), "float32") * 25 - 12
+    learned = [layer for layer in model.layers if layer.weights]
     if isinstance(model.layers[-1], keras.layers.Softmax):
-        before = keras.Model(model.input, model.layers[-1].input)(images)
-        share = LARGEST / np.abs(keras.ops.convert_to_numpy(before)).max()
-        for weight in [x for x in model.layers if x.weights][-1].weights:
-            weight.assign(weight * share)
+        _tame(model, learned[-1:], [model.layers[-1].input], images)
+    boxes = [x for x in learned if x.name.endswith(("_mbox_loc", "_mbox_conf"))]
+    if boxes:
+        _tame(model, boxes, [x.output for x in boxes], images)
     return model, images
+
+
+def _tame(model, layers, tensors, images):
+    """Multiply layers' weights so that tensors have no value beyond the largest."""
+    for layer, value in zip(
+        layers, keras.Model(model.input, tensors)(images), strict=True
+    ):
+        share = LARGEST / np.abs(keras.ops.convert_to_numpy(value)).max()
+        for weight in layer.weights:
+            weight.assign(weight * share)
 
 
 def channels_first(array):
