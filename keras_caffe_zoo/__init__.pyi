@@ -49,10 +49,13 @@ from .models import (
     age_net,
     alexnet,
     caffenet,
+    colorization,
+    deeplab_largefov,
     densenet121,
     densenet161,
     densenet169,
     densenet201,
+    enet,
     face_detection_retail_0044,
     faster_rcnn_vgg16,
     faster_rcnn_zf,
@@ -64,6 +67,7 @@ from .models import (
     gender_net,
     googlenet,
     googlenet_bn,
+    hed,
     hybrid_cnn,
     list_models,
     mobilenet_ssd,
@@ -75,6 +79,8 @@ from .models import (
     mtcnn_r,
     nin,
     open_nsfw,
+    openpose_coco,
+    openpose_mpi,
     pelee,
     places205_alexnet,
     places205_googlenet,
@@ -82,6 +88,9 @@ from .models import (
     places365_googlenet,
     places365_resnet152,
     places365_vgg16,
+    pspnet50,
+    pspnet101,
+    pspnet101_cityscapes,
     rcnn_ilsvrc13,
     res10_face,
     res10_face_fp16,
@@ -95,6 +104,8 @@ from .models import (
     se_resnet152,
     se_resnext50,
     se_resnext101,
+    segnet,
+    segnet_pascal,
     shufflenet_v2_x05,
     sphereface,
     squeezenet_v1_0,
@@ -135,14 +146,29 @@ from .tasks.boxes import (
 from .tasks.classification import (
     classify,
 )
+from .tasks.colorization import (
+    colorize,
+)
 from .tasks.detection import (
     detect,
+)
+from .tasks.edges import (
+    find_edges,
 )
 from .tasks.faces import (
     find_faces,
 )
 from .tasks.found_faces import (
     Faces,
+)
+from .tasks.pose import (
+    estimate_pose,
+)
+from .tasks.poses import (
+    Poses,
+)
+from .tasks.segmentation import (
+    segment,
 )
 from .training import (
     CaffeSnapshot,
@@ -163,6 +189,7 @@ __all__ = [
     "Detections",
     "Faces",
     "Param",
+    "Poses",
     "Rule",
     "STORED",
     "Traits",
@@ -173,9 +200,12 @@ __all__ = [
     "caffe_params",
     "caffenet",
     "classify",
+    "colorization",
+    "colorize",
     "compare",
     "convert",
     "decode_predictions",
+    "deeplab_largefov",
     "densenet121",
     "densenet161",
     "densenet169",
@@ -183,6 +213,8 @@ __all__ = [
     "detect",
     "detections",
     "dump_caffe_weights",
+    "enet",
+    "estimate_pose",
     "extract_features",
     "face_detection_retail_0044",
     "faster_rcnn_vgg16",
@@ -192,6 +224,7 @@ __all__ = [
     "fcn8s",
     "fcn_alexnet",
     "feature_extractor",
+    "find_edges",
     "find_faces",
     "finetune",
     "flickr_style",
@@ -200,6 +233,7 @@ __all__ = [
     "gender_net",
     "googlenet",
     "googlenet_bn",
+    "hed",
     "hybrid_cnn",
     "inspect_file",
     "list_models",
@@ -214,6 +248,8 @@ __all__ = [
     "mtcnn_r",
     "nin",
     "open_nsfw",
+    "openpose_coco",
+    "openpose_mpi",
     "output_grid",
     "pelee",
     "places205_alexnet",
@@ -225,6 +261,9 @@ __all__ = [
     "plots",
     "predict_dense",
     "preprocess_input",
+    "pspnet101",
+    "pspnet101_cityscapes",
+    "pspnet50",
     "rcnn_ilsvrc13",
     "read_caffemodel",
     "read_mean",
@@ -241,6 +280,9 @@ __all__ = [
     "se_resnet50",
     "se_resnext101",
     "se_resnext50",
+    "segment",
+    "segnet",
+    "segnet_pascal",
     "set_caffe_params",
     "shufflenet_v2_x05",
     "sphereface",

@@ -1,6 +1,7 @@
 """Model cards: every net has one, it has every section, and its code works."""
 
 import ast
+import dataclasses
 import json
 import re
 
@@ -10,7 +11,8 @@ from PIL import Image
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo import cli
-from keras_caffe_zoo.cards import WIDTH, card_facts, model_card
+from keras_caffe_zoo.cards import card, card_facts, model_card
+from keras_caffe_zoo.cards.markdown import WIDTH
 from keras_caffe_zoo.labels import class_names
 from keras_caffe_zoo.models import _design
 from keras_caffe_zoo.models._classifier import ClassifierDesign
@@ -80,8 +82,9 @@ def test_a_card_has_the_manifests_facts(name):
         )
     sides = entry.input_size or ("any",)
     assert all(str(side) in found["Input"] for side in sides)
-    unscaled = "The difference is not scaled" in found["Input"]
-    assert unscaled == (entry.scale == 1)
+    if entry.task != "colorization":  # which takes no colours
+        unscaled = "The difference is not scaled" in found["Input"]
+        assert unscaled == (entry.scale == 1)
 
 
 def test_a_card_says_what_its_net_is_in_the_builders_words():
@@ -102,6 +105,13 @@ def test_a_card_tells_what_becomes_of_a_picture():
     assert "`VGG_mean.binaryproto`, or while that is not in the cache 103.939" in said
     assert "those of a related net" in said
     assert "red, green, blue" in sections(model_card("shufflenet_v2_x05"))["Input"]
+
+
+def test_a_net_of_lightness_has_no_mean_of_colours(monkeypatch):
+    entry = dataclasses.replace(model_entry("caffenet"), task="colorization", mean=None)
+    monkeypatch.setattr(card, "model_entry", lambda name: entry)
+    said = sections(model_card("caffenet"))["Input"]
+    assert "one, the lightness" in said and "not published" not in said
 
 
 def test_what_nobody_published_is_told():

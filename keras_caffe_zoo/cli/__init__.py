@@ -17,6 +17,9 @@ from keras_caffe_zoo.cli import (
     features,
     files,
     heatmap,
+    images,
+    pose,
+    segment,
     zoo,
 )
 
@@ -76,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    looking = (classify, detect, faces, heatmap, features)
+    looking = (classify, detect, faces, segment, pose, images, heatmap, features)
     for module in (demo, *looking, convert, files, zoo, card, cache):
         module.add_commands(commands)
     return parser

@@ -196,12 +196,12 @@ def _kind_of(output: Path) -> str:
 
 def _write(picture, output: Path) -> None:
     """Write a picture, an array or Pillow's; it appears whole or not at all."""
-    import numpy as np
     from PIL import Image
 
     from keras_caffe_zoo.files import replacing
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with replacing(output) as part:
-        picture = Image.fromarray(np.asarray(picture))
+        if not isinstance(picture, Image.Image):
+            picture = Image.fromarray(picture)
         picture.save(part, format=_kind_of(output), quality=95)

@@ -20,11 +20,20 @@ from keras_caffe_zoo.models.caffenet import (
     places365_alexnet,
     rcnn_ilsvrc13,
 )
+from keras_caffe_zoo.models.colorization import (
+    colorization,
+)
+from keras_caffe_zoo.models.deeplab import (
+    deeplab_largefov,
+)
 from keras_caffe_zoo.models.densenet import (
     densenet121,
     densenet161,
     densenet169,
     densenet201,
+)
+from keras_caffe_zoo.models.enet import (
+    enet,
 )
 from keras_caffe_zoo.models.face_ssd import (
     face_detection_retail_0044,
@@ -51,6 +60,9 @@ from keras_caffe_zoo.models.googlenet_bn import (
     googlenet_bn,
     se_bn_inception,
 )
+from keras_caffe_zoo.models.hed import (
+    hed,
+)
 from keras_caffe_zoo.models.mobilenet import (
     mobilenet_v1,
     mobilenet_v2,
@@ -69,8 +81,17 @@ from keras_caffe_zoo.models.nin import (
 from keras_caffe_zoo.models.open_nsfw import (
     open_nsfw,
 )
+from keras_caffe_zoo.models.openpose import (
+    openpose_coco,
+    openpose_mpi,
+)
 from keras_caffe_zoo.models.pelee import (
     pelee,
+)
+from keras_caffe_zoo.models.pspnet import (
+    pspnet50,
+    pspnet101,
+    pspnet101_cityscapes,
 )
 from keras_caffe_zoo.models.resnet import (
     places365_resnet152,
@@ -84,6 +105,10 @@ from keras_caffe_zoo.models.se_resnet import (
     se_resnet152,
     se_resnext50,
     se_resnext101,
+)
+from keras_caffe_zoo.models.segnet import (
+    segnet,
+    segnet_pascal,
 )
 from keras_caffe_zoo.models.shufflenet import (
     shufflenet_v2_x05,
@@ -118,10 +143,13 @@ __all__ = [
     "age_net",
     "alexnet",
     "caffenet",
+    "colorization",
+    "deeplab_largefov",
     "densenet121",
     "densenet161",
     "densenet169",
     "densenet201",
+    "enet",
     "face_detection_retail_0044",
     "faster_rcnn_vgg16",
     "faster_rcnn_zf",
@@ -133,6 +161,7 @@ __all__ = [
     "gender_net",
     "googlenet",
     "googlenet_bn",
+    "hed",
     "hybrid_cnn",
     "list_models",
     "mobilenet_ssd",
@@ -144,6 +173,8 @@ __all__ = [
     "mtcnn_r",
     "nin",
     "open_nsfw",
+    "openpose_coco",
+    "openpose_mpi",
     "pelee",
     "places205_alexnet",
     "places205_googlenet",
@@ -151,6 +182,9 @@ __all__ = [
     "places365_googlenet",
     "places365_resnet152",
     "places365_vgg16",
+    "pspnet101",
+    "pspnet101_cityscapes",
+    "pspnet50",
     "rcnn_ilsvrc13",
     "res10_face",
     "res10_face_fp16",
@@ -164,6 +198,8 @@ __all__ = [
     "se_resnet50",
     "se_resnext101",
     "se_resnext50",
+    "segnet",
+    "segnet_pascal",
     "shufflenet_v2_x05",
     "sphereface",
     "squeezenet_v1_0",

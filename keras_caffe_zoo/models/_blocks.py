@@ -7,6 +7,7 @@ from keras_caffe_zoo.layers import (
     CaffeConv2D,
     CaffeDropout,
     CaffeLRN,
+    CaffeMaxPool2DWithMask,
     CaffePool2D,
     CaffeScale,
 )
@@ -53,6 +54,17 @@ def max_pool(x, kernel_size: int, strides: int, name: str, pad=0, round_mode="ce
     """Apply a max pooling with Caffe's round-up output size, or a fork's `"floor"`."""
     options = {"name": keras_name(name), "round_mode": round_mode, **CHANNELS_LAST}
     return CaffePool2D("max", kernel_size, strides, pad, **options)(x)
+
+
+def masked_pool(design, x, name: str):
+    """Apply a max pooling that halves, as SegNet has it.
+
+    Returns:
+        `(map, mask)`; the mask tells where each maximum was.
+    """
+    options = {"name": keras_name(name), **CHANNELS_LAST}
+    x, mask = CaffeMaxPool2DWithMask(2, strides=2, **options)(x)
+    return design.wrote(name, x), design.wrote(f"{name}_mask", mask)
 
 
 def ave_pool(x, kernel_size: int, strides: int, name: str, pad=0):

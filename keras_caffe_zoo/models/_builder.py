@@ -132,7 +132,9 @@ def classifier(
     return decorate
 
 
-def builder(*, smallest: int | None = 1) -> Callable[[Callable], Builder]:
+def builder(
+    *, smallest: int | None = 1, channels: int = 3, takes: str = ""
+) -> Callable[[Callable], Builder]:
     """Make a function that lists any other net's layers into a builder of that net.
 
     The list returns the output, or a dict of outputs by Caffe's names of their blobs.
@@ -141,6 +143,8 @@ def builder(*, smallest: int | None = 1) -> Callable[[Callable], Builder]:
     Args:
         smallest: Least height and width of an image from which the net has an output;
             `None` for a net that takes no other size than its own.
+        channels: Channels of its images.
+        takes: What these are, if `preprocess_input` does not make them.
     """
 
     def decorate(layers: Callable) -> Builder:
@@ -170,7 +174,8 @@ def builder(*, smallest: int | None = 1) -> Callable[[Callable], Builder]:
             return design.model(layers(design, **options))
 
         own = {"classes": entry.classes} if has_classes else {}
-        return _entered(build, layers, describe(entry, smallest), own)
+        text = describe(entry, smallest, channels, takes)
+        return _entered(build, layers, text, own)
 
     return decorate
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 
 from keras_caffe_zoo.conversion.model import CaffeModel
-from keras_caffe_zoo.conversion.params import caffe_params
+from keras_caffe_zoo.conversion.params import caffe_params, set_caffe_params
 from keras_caffe_zoo.conversion.precision import check_dtype, in_precision
 from keras_caffe_zoo.models._blocks import batch_norm, relu, scale
 from keras_caffe_zoo.weights import ModelEntry, load_published, load_weights
@@ -33,6 +34,7 @@ class Design:
         blobs: Caffe's blobs that are not the outputs of the layers of their names, as
             `CaffeModel.caffe_blobs` has them.
         inputs: The model's inputs, once `image` was asked for.
+        written_down: Caffe's parameters of layers that nobody trained, by layer.
 
     Raises:
         ValueError: On arguments that do not go together.
@@ -53,6 +55,7 @@ class Design:
     dtype: str | None
     blobs: dict = field(default_factory=dict, init=False)
     inputs: list = field(default_factory=list, init=False)
+    written_down: dict = field(default_factory=dict, init=False)
 
     def __post_init__(self):
         self._check_weights()
@@ -162,7 +165,9 @@ class Design:
         if self.blobs:
             model.caffe_blobs = self.blobs
         model = in_precision(model, self.dtype)
+        set_caffe_params(model, self.written_down)
         self._load(model)
+        self._fill_in(model)
         return model
 
     def wrote(self, blob: str, x):
@@ -187,14 +192,33 @@ class Design:
         x = scale(batch_norm(x, norm, epsilon), factors)
         return self.wrote(blob, relu(x, active) if active else x)
 
+    def known(self, layer: str, *params) -> None:
+        """Note a layer's parameters, which its authors wrote down and did not train.
+
+        The layer has them without weights, and where a file of weights has none for it
+        or only zeros, which Caffe writes where a definition says nothing else.
+
+        Args:
+            layer: Caffe's name of the layer.
+            *params: Its parameters, in Caffe's layout.
+        """
+        self.written_down[layer] = params
+
+    def _fill_in(self, model: keras.Model) -> None:
+        """Set what is known where it was read as zeros."""
+        read = caffe_params(model) if self.written_down else {}
+        missing = [n for n in self.written_down if not np.any(read[n][0])]
+        set_caffe_params(model, {name: self.written_down[name] for name in missing})
+
     def _load(self, model: keras.Model) -> None:
         if self.weights is None:
             return
         heads = self._heads(model) if self.classes != self.entry.classes else ()
+        known = self.written_down
         if self.weights == "caffe":
-            load_published(model, self.entry.name, may_differ=heads)
+            load_published(model, self.entry.name, may_differ=heads, may_lack=known)
         else:
-            load_weights(model, self.weights, may_differ=heads)
+            load_weights(model, self.weights, may_differ=heads, may_lack=known)
 
     def _heads(self, model: keras.Model) -> list[str]:
         """Return the layers whose weights are of other shapes than the published."""

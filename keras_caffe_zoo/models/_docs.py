@@ -43,8 +43,7 @@ Args:
         `"float32"`. Keras' own setting if not given.
 {classes}
 Returns:
-    A `keras.Model`. It takes `{image}` images, {order} with the mean
-    subtracted{scaled}; `preprocess_input` makes them.
+    A `keras.Model`. It takes `{image}` images, {takes}.
 
 Raises:
     ValueError: On arguments that do not go together, or weights that do not fit.
@@ -55,16 +54,19 @@ _CLASSES = """\
     classes: How many, {count} if not given. With weights for another number, what
         scores them is new and the rest is loaded, which a message says.
 """
-_OWN_SIZE = "`({height}, {width}, 3)`, the only size that the net takes."
+_OWN_SIZE = "`({height}, {width}, {channels})`, the only size that the net takes."
 _FROM = """\
-`(H, W, 3)`, `({height}, {width}, 3)` if not given; each side at least
+`(H, W, {channels})`, `({height}, {width}, {channels})` if not given; each side at least
         {smallest}, or None."""
 
 _ONE_SIZE = """\
 `(H, W, 3)`; with the top it can only be `({height}, {width}, 3)`, or with
         `fully_convolutional` anything from there, `None` included."""
 _NO_OTHER = "`(H, W, 3)`; with the top it can only be `({height}, {width}, 3)`."
-_ANY_SIZE = "`(H, W, 3)`, anything, `None` included."
+_ANY_SIZE = "`(H, W, {channels})`, anything, `None` included."
+_TAKES = """\
+{order} with the mean
+    subtracted{scaled}; `preprocess_input` makes them"""
 
 _MAP = """\
         The model then takes images of any size from {pixels} and gives a map of
@@ -89,7 +91,7 @@ def describe_classifier(
         features: Name of the last layer without the top.
         looks_at_all: Whether layers before the head look at the whole image.
     """
-    sides = _sides(entry)
+    sides = {**_sides(entry), "channels": 3}
     return _CLASSIFIER.format(
         smallest=smallest,
         features=features,
@@ -99,19 +101,27 @@ def describe_classifier(
     ) + _facts(entry)
 
 
-def describe(entry: ModelEntry, smallest: int | None) -> str:
+def describe(
+    entry: ModelEntry, smallest: int | None, channels: int = 3, takes: str = ""
+) -> str:
     """Return what the builder of any other net says behind what the net is.
 
     Args:
         entry: What the manifest knows of it.
         smallest: Least height and width of an image; None if it has its own size only.
+        channels: Channels of an image.
+        takes: What these are, if `preprocess_input` does not make them.
     """
     shapes = _OWN_SIZE if smallest is None else _FROM if entry.input_size else _ANY_SIZE
     has_classes = entry.class_labels is not None
+    image = _image(entry, channels)
     return _ANY.format(
-        input_shape=shapes.format(**_sides(entry), smallest=smallest),
+        input_shape=shapes.format(
+            **_sides(entry), smallest=smallest, channels=channels
+        ),
         classes=_CLASSES.format(count=entry.classes) if has_classes else "",
-        **_image(entry),
+        takes=takes or _TAKES.format(**image),
+        **image,
     ) + _facts(entry)
 
 
@@ -120,11 +130,11 @@ def _sides(entry: ModelEntry) -> dict:
     return {"height": height, "width": width}
 
 
-def _image(entry: ModelEntry) -> dict:
+def _image(entry: ModelEntry, channels: int = 3) -> dict:
     """Return what a net wants of images."""
     scaled = "" if entry.scale == 1 else f", multiplied by {entry.scale:.6g}"
     return {
-        "image": "(N, {height}, {width}, 3)".format(**_sides(entry)),
+        "image": "(N, {height}, {width}, {n})".format(n=channels, **_sides(entry)),
         "order": entry.channel_order,
         "scaled": scaled,
     }

@@ -1,15 +1,21 @@
 """Pictures: what a net sees where in an image, and what is inside a net."""
 
 from keras_caffe_zoo.plots.boxes import draw_boxes
+from keras_caffe_zoo.plots.edges import draw_edges
 from keras_caffe_zoo.plots.faces import draw_faces
 from keras_caffe_zoo.plots.maps import heatmap, show_digits
 from keras_caffe_zoo.plots.nets import show_activations, show_filters
+from keras_caffe_zoo.plots.segments import show_segments
+from keras_caffe_zoo.plots.skeletons import draw_poses
 
 __all__ = [
     "draw_boxes",
     "draw_faces",
+    "draw_edges",
+    "draw_poses",
     "heatmap",
     "show_activations",
     "show_digits",
     "show_filters",
+    "show_segments",
 ]

@@ -42,11 +42,16 @@ def preprocess_input(
         Float32 of the same shape and kind, as the net takes it.
 
     Raises:
-        ValueError: If the zoo has no such net, the channels are not three, or the mean
-            image is smaller than the images.
+        ValueError: If the zoo has no such net, the net takes no pictures, the channels
+            are not three, or the mean image is smaller than the images.
     """
     data_format = data_format or keras.config.image_data_format()
     entry = model_entry(model)
+    if entry.task == "colorization":
+        raise ValueError(
+            f"Expected a net that takes pictures; received: {model!r}, which takes "
+            "lightness. `keras_caffe_zoo.colorize` makes it of pictures"
+        )
     shape = tuple(images.shape)
     axis = -1 if data_format == "channels_last" else -3
     if len(shape) not in (3, 4) or shape[axis] != 3:

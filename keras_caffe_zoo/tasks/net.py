@@ -148,6 +148,28 @@ def entry_for(
     return entry
 
 
+def one_output(model: keras.Model, name: str):
+    """Return the output of a model that has one, or the one of several by its name.
+
+    Args:
+        model: The model.
+        name: Caffe's name of the blob.
+
+    Raises:
+        ValueError: If it has several and none of that name.
+    """
+    found = model.output
+    if isinstance(found, dict) and (name in found or len(found) == 1):
+        return found.get(name, next(iter(found.values())))
+    if len(model.outputs) == 1:
+        return model.outputs[0]
+    names = found if isinstance(found, dict) else [x.name for x in model.outputs]
+    raise ValueError(
+        f"Expected a model with one output, or with one called {name!r}; received: "
+        f"'{model.name}'. {there_are(names, name)}"
+    )
+
+
 def _built(model, weights) -> keras.Model:
     if not isinstance(model, str):
         return model

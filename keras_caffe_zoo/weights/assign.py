@@ -28,6 +28,7 @@ def load_weights(
     path: str | os.PathLike,
     *,
     may_differ: Collection[str] = (),
+    may_lack: Collection[str] = (),
 ) -> None:
     """Load every weight of a model from a file; none stays random unsaid.
 
@@ -40,6 +41,8 @@ def load_weights(
             `.weights.h5` of a model of this very form.
         may_differ: Caffe names of layers that keep their initial weights, with a
             message, where the file's have other shapes.
+        may_lack: Caffe names of layers that keep what they have where the file has
+            nothing for them.
 
     Raises:
         ValueError: If a layer is missing in the file or has another shape there, or
@@ -48,16 +51,20 @@ def load_weights(
     """
     path = Path(path)
     if not _is_hdf5(path):
-        _load_caffemodel(model, path, may_differ)
+        _load_caffemodel(model, path, may_differ, may_lack)
     elif _is_ours(path):
         with StoredWeights(path) as stored:
-            _load_stored(model, stored, may_differ)
+            _load_stored(model, stored, may_differ, may_lack)
     else:
         _load_keras(model, path)
 
 
 def load_published(
-    model: keras.Model, name: str, *, may_differ: Collection[str] = ()
+    model: keras.Model,
+    name: str,
+    *,
+    may_differ: Collection[str] = (),
+    may_lack: Collection[str] = (),
 ) -> None:
     """Load the published weights of a net of the zoo, from the cache or by download.
 
@@ -65,18 +72,20 @@ def load_published(
         model: The model.
         name: The net's name in the manifest.
         may_differ: As in `load_weights`.
+        may_lack: Likewise.
 
     Raises:
         WeightsDownloadError: If they are not in the cache and cannot be downloaded.
         ValueError: If they do not fit the model.
     """
     path = converted_weights(name)
+    allowed = {"may_differ": may_differ, "may_lack": may_lack}
     try:
-        load_weights(model, path, may_differ=may_differ)
+        load_weights(model, path, **allowed)
     except DamagedFileError:
         say(f"{path} is damaged; replacing it")
         path.unlink(missing_ok=True)
-        load_weights(model, converted_weights(name), may_differ=may_differ)
+        load_weights(model, converted_weights(name), **allowed)
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -112,7 +121,7 @@ def _load_keras(model: keras.Model, path: Path) -> None:
         ) from error
 
 
-def _load_caffemodel(model, path, may_differ):
+def _load_caffemodel(model, path, may_differ, may_lack):
     net = read_net(path)
     if not net.params:
         raise CaffeFormatError(
@@ -123,31 +132,31 @@ def _load_caffemodel(model, path, may_differ):
     check_structure(net, model)
     params = {layer.name: learned_blobs(layer) for layer in net.layers if layer.blobs}
     del net
-    for layer, name in _matched(model, params, path):
+    for layer, name in _matched(model, params, path, may_lack):
         blobs = params.pop(name)  # so that memory shrinks as the model fills
         arrays = codec_of(layer).decode(layer, blobs)
         _assign(layer, arrays, [b.shape for b in blobs], may_differ)
 
 
-def _load_stored(model, stored, may_differ):
+def _load_stored(model, stored, may_differ, may_lack):
     check_structure(stored.net, model)
-    for layer, name in _matched(model, stored.names, stored.path):
+    for layer, name in _matched(model, stored.names, stored.path, may_lack):
         arrays, shapes = stored.arrays(name, flat_channels(layer)), stored.shapes(name)
         if "kernel" not in shapes:  # blobs as Caffe had them
             arrays = codec_of(layer).decode(layer, arrays)
         _assign(layer, arrays, list(shapes.values()), may_differ)
 
 
-def _matched(model, names, path) -> Iterator[tuple[keras.Layer, str]]:
-    """Yield each layer with weights and the file's name for it; all or an error."""
+def _matched(model, names, path, may_lack) -> Iterator[tuple[keras.Layer, str]]:
+    """Yield each layer with weights and the file's name for it; all, or an error."""
     pairs, missing = [], []
     for layer in layers_with_weights(model):
         name = caffe_name(layer.name)
         found = [n for n in (name, twin_name(name)) if n in names]
-        pairs += [(layer, found[0])] if found else []
-        missing += (
-            [] if found else [f"'{name}' {[tuple(w.shape) for w in layer.weights]}"]
-        )
+        if found:
+            pairs.append((layer, found[0]))
+        elif name not in may_lack:
+            missing.append(f"'{name}' {[tuple(w.shape) for w in layer.weights]}")
     if missing:
         raise ValueError(
             f"Expected weights for every layer of '{model.name}'; received none for "

@@ -92,13 +92,17 @@ class Definition:
         dilation=1,
     ):
         bottom = bottom or self.top
-        c, h, w = self.blobs[bottom]
-        reach = dilation * (k - 1) + 1
-        shape = (n, *((side + 2 * p - reach) // s + 1 for side in (h, w)))
-        fields = {"num_output": n, "kernel_size": k, "stride": s, "pad": p, "group": g}
+        c, *sides = self.blobs[bottom]
+        window = k if isinstance(k, tuple) else (k, k)
+        reach = [dilation * (one - 1) + 1 for one in window]
+        pairs = zip(sides, reach, strict=True)
+        shape = (n, *((side + 2 * p - one) // s + 1 for side, one in pairs))
+        sizes = dict(zip(("kernel_h", "kernel_w"), window, strict=True))
+        fields = {"num_output": n, "stride": s, "pad": p, "group": g}
+        fields |= sizes if isinstance(k, tuple) else {"kernel_size": k}
         fields |= {} if dilation == 1 else {"dilation": dilation}
         fields |= {} if bias else {"bias_term": "false"}
-        params = [(n, c // g, k, k), (n,)][: 1 + bias]
+        params = [(n, c // g, *window), (n,)][: 1 + bias]
         top = self.layer(
             "Convolution",
             name,
@@ -110,17 +114,28 @@ class Definition:
         )
         return self.relu(relu + name) if relu else top
 
-    def deconv(self, name, n, k, s):
+    def holed(self, name, n, hole):
+        """DeepLab's 3x3 convolution, whose dilation is called `hole`."""
+        bottom, (c, *sides) = self.top, self.blobs[self.top]
+        fields = {"num_output": n, "kernel_size": 3, "pad": hole}
+        fields |= {} if hole == 1 else {"hole": hole}
+        params, ends = [(n, c, 3, 3), (n,)], ([bottom], name)
+        return self.layer(
+            "Convolution", name, *ends, (n, *sides), params, convolution_param=fields
+        )
+
+    def deconv(self, name, n, k, s, p=0, bias=False, top=None):
         c, h, w = self.blobs[self.top]
-        shape = (n, *(s * (side - 1) + k for side in (h, w)))
-        fields = {"num_output": n, "kernel_size": k, "stride": s, "bias_term": "false"}
+        shape = (n, *(s * (side - 1) + k - 2 * p for side in (h, w)))
+        fields = {"num_output": n, "kernel_size": k, "stride": s, "pad": p}
+        fields |= {} if bias else {"bias_term": "false"}
         return self.layer(
             "Deconvolution",
             name,
             [self.top],
-            name,
+            top or name,
             shape,
-            [(c, n, k, k)],
+            [(c, n, k, k), (n,)][: 1 + bias],
             convolution_param=fields,
         )
 
@@ -148,6 +163,47 @@ class Definition:
         return self.layer(
             "Pooling", name, [bottom], name, (c, *shape), pooling_param=fields
         )
+
+    def masked_pool(self, name, bottom=None):
+        """SegNet's pooling, which also tells where each maximum was."""
+        bottom = bottom or self.top
+        c, *sides = self.blobs[bottom]
+        shape, mask = (c, *(ceil(side / 2) for side in sides)), f"{name}_mask"
+        self.lines.append(
+            f'layer {{ name: "{name}" type: "Pooling" bottom: "{bottom}" '
+            f'top: "{name}" top: "{mask}" '
+            "pooling_param { pool: MAX kernel_size: 2 stride: 2 } }"
+        )
+        self.kinds[name], self.ends[name] = "Pooling", ([bottom], name)
+        self.ends[mask] = [bottom], mask
+        self.blobs[name] = self.blobs[mask] = shape
+        self.top = name
+        return name
+
+    def unpool(self, name, mask, size=None, top=None):
+        c, *sides = self.blobs[self.top]
+        fields = {"scale": 2}
+        fields |= dict(zip(("upsample_h", "upsample_w"), size or (), strict=False))
+        shape = (c, *(size or (2 * side for side in sides)))
+        ends = [self.top, mask], top or name
+        return self.layer("Upsample", name, *ends, shape, upsample_param=fields)
+
+    def interp(self, name, size, **fields):
+        shape = (self.blobs[self.top][0], *size)
+        return self.layer("Interp", name, [self.top], name, shape, interp_param=fields)
+
+    def segnet_bn(self, name, top=None):
+        """SegNet's BN, whose statistics are merged into its factors and offsets."""
+        top, shape = top or self.top, self.blobs[self.top]
+        fields, blob = {"bn_mode": "INFERENCE"}, (1, shape[0], 1, 1)
+        return self.layer(
+            "BN", name, [self.top], top, shape, [blob] * 2, bn_param=fields
+        )
+
+    def pspnet_bn(self, name):
+        """PSPNet's BN: factors, offsets, means and variances."""
+        self.params[name] = ((1, self.blobs[self.top][0], 1, 1),) * 4
+        return self.in_place("BN", name, bn_param={"frozen": "true", "momentum": 0.95})
 
     def lrn(self, name, alpha, k=1.0):
         fields = {"local_size": 5, "alpha": alpha, "beta": 0.75, "k": k}
@@ -206,12 +262,12 @@ class Definition:
         self.layer("BatchNorm", name, [self.top], top, shape, batch_norm_param=fields)
         self.params[name] = ((shape[0],), (shape[0],), (1,))
 
-    def factors(self, name, top=None):
+    def factors(self, name, top=None, bias=True):
         """Scale in place, or with a blob of its own."""
         top, shape = top or self.top, self.blobs[self.top]
-        fields = {"bias_term": "true"}
+        fields = {"bias_term": "true"} if bias else {}
         self.layer("Scale", name, [self.top], top, shape, scale_param=fields)
-        self.params[name] = ((shape[0],), (shape[0],))
+        self.params[name] = ((shape[0],), (shape[0],))[: 1 + bias]
 
     def squeeze(self, name, ratio=16):
         """The weights of a block's channels."""
@@ -248,10 +304,11 @@ def formula_params(definition):
             mean = pattern(shapes[0], 3 * j, 0.2) * weights
             variance = (1 + pattern(shapes[1], 3 * j + 1, 1.0)) * weights
             values = [mean, variance, np.array([weights])]
-        elif definition.kinds[name] == "Scale":
-            size = 0.2 if name.endswith("branch2c") else 1.0
+        elif definition.kinds[name] in ("Scale", "BN"):
+            size = 0.2 if name.endswith(("branch2c", "increase/bn")) else 1.0
             values = [size * (1 + pattern(shapes[0], 3 * j, 0.4))]
-            values.append(pattern(shapes[1], 3 * j + 1, 0.2))
+            values += [pattern(shape, 3 * j + 1, 0.2) for shape in shapes[1:3]]
+            values += [1 + pattern(shape, 3 * j + 1, 1.0) for shape in shapes[3:]]
         else:
             spread = sqrt(24 / prod(shapes[0][1:])) * 0.9
             values = [pattern(shapes[0], 3 * j, spread)]

@@ -1,13 +1,21 @@
 """The nets that are no classifiers: what holds for each, and which are built when."""
 
 import face_definitions as faces
+import map_definitions as maps
 import pytest
 import region_definitions as regions
+import segmentation_definitions as segmentation
 import ssd_definitions as ssd
 from definition import Definition
 
 # In the manifest's order.
-OTHERS = {**faces.NETS, **ssd.NETS, **regions.NETS}
+OTHERS = {
+    **segmentation.NETS,
+    **ssd.NETS,
+    **regions.NETS,
+    **faces.NETS,
+    **maps.NETS,
+}
 
 each_other = pytest.mark.parametrize("name", OTHERS)
 each_kind = pytest.mark.parametrize(

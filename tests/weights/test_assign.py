@@ -167,6 +167,19 @@ def test_a_layer_that_may_differ_but_fits_is_loaded(save, capsys):
     assert relative_error(outputs(net), caffe_forward(arrays())) <= 2e-6
 
 
+def test_a_layer_that_the_file_may_lack_keeps_what_it_has(save):
+    text = NET.partition('layer { name: "head"')[0]
+    path = save(arrays(head=None), text)
+    net = model()
+    before = net.get_layer("head").get_weights()
+    load_weights(net, path, may_lack=["head"])
+    for ours, kept in zip(net.get_layer("head").get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, kept)
+    np.testing.assert_array_equal(net.get_layer("fc").bias.numpy(), arrays()["fc"][1])
+    with pytest.raises(ValueError, match="received none for 'head'"):
+        load_weights(net, path)
+
+
 def test_a_net_of_another_structure_is_refused(tmp_path):
     path = tmp_path / "x.caffemodel"
     net = parse_prototxt(NET.replace("kernel_size: 2", "kernel_size: 2 stride: 2"))
@@ -187,7 +200,7 @@ def test_slopes_of_channels_get_the_axes_that_keras_keeps(tmp_path, dumped):
         path, {"conv": arrays()["conv/1"], "relu": [slopes]}, parse_prototxt(net)
     )
     if dumped:
-        path = dump_caffe_weights(path, tmp_path / "x.h5", progress=False)
+        path = dump_caffe_weights(path, tmp_path / "y.h5", progress=False)
     inputs = keras.Input((5, 4, 3))
     x = CaffeConv2D(4, 2, name="conv", data_format="channels_last")(inputs)
     relu = keras.layers.PReLU(shared_axes=(1, 2), name="relu")

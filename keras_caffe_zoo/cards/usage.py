@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from keras_caffe_zoo.cards.markdown import python
 from keras_caffe_zoo.weights.manifest import ModelEntry, class_list
 
 
@@ -9,6 +10,7 @@ class _Task(NamedTuple):
     function: str
     picture: str
     gives: str
+    then: str = "found.as_dict()"
 
 
 _TASKS = {
@@ -23,9 +25,17 @@ _TASKS = {
     ),
     "pose": _Task("estimate_pose", "people.jpg", "the joints of the bodies it finds."),
     "edges": _Task(
-        "find_edges", "photo.jpg", "how likely each pixel of a picture is on an edge."
+        "find_edges",
+        "photo.jpg",
+        "how likely each pixel of a picture is on an edge.",
+        "found.max(), found.shape  # 0 to 1, (height, width)",
     ),
-    "colorization": _Task("colorize", "grey.jpg", "a grey picture in colours."),
+    "colorization": _Task(
+        "colorize",
+        "grey.jpg",
+        "a grey picture in colours.",
+        "found.dtype, found.shape  # RGB uint8, (height, width, 3)",
+    ),
 }
 _TOGETHER = "mtcnn"  # nets that are of use only together: mtcnn_p, mtcnn_r, mtcnn_o
 _NO_MEAN = "# The net's own mean was not published. This is ImageNet's, rounded."
@@ -48,12 +58,12 @@ def at_work(entry: ModelEntry) -> list[str]:
     if entry.task == "embedding":
         last = list(entry.blobs)[-1]
         call = f'kcz.extract_features("{entry.name}", "photos/", "{last}")'
-        return [_python(f"found = {call}", f'found.values["{last}"]')]
+        return [python(f"found = {call}", f'found.values["{last}"]')]
     task = _TASKS[entry.task]
     together = entry.name.startswith(f"{_TOGETHER}_")
     name = _TOGETHER if together else entry.name
     call = f'kcz.{task.function}("{name}", "{task.picture}")'
-    lines = _python(f"found = {call}", "found.as_dict()")
+    lines = python(f"found = {call}", task.then)
     return ["The three nets of MTCNN work together:", lines] if together else [lines]
 
 
@@ -68,14 +78,9 @@ def _classifier(entry: ModelEntry) -> list[str]:
         f"x = kcz.preprocess_input(image[None], {name}{given})",
     ]
     if class_list(entry.class_labels).file is None:
-        return [_python(*steps, "model.predict(x).argmax()")]
+        return [python(*steps, "model.predict(x).argmax()")]
     return [
-        _python(*told, f'kcz.classify({name}, "photo.jpg"{given}).classes'),
+        python(*told, f'kcz.classify({name}, "photo.jpg"{given}).classes'),
         "or, step by step,",
-        _python(*steps, f"kcz.decode_predictions(model.predict(x), model={name})"),
+        python(*steps, f"kcz.decode_predictions(model.predict(x), model={name})"),
     ]
-
-
-def _python(*lines: str) -> str:
-    body = "\n".join(lines)
-    return f"```python\nimport keras_caffe_zoo as kcz\n\n{body}\n```"

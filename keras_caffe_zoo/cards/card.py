@@ -6,10 +6,11 @@ needs no Keras. All else is the manifest's. What that does not know, the card sa
 
 import ast
 import functools
-import textwrap
 from importlib import resources
 
-from keras_caffe_zoo.card_usage import at_work, what_it_gives
+from keras_caffe_zoo.cards.markdown import UNKNOWN, points, shell, table, text
+from keras_caffe_zoo.cards.pictures import what_it_takes
+from keras_caffe_zoo.cards.usage import at_work, what_it_gives
 from keras_caffe_zoo.labels import class_names
 from keras_caffe_zoo.weights.manifest import (
     Accuracy,
@@ -19,7 +20,6 @@ from keras_caffe_zoo.weights.manifest import (
     model_entry,
 )
 
-WIDTH = 88
 NAMES_LISTED = 30  # classes; more than that are told by their number
 
 _FIGURES = {
@@ -30,8 +30,6 @@ _FIGURES = {
     "accuracy": "accuracy %",
 }
 _COMMERCIAL = {False: "yes", True: "no", None: "the authors do not say"}
-_CHANNELS = {"BGR": "blue, green, red", "RGB": "red, green, blue"}
-_UNKNOWN = "not published"
 
 
 def model_card(name: str) -> str:
@@ -51,7 +49,7 @@ def model_card(name: str) -> str:
     sections = {
         "Paper": _paper(entry),
         "Data": _data(entry),
-        "Input": _input(entry),
+        "Input": what_it_takes(entry),
         "Output": _output(entry),
         "Accuracy": _accuracy(entry),
         "Licence": _licence(entry),
@@ -99,18 +97,22 @@ def _docstrings() -> dict[str, str]:
 
 def _about(entry: ModelEntry) -> list[str]:
     what = f"`{entry.name}`, for {entry.task.replace('_', ' ')}. {_what(entry.name)}"
-    return [_text(what), *([_text(entry.notes)] if entry.notes else [])]
+    return [text(what), *([text(entry.notes)] if entry.notes else [])]
 
 
 def _paper(entry: ModelEntry) -> list[str]:
     if entry.paper is None:
         return ["No paper about it is known here."]
     link = [f"<{entry.paper.url}>"] if entry.paper.url else []
-    return [_text(entry.paper.citation), *link]
+    return [text(entry.paper.citation), *link]
 
 
 def _data(entry: ModelEntry) -> list[str]:
-    return [_points([f"Trained on: {entry.trained_on or _UNKNOWN}", *_classes(entry)])]
+    return [
+        points(
+            [f"Trained on: {entry.trained_on or 'not known here'}", *_classes(entry)]
+        )
+    ]
 
 
 def _classes(entry: ModelEntry) -> list[str]:
@@ -125,60 +127,8 @@ def _classes(entry: ModelEntry) -> list[str]:
     return lines
 
 
-def _input(entry: ModelEntry) -> list[str]:
-    mean, scale = entry.mean, f"{entry.scale:.6g}"
-    points = [
-        *_sizes(entry),
-        f"Channels: {_CHANNELS[entry.channel_order]}, from 0 to 255",
-        f"Subtracted from them: {_mean(mean) if mean else _UNKNOWN}",
-        "The difference is not scaled"
-        if entry.scale == 1
-        else f"The difference is multiplied by {scale}",
-    ]
-    return [_points(points)]
-
-
-def _sizes(entry: ModelEntry) -> list[str]:
-    """Return how large an image is, and how it becomes that."""
-    if entry.input_size is None:
-        return ["Size: any"]
-    height, width = entry.input_size
-    size = f"Size: {height} pixels high, {width} wide"
-    if entry.resize is None:
-        return [
-            size,
-            f"Resizing: {_UNKNOWN}; here the picture is resized to 256 x 256 pixels, "
-            "whatever its proportions, and the centre is cut out",
-        ]
-    rule, side = entry.resize.rule, entry.resize.size
-    if rule == "to_input":
-        return [size, "Resizing: to that size, whatever the proportions"]
-    if rule == "shortest_side":
-        how = f"in its proportions until its shorter side has {side} pixels"
-    else:
-        how = f"to {side} x {side} pixels, whatever its proportions"
-    centre = "" if (side, side) == (height, width) else "; the centre is cut out"
-    return [size, f"Resizing: the picture is resized {how}{centre}"]
-
-
-def _mean(mean) -> str:
-    image = mean.file and f"the mean image `{mean.file.name}`"
-    if not (channels := mean.channels or mean.stand_in):
-        return f"{image}; no means of the channels were published"
-    if not any(channels):
-        return "nothing"
-    blue, green, red = (f"{one:.6g}" for one in channels)
-    numbers = f"{blue} from blue, {green} from green, {red} from red"
-    if blue == green == red:
-        numbers = f"{blue} from each"
-    if image is None:
-        return numbers
-    whose = ", those of a related net" if mean.channels is None else ""
-    return f"{image}, or while that is not in the cache {numbers}{whose}"
-
-
 def _output(entry: ModelEntry) -> list[str]:
-    return [_text(f"{what_it_gives(entry)} {_named(entry)}")]
+    return [text(f"{what_it_gives(entry)} {_named(entry)}")]
 
 
 def _named(entry: ModelEntry) -> str:
@@ -202,7 +152,7 @@ def _accuracy(entry: ModelEntry) -> list[str]:
         if any(getattr(one, key) is not None for one in rows)
     }
     header = ["images", "how", *figures.values(), "measured by"]
-    return [_table(header, *(_measured(one, figures) for one in rows))]
+    return [table(header, *(_measured(one, figures) for one in rows))]
 
 
 def _measured(one: Accuracy, figures: dict[str, str]) -> list[str]:
@@ -211,17 +161,12 @@ def _measured(one: Accuracy, figures: dict[str, str]) -> list[str]:
     return [one.dataset, one.protocol or "not told", *shown, one.source]
 
 
-def _table(header: list[str], *rows: list[str]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def _licence(entry: ModelEntry) -> list[str]:
     licence = entry.licence
     return [
-        _points(
+        points(
             [
-                f"Licence of the weights: {licence.text or _UNKNOWN}",
+                f"Licence of the weights: {licence.text or UNKNOWN}",
                 f"Commercial use: {_COMMERCIAL[licence.non_commercial]}",
             ]
         )
@@ -230,10 +175,10 @@ def _licence(entry: ModelEntry) -> list[str]:
 
 def _size(entry: ModelEntry) -> list[str]:
     size = entry.file.size
-    known = f"{_bytes(size)} ({size:,} bytes)" if size else _UNKNOWN
+    known = f"{_bytes(size)} ({size:,} bytes)" if size else UNKNOWN
     least = f"{_bytes(4 * entry.parameters)} in float32"
     return [
-        _points(
+        points(
             [
                 f"File: {known}",
                 f"Parameters: {entry.parameters:,}, which are {least}",
@@ -251,14 +196,14 @@ def _getting(entry: ModelEntry) -> list[str]:
     if file.urls:
         archive = f" in the archive `{file.archive}`" if file.archive else ""
         return [
-            _text(f"The first use downloads the file `{file.name}`{archive}; so does"),
-            _shell(f"keras-caffe-zoo download {entry.name}"),
-            _points([f"<{url}>" for url in file.urls]),
+            text(f"The first use downloads the file `{file.name}`{archive}; so does"),
+            shell(f"keras-caffe-zoo download {entry.name}"),
+            points([f"<{url}>" for url in file.urls]),
             _checks(file),
         ]
     return [
-        _text(f"No address of the file `{file.name}` is known. Once you have it, run"),
-        _shell(f"keras-caffe-zoo install {entry.name}", file.name),
+        text(f"No address of the file `{file.name}` is known. Once you have it, run"),
+        shell(f"keras-caffe-zoo install {entry.name}", file.name),
         _checks(file),
     ]
 
@@ -266,35 +211,9 @@ def _getting(entry: ModelEntry) -> list[str]:
 def _checks(file: WeightFile) -> str:
     """Return how the right file is told from others."""
     if not file.hashes:
-        return _text(
-            f"Its checksum was {_UNKNOWN}: the names and shapes of its layers are "
+        return text(
+            f"Its checksum was {UNKNOWN}: the names and shapes of its layers are "
             "checked instead."
         )
     rows = ([name, f"`{digest}`"] for name, digest in file.hashes.items())
-    return _table(["checksum", "of the file"], *rows)
-
-
-def _shell(command: str, last: str = "") -> str:
-    """Return a block with a command, its last word below it if they are too long."""
-    line = f"{command} {last}".rstrip()
-    if len(line) > WIDTH:
-        line = f"{command} \\\n    {last}"
-    return f"```sh\n{line}\n```"
-
-
-def _points(lines: list[str]) -> str:
-    return "\n".join(_text(line, "- ", "  ") for line in lines)
-
-
-def _text(text: str, first: str = "", others: str = "") -> str:
-    """Return a paragraph; what stands in backquotes is not cut in two."""
-    parts = text.strip().split("`")
-    whole = [p.replace(" ", "\0") if i % 2 else p for i, p in enumerate(parts)]
-    return textwrap.fill(
-        "`".join(whole),
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=others,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ).replace("\0", " ")
+    return table(["checksum", "of the file"], *rows)
