@@ -28,14 +28,14 @@ def build(name: str, folder: Path):
     text = folder / f"{name}.prototxt"
     text.write_text(detectors.prototxt(name))
     model = kcz.from_caffe(text)
-    _liven(model)
+    liven(model)
     caffe = (folder / "written.prototxt", folder / "written.caffemodel")
     kcz.to_caffe(model, *caffe)
     kcz.convert(model, folder / "net.onnx")
     return model, caffe, folder / "net.onnx"
 
 
-def _liven(model) -> None:
+def liven(model) -> None:
     """Scale random weights so that no layer dies, and some classes are likely."""
     rng = np.random.default_rng(0)
     for layer in model.layers:

@@ -210,10 +210,13 @@ def _getting(entry: ModelEntry) -> list[str]:
 
 def _checks(file: WeightFile) -> str:
     """Return how the right file is told from others."""
-    if not file.hashes:
+    rows = [["file", *pair] for pair in file.hashes.items()]
+    if file.packed:
+        rows += [["archive", *pair] for pair in file.packed.hashes.items()]
+    if not rows:
         return text(
             f"Its checksum was {UNKNOWN}: the names and shapes of its layers are "
             "checked instead."
         )
-    rows = ([name, f"`{digest}`"] for name, digest in file.hashes.items())
-    return table(["checksum", "of the file"], *rows)
+    shown = ([what, name, f"`{digest}`"] for what, name, digest in rows)
+    return table(["of the", "checksum", ""], *shown)

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# Numbers that are computed at once. Of more the system clears the memory each time that
+# they are made; with fewer, threads wait for each other more often.
+_AT_ONCE = 1 << 18
+
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize an image as OpenCV did for Caffe: bilinear, without antialiasing.
@@ -65,12 +69,19 @@ def resize_float(
             image, pick = pick(image.reshape(len(image), -1)), np.asarray
     else:
         image, pick = image[:, start:stop], np.asarray
-    resized = _between(rows(top), rows(bottom), down[:, None])
-    if few:
-        low, high = np.split(resized, 2, axis=1)
-    else:
-        low, high = (resized.take(numbers(c - start), axis=1) for c in (left, right))
-    resized = _between(low, high, np.repeat(across, len(channels)))
+        lefts, rights = numbers(left - start), numbers(right - start)
+    across = np.repeat(across, len(channels))
+    resized = np.empty((len(top), len(across)), "float32")
+    step = max(1, _AT_ONCE // max(1, image[0].size))
+    for start_row in range(0, len(top), step):
+        part = slice(start_row, start_row + step)
+        both = _between(rows(top[part]), rows(bottom[part]), down[part, None])
+        if few:
+            low, resized[part] = np.split(both, 2, axis=1)
+        else:
+            low = both.take(lefts, axis=1)
+            both.take(rights, 1, resized[part], mode="clip")  # else it is buffered
+        _between(low, resized[part], across)
     return resized.reshape(len(top), len(left), len(channels))
 
 

@@ -101,6 +101,8 @@ class Detector:
         **options: Of `TaskNet`.
 
     Attributes:
+        tasks: What nets of the zoo must do.
+        net: The net, as a `TaskNet`.
         batch_size: How many pictures go through the net at once.
         batches_at_once: How many batches are best in the net at once.
 
@@ -109,27 +111,28 @@ class Detector:
         ImportError: As `detect`.
     """
 
+    tasks = ("detection",)
+
     def __init__(self, model, *, threshold=THRESHOLD, labels=None, **options):
         if not 0 <= threshold <= 1:
             raise ValueError(
                 f"Expected a threshold from 0 to 1; received: threshold={threshold!r}"
             )
         self._threshold = np.float32(threshold)
-        tasks = ["detection"]
-        self._net = TaskNet(model, tasks, outputs=_ending_there, **options)
-        self.batch_size = self._net.batch_size
-        self.batches_at_once = self._net.batches_at_once
-        self._has_regions = is_info(self._net.model.inputs[-1])
+        self.net = TaskNet(model, self.tasks, outputs=_ending_there, **options)
+        self.batch_size = self.net.batch_size
+        self.batches_at_once = self.net.batches_at_once
+        self._has_regions = is_info(self.net.model.inputs[-1])
         if labels is None and isinstance(model, str):
-            labels = known_labels(self._net.entry)
-        self._names = Names(labels, *classes_of(self._net.model))
+            labels = known_labels(self.net.entry)
+        self._names = Names(labels, *classes_of(self.net.model))
 
     def prepare(self, pixels: np.ndarray):
         """Return a picture as the net takes it, and its height and width."""
         size = pixels.shape[:2]
         if not self._has_regions:
-            return self._net.prepare(pixels), size
-        return fitted(pixels, self._net.recipe), size
+            return self.net.prepare(pixels), size
+        return fitted(pixels, self.net.recipe), size
 
     def answer(self, prepared: list) -> list[Detections]:
         """Return what was found in some pictures."""
@@ -138,7 +141,7 @@ class Detector:
         if self._has_regions:
             pairs = zip(inputs, sizes, strict=True)
             return [self._in_regions(*x, size) for x, size in pairs]
-        rows = self._net(inputs)["rows"].reshape(-1, 7)
+        rows = self.net(inputs)["rows"].reshape(-1, 7)
         rows = rows[(rows[:, 1] >= 0) & (rows[:, 2] >= self._threshold)]
         return [
             self._found(rows[rows[:, 0] == item, 1:], size)
@@ -153,7 +156,7 @@ class Detector:
         return sorted_detections(boxes, rows[:, 0], rows[:, 1], size, self._names)
 
     def _in_regions(self, image, info, size) -> Detections:
-        outputs = self._net([image], info)
+        outputs = self.net([image], info)
         scale, threshold = info[0, 2], self._threshold
         found = refined(outputs, scale, size, threshold)
         return sorted_detections(*found, size, self._names)

@@ -6,10 +6,10 @@ Corners are pixels, so that a box from x1 to x2 is x2 - x1 + 1 wide.
 import numpy as np
 
 from keras_caffe_zoo.arithmetic.suppression import nms
-from keras_caffe_zoo.preprocessing.inputs import normalized
-from keras_caffe_zoo.preprocessing.resizing import resize_float
+from keras_caffe_zoo.preprocessing.inputs import fit, normalized
+from keras_caffe_zoo.weights.manifest import Resize
 
-SHORTEST, LONGEST = 600, 1000  # sides of the picture that the net is given
+FIT = Resize("fit", size=600, longest=1000)  # where a net does not tell
 OVERLAP = 0.3  # intersection over union above which the lesser box goes
 
 
@@ -29,15 +29,12 @@ def fitted(pixels: np.ndarray, recipe) -> tuple[np.ndarray, np.ndarray]:
         Float32 `(height, width, 3)`, and `(1, 3)`: height, width, and by how much the
         picture was enlarged.
     """
-    scale = SHORTEST / min(pixels.shape[:2])
-    if round(scale * max(pixels.shape[:2])) > LONGEST:
-        scale = LONGEST / max(pixels.shape[:2])
-    sides = tuple(max(1, round(side * scale)) for side in pixels.shape[:2])
     order = (2, 1, 0) if recipe.turned else None
-    # The sides are rounded; the places of the pixels, and their values, are not.
-    x = resize_float(pixels, sides, channels=order, scale=scale)
+    told = recipe.entry and recipe.entry.resize
+    rule = told if told and told.rule == "fit" else FIT
+    x, scale = fit(pixels, rule, order)
     x = normalized(x, recipe.mean, np.float32(recipe.scale))
-    return x, np.array([[*sides, scale]], "float32")
+    return x, np.array([[*x.shape[:2], scale]], "float32")
 
 
 def refined(outputs: dict, scale: float, size, threshold: float) -> tuple:

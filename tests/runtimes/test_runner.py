@@ -8,6 +8,7 @@ import pytest
 from support import GOLDENS, golden, nhwc, pattern, relative_error
 
 from keras_caffe_zoo import feature_extractor, from_caffe
+from keras_caffe_zoo.detection_rows import with_spare_rows
 from keras_caffe_zoo.layers import CaffeConv2D, CaffePool2D
 from keras_caffe_zoo.onnx import file
 from keras_caffe_zoo.rules.registry import rule_of
@@ -150,3 +151,22 @@ def test_a_missing_engine_is_an_error_with_the_command(runtime, package, monkeyp
 def test_an_unknown_engine_is_refused():
     with pytest.raises(ValueError, match="'onnxruntime', 'openvino'.*'tvm'"):
         check_runtime("tvm")
+
+
+def test_detections_have_the_models_room(runtime):
+    case = GOLDENS / "forks" / "net_mobilenet_ssd_mini"
+    model = from_caffe(f"{case}.prototxt", f"{case}.caffemodel")
+    x = images(2, *model.input_shape[1:])
+    found, wanted = Runner(model, runtime)(x), model.predict_on_batch(x)
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_items_without_detections_have_rows_that_stand_for_none():
+    rows = np.arange(21, dtype="float32").reshape(3, 7)
+    rows[:, 0] = 1, 1, 3
+    none = np.float32([[at, *[-1] * 6] for at in range(4)])
+    found = with_spare_rows(np.concatenate([none, rows])[None, None], 4, 3)
+    expected = np.repeat(none[:, None], 3, axis=1)
+    expected[1, :2], expected[3, 0] = rows[:2], rows[2]
+    np.testing.assert_array_equal(found, expected)
