@@ -79,6 +79,25 @@ def add_task(
     return parser
 
 
+def add_labels(parser) -> None:
+    """Give a command the option that tells what classes are called."""
+    parser.add_argument(
+        "--labels",
+        metavar="FILE|NAME",
+        help="what the classes of a net of one's own are called: a file with a name on "
+        "each line, or a list of the zoo, such as voc",
+    )
+
+
+def labels_of(arguments) -> str | list[str] | None:
+    """Return the names in the file that a command was given, or a list's name."""
+    given = arguments.labels
+    if given is None or not Path(given).is_file():
+        return given
+    lines = Path(given).read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
 def net_options(arguments) -> dict:
     """Return what a task's function is told of its net, as keyword arguments."""
     names = ("weights", "preprocessing", "mean", "scale", "runtime")
