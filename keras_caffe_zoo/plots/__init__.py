@@ -2,8 +2,9 @@
 
 from keras_caffe_zoo.plots.boxes import draw_boxes
 from keras_caffe_zoo.plots.edges import draw_edges
-from keras_caffe_zoo.plots.maps import heatmap, show_digits
+from keras_caffe_zoo.plots.maps import heatmap
 from keras_caffe_zoo.plots.nets import show_activations, show_filters
+from keras_caffe_zoo.plots.pages import show_digit_boxes, show_digits
 from keras_caffe_zoo.plots.segments import show_segments
 from keras_caffe_zoo.plots.skeletons import draw_poses
 
@@ -13,6 +14,7 @@ __all__ = [
     "draw_poses",
     "heatmap",
     "show_activations",
+    "show_digit_boxes",
     "show_digits",
     "show_filters",
     "show_segments",

@@ -8,7 +8,6 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_caffe_zoo.messages import there_are
-from keras_caffe_zoo.plots._canvas import rgb
 from keras_caffe_zoo.plots._colours import colour_of, text_on
 from keras_caffe_zoo.tasks.boxes import Detections
 
@@ -61,7 +60,7 @@ def draw_boxes(
 
 
 def _drawn(picture, boxes, labels, scores, colours, output) -> Image.Image:
-    canvas = rgb(picture)
+    canvas = _rgb(picture)
     pen = _Pen(canvas, boxes)
     order = sorted(range(len(labels)), key=lambda i: scores[i] or 0)
     for i in order:
@@ -72,6 +71,16 @@ def _drawn(picture, boxes, labels, scores, colours, output) -> Image.Image:
     if output is not None:
         canvas.save(output)
     return canvas
+
+
+def _rgb(picture) -> Image.Image:
+    """Return a copy of a picture, RGB."""
+    if not isinstance(picture, Image.Image):
+        picture = np.asarray(picture)
+        if picture.ndim == 3 and picture.shape[2] == 1:
+            picture = picture[..., 0]
+        picture = Image.fromarray(picture)
+    return picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
 
 
 def _colours(labels, classes) -> dict:
