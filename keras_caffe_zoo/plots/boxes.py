@@ -61,7 +61,7 @@ def draw_boxes(
 
 
 def _drawn(picture, boxes, labels, scores, colours, output) -> Image.Image:
-    canvas = rgb(picture)
+    canvas = _rgb(picture)
     pen = _Pen(canvas, boxes)
     order = sorted(range(len(labels)), key=lambda i: scores[i] or 0)
     for i in order:
