@@ -8,7 +8,6 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_caffe_zoo.messages import there_are
-from keras_caffe_zoo.plots._canvas import rgb
 from keras_caffe_zoo.plots._colours import colour_of, text_on
 from keras_caffe_zoo.tasks.boxes import Detections
 
