@@ -8,6 +8,7 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_caffe_zoo.messages import there_are
+from keras_caffe_zoo.plots._canvas import rgb
 from keras_caffe_zoo.plots._colours import colour_of, text_on
 from keras_caffe_zoo.tasks.boxes import Detections
 
@@ -60,7 +61,7 @@ def draw_boxes(
 
 
 def _drawn(picture, boxes, labels, scores, colours, output) -> Image.Image:
-    canvas = _rgb(picture)
+    canvas = rgb(picture)
     pen = _Pen(canvas, boxes)
     order = sorted(range(len(labels)), key=lambda i: scores[i] or 0)
     for i in order:
