@@ -38,7 +38,9 @@ def livened(name):
         images = [images, np.float32([REGIONS])]
     learned = [layer for layer in model.layers if layer.weights]
     if isinstance(model.layers[-1], keras.layers.Softmax):
-        _tame(model, learned[-1:], [model.layers[-1].input], images)
+        scores = model.layers[-1].input
+        before = [layer for layer in learned if layer.output is scores]
+        _tame(model, before or learned[-1:], [scores], images)
     boxes = [x for x in learned if x.name.endswith(BOXES)]
     if boxes:
         _tame(model, boxes, [x.output for x in boxes], images)
@@ -47,10 +49,10 @@ def livened(name):
 
 def _tame(model, layers, tensors, images):
     """Multiply layers' weights so that tensors have no value beyond the largest."""
-    for layer, value in zip(
-        layers, keras.Model(model.input, tensors)(images), strict=True
-    ):
-        share = LARGEST / np.abs(keras.ops.convert_to_numpy(value)).max()
+    values = keras.tree.flatten(keras.Model(model.input, tensors)(images))
+    for layer, value in zip(layers, values, strict=True):
+        largest = 1 if layer.name == "rpn_bbox_pred" else LARGEST  # anchors are large
+        share = largest / np.abs(keras.ops.convert_to_numpy(value)).max()
         for weight in layer.weights:
             weight.assign(weight * share)
 

@@ -33,7 +33,7 @@ def blobs(model, images):
     """Return what a model answers as Caffe's blobs, in the order of its outputs."""
     answers = model(images)
     if isinstance(answers, dict):
-        found = [keras.ops.convert_to_numpy(answers[x]) for x in model.output_names]
+        found = [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(answers)]
         if "rois" in answers:  # spare ones are of the item -1, and last
             count = int(np.sum(np.asarray(answers["rois"])[:, 0] >= 0))
             assert count > 20
