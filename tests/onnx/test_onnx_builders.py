@@ -11,9 +11,12 @@ import keras_caffe_zoo as kcz
 from keras_caffe_zoo.rules import rule_for
 
 TOLERANCE = 1e-5
+# Nets that put values where a pooling found them: of two that are all but equal an
+# engine may find the other, and the rest of the net makes something else of that.
+PUT_BACK = {"segnet": 3e-3, "segnet_pascal": 1e-3, "enet": 1e-4}  # on the average
 
 
-def difference(found, expected):
+def difference(found, expected, name):
     assert found.shape == expected.shape
     if expected.shape[-1] == 7 and expected.shape[:2] == (1, 1):
         found = in_order(found[0, 0], expected[0, 0])
