@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_caffe_zoo.labels import class_names
-from keras_caffe_zoo.lazy import keras, layers
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.preprocessing.resizing import resize_float
 from keras_caffe_zoo.tasks.boxes import known_labels
 from keras_caffe_zoo.tasks.net import TaskNet
@@ -214,7 +214,7 @@ def _scores(model: keras.Model):
 
 def _before_argmax(x):
     layer = x._keras_history.operation
-    best_only = isinstance(layer, layers.CaffeArgMax) and not layer.out_max_val
+    best_only = getattr(layer, "out_max_val", True) is False  # ArgMax alone has it
     return layer.input if best_only and layer.axis in (1, -3) else x
 
 
