@@ -1,17 +1,6 @@
-from . import (
-    plots,
-    training,
-)
-from .caffe import (
-    CaffeFormatError,
-    Param,
-    read_caffemodel,
-    read_mean,
-    write_caffemodel,
-)
-from .cards import (
-    model_card,
-)
+from . import plots, training
+from .caffe import CaffeFormatError, Param, read_caffemodel, read_mean, write_caffemodel
+from .cards import model_card
 from .conversion import (
     caffe_params,
     compare,
@@ -22,29 +11,12 @@ from .conversion import (
     set_caffe_params,
     to_caffe,
 )
-from .dense import (
-    output_grid,
-    predict_dense,
-    to_fully_convolutional,
-    top_boxes,
-)
-from .detection_rows import (
-    detections,
-)
-from .extraction import (
-    extract_features,
-)
-from .features import (
-    feature_extractor,
-)
-from .labels import (
-    decode_predictions,
-)
-from .layers import (
-    CaffeConv2D,
-    CaffeLRN,
-    CaffePool2D,
-)
+from .dense import output_grid, predict_dense, to_fully_convolutional, top_boxes
+from .detection_rows import detections
+from .extraction import extract_features
+from .features import feature_extractor
+from .labels import decode_predictions
+from .layers import CaffeConv2D, CaffeLRN, CaffePool2D
 from .models import (
     age_net,
     alexnet,
@@ -122,56 +94,22 @@ from .models import (
     vgg_cnn_s,
     vgg_face,
 )
-from .onnx.api import (
-    to_onnx,
-)
-from .preprocessing import (
-    load_image,
-    preprocess_input,
-)
-from .rules import (
-    STORED,
-    Codec,
-    Rule,
-    Traits,
-    Window,
-    register,
-)
-from .rules.registry import (
-    supported_layers,
-)
-from .tasks.boxes import (
-    Detections,
-)
-from .tasks.classification import (
-    classify,
-)
-from .tasks.colorization import (
-    colorize,
-)
-from .tasks.detection import (
-    detect,
-)
-from .tasks.edges import (
-    find_edges,
-)
-from .tasks.pose import (
-    estimate_pose,
-)
-from .tasks.poses import (
-    Poses,
-)
-from .tasks.segmentation import (
-    segment,
-)
-from .training import (
-    CaffeSnapshot,
-    finetune,
-)
-from .weights import (
-    WeightsDownloadError,
-    dump_caffe_weights,
-)
+from .onnx.api import to_onnx
+from .preprocessing import load_image, preprocess_input
+from .rules import STORED, Codec, Rule, Traits, Window, register
+from .rules.registry import supported_layers
+from .tasks.boxes import Detections
+from .tasks.classification import classify
+from .tasks.colorization import colorize
+from .tasks.detection import detect
+from .tasks.edges import find_edges
+from .tasks.faces import find_faces
+from .tasks.found_faces import Faces
+from .tasks.pose import estimate_pose
+from .tasks.poses import Poses
+from .tasks.segmentation import segment
+from .training import CaffeSnapshot, finetune
+from .weights import WeightsDownloadError, dump_caffe_weights
 
 __all__ = [
     "CaffeConv2D",
@@ -181,6 +119,7 @@ __all__ = [
     "CaffeSnapshot",
     "Codec",
     "Detections",
+    "Faces",
     "Param",
     "Poses",
     "Rule",
@@ -218,6 +157,7 @@ __all__ = [
     "fcn_alexnet",
     "feature_extractor",
     "find_edges",
+    "find_faces",
     "finetune",
     "flickr_style",
     "fold",

@@ -1,4 +1,4 @@
-"""The demo's handwritten digits: one in each window, or scattered over a page."""
+"""The demo's handwritten digits: in windows, scattered on a canvas, on a page."""
 
 from importlib import resources
 
@@ -10,6 +10,10 @@ STRIDE = 8  # pixels from one cell of the map to the next
 DIGIT = 26  # pixels, how large a digit stands in its window
 NOTHING = 10  # the class of a window that no digit is in the middle of
 CLASSES = [*"0123456789", "nothing"]
+
+SIZES = 24, 72  # pixels, of the digits of a written page
+TILT = 12  # degrees, how much they may lean
+PAPER = 225  # how light it is, the mean that the SSD's pictures are less by
 
 _DATA = resources.files("keras_caffe_zoo") / "data" / "demo"
 
@@ -56,16 +60,71 @@ def canvas(images, labels, height: int, width: int, seed: int):
     placed = []
     for image, label in zip(images, labels, strict=True):
         size = int(rng.integers(DIGIT - 3, DIGIT + 4))
-        for _ in range(50):
-            row, column = rng.integers(3, (height - size - 3, width - size - 3))
-            if not taken[
-                row - 3 : row + size + 3, column - 3 : column + size + 3
-            ].any():
-                break
-        else:
-            continue  # no room left for this one
-        spot = np.s_[row : row + size, column : column + size]
-        taken[spot] = True
+        spot = _room(taken, (size, size), rng)
+        if spot is None:
+            continue
         page[spot] = enlarged(image, size)[..., None]
-        placed.append((int(label), row + size / 2, column + size / 2))
+        row, column = (side.start + size / 2 for side in spot)
+        placed.append((int(label), row, column))
     return page, placed
+
+
+def written_page(images, labels, height: int, width: int, seed: int):
+    """Write digits of many sizes on grey paper, some aslant, none touching another.
+
+    Returns:
+        The page, uint8 (height, width), dark on light, and a list of
+        `(label, left, top, right, bottom)`: the boxes of the digits' ink in pixels.
+    """
+    rng = np.random.default_rng(seed)
+    ink = np.zeros((height, width), "float32")
+    taken = np.zeros((height, width), bool)
+    sizes = np.exp(rng.uniform(*np.log(SIZES), len(images))).astype(int)
+    order = np.argsort(-sizes)  # there is room for the small ones to the last
+    placed = []
+    for image, label, size in zip(
+        images[order], labels[order], sizes[order], strict=True
+    ):
+        digit = _drawn(image, int(size), rng.uniform(-TILT, TILT))
+        spot = _room(taken, digit.shape, rng)
+        if spot is None:
+            continue
+        ink[spot] = digit * rng.uniform(0.55, 0.95)
+        (top, bottom), (left, right) = ((side.start, side.stop) for side in spot)
+        placed.append((int(label), left, top, right, bottom))
+    page = _paper(height, width, rng) - ink * PAPER
+    return np.clip(np.rint(page), 0, 255).astype("uint8"), placed
+
+
+def _drawn(image: np.ndarray, size: int, angle: float) -> np.ndarray:
+    """Return a digit as strokes of a pen, aslant: 1 where there is ink.
+
+    Its edges are as sharp at any size, where the enlarged digit's would be blurred.
+    """
+    tall = size * 10 // 8
+    digit = Image.fromarray(enlarged(np.pad(image, 1), tall))
+    digit = np.asarray(digit.rotate(angle, Image.BICUBIC, expand=True))
+    digit = np.clip((digit - 138.0) * (size / 6000) + 0.5, 0, 1)
+    rows, columns = (np.flatnonzero((digit > 0.5).any(axis)) for axis in (1, 0))
+    return digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _room(taken: np.ndarray, size: tuple[int, int], rng) -> tuple[slice, slice] | None:
+    """Take a free spot of a page, 3 pixels from all others; None if none is found."""
+    (height, width), (tall, wide) = taken.shape, size
+    for _ in range(50):
+        row, column = rng.integers(3, (height - tall - 3, width - wide - 3))
+        around = taken[row - 3 : row + tall + 3, column - 3 : column + wide + 3]
+        if not around.any():
+            spot = np.s_[row : row + tall, column : column + wide]
+            taken[spot] = True
+            return spot
+    return None
+
+
+def _paper(height: int, width: int, rng) -> np.ndarray:
+    """Return grey paper: unevenly lit, with noise."""
+    shade = Image.fromarray(rng.normal(0, 9, (3, 5)).astype("float32"))
+    shade = np.asarray(shade.resize((width, height), Image.BICUBIC))
+    grain = rng.normal(0, rng.uniform(2, 9), (height, width))
+    return PAPER + shade + grain

@@ -216,9 +216,9 @@ def picture(tmp_path):
     ],
 )
 def test_a_picture_that_is_to_fit_keeps_its_proportions(shape, sides, scale):
-    entry = model_entry("faster_rcnn_zf")
+    rule = model_entry("faster_rcnn_zf").resize
     image = np.random.default_rng(3).integers(0, 256, (*shape, 3), "uint8")
-    found, factor = fit(image, entry.resize)
+    found, factor = fit(image, rule)
     assert found.shape == (*sides, 3) and found.dtype == np.float32
     assert factor == scale
     # The last pixel's centre is where the exact scale has it, not the rounded sides.

@@ -13,6 +13,7 @@ from keras_caffe_zoo.cli import (
     convert,
     demo,
     detect,
+    faces,
     features,
     files,
     heatmap,
@@ -78,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: keras-caffe-zoo demo",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    looking = (classify, detect, segment, pose, images, heatmap, features)
+    looking = (classify, detect, faces, segment, pose, images, heatmap, features)
     for module in (demo, *looking, convert, files, zoo, card, cache):
         module.add_commands(commands)
     return parser

@@ -28,3 +28,11 @@ def add_command(
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Give a command the option `--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def mean_of(text: str) -> str | list[float]:
+    """Return the numbers of a text such as 104,117,123; or itself, a file's path."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        return text

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_caffe_zoo.cli._command import add_command
+from keras_caffe_zoo.cli._command import add_command, mean_of
 from keras_caffe_zoo.cli._pictures import (
     EXIT_BAD_PICTURES,
     Answers,
@@ -53,11 +53,11 @@ def add_task(
     add_net(parser, net, default)
     parser.add_argument(
         "--mean",
-        type=float,
-        nargs="+",
-        metavar="NUMBER",
+        type=mean_of,
+        metavar="B,G,R",
         help="of a net of one's own (--model net.prototxt --weights net.caffemodel): "
-        "what it subtracts from each channel, BGR, or 0 for nothing",
+        "what it subtracts from each channel, as in 104,117,123, or 0 for nothing, or "
+        "the path of a .binaryproto",
     )
     parser.add_argument(
         "--scale", type=float, help="what it multiplies the difference by"
@@ -77,6 +77,25 @@ def add_task(
     )
     parser.set_defaults(default_output=output)
     return parser
+
+
+def add_labels(parser) -> None:
+    """Give a command the option that tells what classes are called."""
+    parser.add_argument(
+        "--labels",
+        metavar="FILE|NAME",
+        help="what the classes of a net of one's own are called: a file with a name on "
+        "each line, or a list of the zoo, such as voc",
+    )
+
+
+def labels_of(arguments) -> str | list[str] | None:
+    """Return the names in the file that a command was given, or a list's name."""
+    given = arguments.labels
+    if given is None or not Path(given).is_file():
+        return given
+    lines = Path(given).read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip()]
 
 
 def net_options(arguments) -> dict:

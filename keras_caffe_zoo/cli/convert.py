@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_caffe_zoo.cli._caffe import add_net, import_options, read_model
-from keras_caffe_zoo.cli._command import add_command, add_json
+from keras_caffe_zoo.cli._command import add_command, add_json, mean_of
 
 _WEIGHTS = ".h5"  # the weights alone
 
@@ -92,7 +92,7 @@ def _add_finish(parser) -> None:
     )
     parser.add_argument(
         "--mean",
-        type=_mean,
+        type=mean_of,
         metavar="B,G,R",
         help="what is subtracted from pictures: a number for each channel, as in "
         "104,117,123, or the path of a .binaryproto",
@@ -121,13 +121,6 @@ def _net_of_the_zoo(text: str) -> str:
             f"received: {text}. Put --preprocessing behind the files"
         )
     return text
-
-
-def _mean(text: str) -> str | list[float]:
-    try:
-        return [float(number) for number in text.split(",")]
-    except ValueError:
-        return text
 
 
 def _finish(arguments):

@@ -11,15 +11,18 @@ def add_commands(commands) -> None:
         commands,
         "demo",
         _demo,
-        "Read a small Caffe net that ships with the package, classify handwritten "
-        "digits, and draw a heat map. Needs no download.",
+        "Read two small Caffe nets that ship with the package: one classifies "
+        "handwritten digits and draws a heat map, the other finds them with boxes. "
+        "Needs no download.",
     )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
-        default=Path("digits_heatmap.png"),
-        help="where to write the picture (default: %(default)s)",
+        default=Path("."),
+        metavar="FOLDER",
+        help="where to write the pictures, digits_heatmap.png and digits_boxes.png "
+        "(default: here)",
     )
 
 

@@ -1,8 +1,13 @@
 """The command that finds things in pictures: detect."""
 
-from pathlib import Path
-
-from keras_caffe_zoo.cli._tasks import add_task, model_of, net_options, run_task
+from keras_caffe_zoo.cli._tasks import (
+    add_labels,
+    add_task,
+    labels_of,
+    model_of,
+    net_options,
+    run_task,
+)
 
 
 def add_commands(commands) -> None:
@@ -22,12 +27,7 @@ def add_commands(commands) -> None:
         default=0.5,
         help="the least score of what is found, 0 to 1 (default: %(default)s)",
     )
-    parser.add_argument(
-        "--labels",
-        metavar="FILE|NAME",
-        help="what the classes of a net of one's own are called: a file with a name on "
-        "each line, or a list of the zoo, such as voc",
-    )
+    add_labels(parser)
 
 
 def _detect(arguments) -> tuple[None, int]:
@@ -38,7 +38,7 @@ def _detect(arguments) -> tuple[None, int]:
         return Detector(
             _model(arguments),
             threshold=arguments.threshold,
-            labels=_labels(arguments.labels),
+            labels=labels_of(arguments),
             **net_options(arguments),
         )
 
@@ -57,11 +57,3 @@ def _model(arguments):
     if isinstance(model, str) or not has_fixed_size(model):
         return model
     return model_of(arguments, input_shape={model.inputs[0].name: (None, None, 3)})
-
-
-def _labels(given: str | None) -> str | list[str] | None:
-    """Return the names in a file, or the name of a list."""
-    if given is None or not Path(given).is_file():
-        return given
-    lines = Path(given).read_text(encoding="utf-8").splitlines()
-    return [line.strip() for line in lines if line.strip()]

@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from keras_caffe_zoo.cli._tasks import add_task, model_of, net_options, run_task
+from keras_caffe_zoo.cli._tasks import (
+    add_labels,
+    add_task,
+    labels_of,
+    model_of,
+    net_options,
+    run_task,
+)
 
 _LISTED = 12  # classes of a picture
 
@@ -26,12 +33,7 @@ def add_commands(commands) -> None:
         help="resize pictures until the shortest side has this many pixels; a net of "
         "one size is then slid over them",
     )
-    parser.add_argument(
-        "--labels",
-        metavar="FILE|NAME",
-        help="what the classes of a net of one's own are called: a file with a name on "
-        "each line, or a list of the zoo, such as voc, which has colours, too",
-    )
+    add_labels(parser)
     parser.add_argument(
         "--labels-only",
         action="store_true",
@@ -50,7 +52,7 @@ def _segment(arguments) -> tuple[None, int]:
         return Segmenter(
             model_of(arguments),
             side=arguments.side,
-            labels=_labels(arguments.labels),
+            labels=labels_of(arguments),
             **net_options(arguments),
         )
 
@@ -64,14 +66,6 @@ def _check_png(output: Path | None) -> None:
             "Expected --output to end with .png, which keeps the numbers as they are, "
             f"or a folder, with --labels-only; received: {output}"
         )
-
-
-def _labels(given: str | None) -> str | list[str] | None:
-    """Return the names in a file, or the name of a list."""
-    if given is None or not Path(given).is_file():
-        return given
-    lines = Path(given).read_text(encoding="utf-8").splitlines()
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _said(found) -> list[str]:

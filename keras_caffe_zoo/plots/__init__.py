@@ -2,17 +2,21 @@
 
 from keras_caffe_zoo.plots.boxes import draw_boxes
 from keras_caffe_zoo.plots.edges import draw_edges
-from keras_caffe_zoo.plots.maps import heatmap, show_digits
+from keras_caffe_zoo.plots.faces import draw_faces
+from keras_caffe_zoo.plots.maps import heatmap
 from keras_caffe_zoo.plots.nets import show_activations, show_filters
+from keras_caffe_zoo.plots.pages import show_digit_boxes, show_digits
 from keras_caffe_zoo.plots.segments import show_segments
 from keras_caffe_zoo.plots.skeletons import draw_poses
 
 __all__ = [
     "draw_boxes",
     "draw_edges",
+    "draw_faces",
     "draw_poses",
     "heatmap",
     "show_activations",
+    "show_digit_boxes",
     "show_digits",
     "show_filters",
     "show_segments",

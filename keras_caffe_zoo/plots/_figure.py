@@ -4,9 +4,60 @@ import os
 
 from matplotlib.figure import Figure
 
+from keras_caffe_zoo.dense import Grid
+
+DPI = 110  # dots for each inch of a figure that is saved
+_SIDE, _ABOVE, _BELOW = 40, 104, 64  # pixels around a framed picture
+
 
 def saved(figure: Figure, output: str | os.PathLike | None) -> Figure:
     """Save a figure where that is wanted, and return it."""
     if output is not None:
-        figure.savefig(output, dpi=110)
+        figure.savefig(output, dpi=DPI)
     return figure
+
+
+def framed(size: tuple[int, int], title: str, subtitle: str):
+    """Return a figure with a title, and its axes: exactly so many pixels when saved.
+
+    Args:
+        size: Width and height of the axes in pixels.
+        title: One line, set large.
+        subtitle: One line below it.
+
+    Returns:
+        The figure and its axes, which show no ticks.
+    """
+    width, height = size[0] + 2 * _SIDE, size[1] + _ABOVE + _BELOW
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    left, bottom = _SIDE / width, _BELOW / height
+    axes = figure.add_axes((left, bottom, size[0] / width, size[1] / height))
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(color="#c8c8c8", linewidth=0.8)
+    lines = [
+        (title, 30, 17, "bold", "#1a1a1a"),
+        (subtitle, 67, 11.5, "normal", "#555555"),
+    ]
+    for text, down, points, weight, colour in lines:
+        figure.text(
+            left,
+            1 - down / height,
+            text,
+            va="center",
+            fontsize=points,
+            weight=weight,
+            color=colour,
+        )
+    return figure, axes
+
+
+def extent_of(shape, grid: Grid) -> tuple[float, float, float, float]:
+    """Return where a map lies on its image: each cell around the centre of its box."""
+    sides = []
+    for axis in (1, 0):
+        centre = grid.offset[axis] + grid.window[axis] / 2
+        first = centre - grid.stride[axis] / 2
+        sides += [first, first + shape[axis] * grid.stride[axis]]
+    left, right, top, bottom = sides
+    return left, right, bottom, top

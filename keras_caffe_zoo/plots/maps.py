@@ -9,14 +9,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from keras_caffe_zoo import labels
 from keras_caffe_zoo.dense import Grid
-from keras_caffe_zoo.digits import STRIDE, WINDOW
-from keras_caffe_zoo.plots._figure import saved
-
-# Okabe and Ito's colours and two more: ten that the colour-blind can tell apart.
-_COLOURS = [
-    *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#3b7dd8"),
-    *("#d55e00", "#cc79a7", "#a6761d", "#7f3fbf", "#66a61e"),
-]
+from keras_caffe_zoo.plots._figure import extent_of, saved
 
 
 def heatmap(
@@ -85,7 +78,7 @@ def _draw_map(axes, chances, grid: Grid):
     most = max(float(chances.max()), 1e-3)
     layer = axes.imshow(
         chances,
-        extent=_extent(chances.shape, grid),
+        extent=extent_of(chances.shape, grid),
         cmap="inferno",
         vmin=0,
         vmax=most,
@@ -111,58 +104,6 @@ def _even(image, chances) -> Grid:
     shape = chances.shape[:2]
     stride = tuple(s / n for s, n in zip(image.shape, shape, strict=False))
     return Grid(shape, stride, stride, (0, 0), stride, (0, 0))
-
-
-def show_digits(page, probabilities, found, output=None) -> Figure:
-    """Draw the demo's page, what the net sees where, and the digits it found.
-
-    Args:
-        page: The canvas, (H, W, 1) in 0-255.
-        probabilities: The net's map, its last class being "nothing".
-        found: `(label, row, column)` of each digit found, in pixels.
-        output: Where to save the picture, if anywhere.
-    """
-    window = (WINDOW, WINDOW)
-    shape = probabilities.shape[:2]
-    grid = Grid(shape, window, (STRIDE, STRIDE), (0, 0), window, (0, 0))
-    figure = Figure(figsize=(11, 10.6), layout="constrained", facecolor="white")
-    above, below = figure.subplots(2, 1)
-    height, width = page.shape[:2]
-    for axes in (above, below):
-        axes.imshow(255 - page[..., 0], cmap="gray", vmin=0, vmax=255)
-        axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
-    above.set_title("A page of handwritten digits that the net was not trained on")
-    below.set_title("One pass of the fully convolutional net: which digit, and where")
-    colours = [tuple(int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)) for c in _COLOURS]
-    tint = np.array(colours)[probabilities[..., :-1].argmax(-1)]
-    strength = 0.75 * (1 - probabilities[..., -1:])
-    cells = np.concatenate([tint, strength], -1)
-    below.imshow(cells, extent=_extent(cells.shape, grid), interpolation="nearest")
-    for label, row, column in found:
-        below.text(
-            column + 13,
-            row - 9,
-            str(label),
-            ha="center",
-            va="center",
-            fontsize=8,
-            weight="bold",
-            bbox={"boxstyle": "circle,pad=0.15", "fc": colours[label], "lw": 0},
-        )
-    legend = [Patch(color=c, label=str(i)) for i, c in enumerate(colours)]
-    figure.legend(handles=legend, loc="outside lower center", ncols=10, frameon=False)
-    return saved(figure, output)
-
-
-def _extent(shape, grid: Grid) -> tuple[float, float, float, float]:
-    """Return where a map lies on its image: each cell around the centre of its box."""
-    sides = []
-    for axis in (1, 0):
-        centre = grid.offset[axis] + grid.window[axis] / 2
-        first = centre - grid.stride[axis] / 2
-        sides += [first, first + shape[axis] * grid.stride[axis]]
-    left, right, top, bottom = sides
-    return left, right, bottom, top
 
 
 def _draw_box(axes, box, text: str) -> None:

@@ -1,6 +1,7 @@
 """From pictures to what each net wants to eat."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,7 @@ from keras_caffe_zoo.preprocessing.crops import five_boxes, with_mirror_images
 from keras_caffe_zoo.preprocessing.means import mean_for
 from keras_caffe_zoo.preprocessing.resizing import resize_float
 from keras_caffe_zoo.weights import model_entry
+from keras_caffe_zoo.weights.manifest import Resize
 
 
 def preprocess_input(
@@ -204,36 +206,36 @@ def normalized(images: np.ndarray, mean: np.ndarray, scale: np.float32) -> np.nd
     return images
 
 
-def fit(image: np.ndarray, rule, channels=None) -> tuple[np.ndarray, float]:
+def fit(
+    image: np.ndarray, rule: Resize, channels: Sequence[int] | None = None
+) -> tuple[np.ndarray, float]:
     """Resize a whole picture by the rule `"fit"` of a net, as its authors did.
 
     Args:
         image: Array `(H, W, C)` of any numeric type.
-        rule: The net's `Resize`.
+        rule: The rule.
         channels: The channels that are wanted, in their new order; all if None.
 
     Returns:
         `(image, scale)`: float32, not rounded, and by how much it was enlarged.
     """
     scale = _fitting_scale(rule, image.shape)
-    sides = _fitting_sides(rule, image.shape)
+    sides = _scaled_sides(image.shape, scale)
     # The sides are rounded; the places of the pixels are not.
     return resize_float(image, sides, channels=channels, scale=scale), scale
 
 
-def _fitting_sides(rule, shape) -> tuple[int, int]:
-    """Return the height and width that the rule `"fit"` resizes a picture to."""
-    scale = _fitting_scale(rule, shape)
-    height, width = (max(1, round(side * scale)) for side in shape[:2])
-    return height, width
-
-
-def _fitting_scale(rule, shape) -> float:
+def _fitting_scale(rule: Resize, shape) -> float:
     """Return by how much a picture is enlarged by the rule `"fit"`."""
     scale = rule.size / min(shape[:2])
     if round(scale * max(shape[:2])) > rule.longest:
         return rule.longest / max(shape[:2])
     return scale
+
+
+def _scaled_sides(shape, scale: float) -> tuple[int, int]:
+    height, width = (max(1, round(side * scale)) for side in shape[:2])
+    return height, width
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -244,7 +246,7 @@ def grey(image: np.ndarray) -> np.ndarray:
 def resized_sides(entry, shape) -> tuple[int, int]:
     """Return the height and width that a net's rule resizes a picture to."""
     if entry.resize and entry.resize.rule == "fit":
-        return _fitting_sides(entry.resize, shape)
+        return _scaled_sides(shape, _fitting_scale(entry.resize, shape))
     if entry.resize and entry.resize.rule == "to_input":
         return entry.input_size
     size = entry.resize.size if entry.resize else 256

@@ -12,13 +12,13 @@ from keras_caffe_zoo.conversion.model import find_tensor
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.tasks import mtcnn
-from keras_caffe_zoo.tasks.found_faces import Faces, check_thresholds
+from keras_caffe_zoo.tasks.found_faces import Faces
 from keras_caffe_zoo.tasks.net import TaskNet
 from keras_caffe_zoo.weights import model_entry
 
 THRESHOLDS = (0.6, 0.7, 0.7)  # the authors', of P-Net, R-Net and O-Net
 SMALLEST = 20
-_CASCADE = ("mtcnn_p", "mtcnn_r", "mtcnn_o")
+CASCADE = ("mtcnn_p", "mtcnn_r", "mtcnn_o")
 _OUTPUTS = (("prob1", "conv4-2"), ("prob1", "conv5-2"), ("prob1", "conv6-2", "conv6-3"))
 _AT_ONCE = 128  # windows
 _NONE = ((0, 4), (0,), (0, 5, 2))  # shapes of boxes, scores and points
@@ -65,7 +65,7 @@ class Cascade:
                 f"Expected faces of at least 1 pixel; received: smallest={smallest!r}"
             )
         self._smallest = smallest
-        models = _CASCADE if model == "mtcnn" else tuple(model)
+        models = CASCADE if model == "mtcnn" else tuple(model)
         if len(models) != 3:
             raise ValueError(
                 "Expected 'mtcnn', or its three models: P-Net, R-Net, O-Net; received: "
@@ -84,7 +84,7 @@ class Cascade:
                 **options,
             )
             for one, path, name, outputs in zip(
-                models, _paths(weights), _CASCADE, _OUTPUTS, strict=True
+                models, _paths(weights), CASCADE, _OUTPUTS, strict=True
             )
         ]
         self._check_sizes()
@@ -139,7 +139,10 @@ def _thresholds(given) -> tuple[float, ...]:
     if given is None:
         return THRESHOLDS
     listed = np.atleast_1d(np.asarray(given, float)).tolist()
-    check_thresholds(*listed)
+    if not all(0 <= one <= 1 for one in listed):
+        raise ValueError(
+            f"Expected thresholds from 0 to 1; received: threshold={given!r}"
+        )
     if len(listed) not in (1, 3):
         raise ValueError(
             f"Expected one threshold or three; received: threshold={given!r}"
@@ -153,7 +156,7 @@ def _paths(weights) -> list:
         return [weights] * 3
     if isinstance(weights, str | os.PathLike):
         folder = Path(weights)
-        return [folder / model_entry(name).file.name for name in _CASCADE]
+        return [folder / model_entry(name).file.name for name in CASCADE]
     return list(weights)
 
 

@@ -101,6 +101,7 @@ class Detector:
         **options: Of `TaskNet`.
 
     Attributes:
+        tasks: What nets of the zoo must do.
         net: The net, as a `TaskNet`.
         batch_size: How many pictures go through the net at once.
         batches_at_once: How many batches are best in the net at once.
@@ -110,14 +111,15 @@ class Detector:
         ImportError: As `detect`.
     """
 
+    tasks = ("detection",)
+
     def __init__(self, model, *, threshold=THRESHOLD, labels=None, **options):
         if not 0 <= threshold <= 1:
             raise ValueError(
                 f"Expected a threshold from 0 to 1; received: threshold={threshold!r}"
             )
         self._threshold = np.float32(threshold)
-        tasks = ["detection"]
-        self.net = TaskNet(model, tasks, outputs=_ending_there, **options)
+        self.net = TaskNet(model, self.tasks, outputs=_ending_there, **options)
         self.batch_size = self.net.batch_size
         self.batches_at_once = self.net.batches_at_once
         self._has_regions = is_info(self.net.model.inputs[-1])

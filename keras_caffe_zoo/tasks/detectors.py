@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras_caffe_zoo.conversion.model import find_tensor
 from keras_caffe_zoo.conversion.naming import named_outputs
-from keras_caffe_zoo.lazy import keras, layers
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.registry import rule_for
 from keras_caffe_zoo.tasks.regions import is_info
@@ -26,7 +26,7 @@ def ends_of(model: keras.Model) -> dict:
     if len(rows) == 1:
         _check_inputs(model, [])
         return {"rows": rows[0].output}
-    proposals = [x for x in model.layers if isinstance(x, layers.CaffeProposal)]
+    proposals = _proposing(model)
     found = {name: _blob(model, name) for name in _REGIONS}
     if rows or len(proposals) != 1 or None in found.values():
         raise ValueError(
@@ -48,16 +48,20 @@ def classes_of(model: keras.Model) -> tuple[int | None, int | None]:
     if "rows" not in ends:
         return ends["cls_prob"].shape[-1], 0
     layer = ends["rows"]._keras_history.operation
-    if not isinstance(layer, layers.CaffeDetectionOutput):  # YOLO's count from 1
+    label = getattr(layer, "background_label_id", None)
+    if label is None:  # YOLO has no background, and counts its classes from 1
         return layer.num_classes + 1, 0
-    label = layer.background_label_id
     return layer.num_classes, label if 0 <= label < layer.num_classes else None
 
 
 def has_fixed_size(model: keras.Model) -> bool:
     """Tell whether it proposes regions, but of pictures of one size only."""
-    proposes = any(isinstance(x, layers.CaffeProposal) for x in model.layers)
-    return proposes and None not in model.inputs[0].shape[1:3]
+    return bool(_proposing(model)) and None not in model.inputs[0].shape[1:3]
+
+
+def _proposing(model: keras.Model) -> list:
+    """Return the layers that propose regions, of which some rows are spare."""
+    return [x for x in model.layers if rule_for(x).spare_rows]
 
 
 def _blob(model: keras.Model, name: str):

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_caffe_zoo.lazy import keras, layers
-from keras_caffe_zoo.tasks.cascade import SMALLEST, Cascade
-from keras_caffe_zoo.tasks.found_faces import Faces, check_thresholds
-from keras_caffe_zoo.tasks.net import TaskNet
+from keras_caffe_zoo.lazy import keras
+from keras_caffe_zoo.tasks.cascade import CASCADE, SMALLEST, Cascade
+from keras_caffe_zoo.tasks.detection import THRESHOLD, Detector
+from keras_caffe_zoo.tasks.found_faces import Faces
 from keras_caffe_zoo.tasks.running import answers
-
-THRESHOLD = 0.5
 
 
 def find_faces(
@@ -100,65 +98,35 @@ def face_finder(model, *, threshold=None, smallest=SMALLEST, batch_size=8, **opt
         ValueError: As `find_faces`.
         ImportError: As `find_faces`.
     """
-    if model == "mtcnn" or isinstance(model, Sequence) and not isinstance(model, str):
+    named = isinstance(model, str)
+    if named and model in CASCADE:
+        raise ValueError(
+            f"Expected 'mtcnn', which is {', '.join(CASCADE)} together; received: "
+            f"{model!r}"
+        )
+    if model == "mtcnn" or isinstance(model, Sequence) and not named:
         return Cascade(model, threshold=threshold, smallest=smallest, **options)
-    threshold = THRESHOLD if threshold is None else threshold
+    threshold = _one(threshold)
     return FaceDetector(model, threshold=threshold, batch_size=batch_size, **options)
 
 
-class FaceDetector:
-    """A net that finds faces at one look, as a task.
+def _one(threshold) -> float:
+    """Return the threshold of a net that is alone."""
+    listed = np.ravel(THRESHOLD if threshold is None else threshold)
+    if len(listed) != 1:
+        raise ValueError(
+            "Expected one threshold for a net that is not MTCNN's; received: "
+            f"threshold={threshold!r}"
+        )
+    return float(listed[0])
 
-    Args:
-        model: Name of a net of the zoo, or a model with SSD's layer of detections.
-        threshold: The least score.
-        **options: Of `TaskNet`.
 
-    Attributes:
-        batch_size: How many pictures go through the net at once.
-        batches_at_once: How many batches are best in the net at once.
+class FaceDetector(Detector):
+    """A net that finds faces at one look, as a task."""
 
-    Raises:
-        ValueError: If it is no such net.
-        ImportError: If the runtime is not installed.
-    """
-
-    def __init__(self, model, *, threshold=THRESHOLD, **options):
-        check_thresholds(threshold)
-        self._threshold = np.float32(threshold)
-        self._net = TaskNet(model, ["face_detection"], outputs=_detections, **options)
-        self.batch_size = self._net.batch_size
-        self.batches_at_once = self._net.batches_at_once
-
-    def prepare(self, pixels: np.ndarray):
-        """Return a picture as the net takes it, and its height and width."""
-        return self._net.prepare(pixels), pixels.shape[:2]
+    tasks = ("face_detection",)
 
     def answer(self, prepared: list) -> list[Faces]:
         """Return the faces in some pictures."""
-        rows = np.asarray(self._net([x for x, _ in prepared])).reshape(-1, 7)
-        # Row by row: item, class, score, and corners in parts of the picture.
-        rows = rows[(rows[:, 1] >= 0) & (rows[:, 2] >= self._threshold)]
-        return [
-            _in_pixels(rows[rows[:, 0] == item], size)
-            for item, (_, size) in enumerate(prepared)
-        ]
-
-
-def _detections(model: keras.Model) -> keras.Model:
-    """Return a model whose output is that of its one layer of detections."""
-    found = [x for x in model.layers if isinstance(x, layers.CaffeDetectionOutput)]
-    if len(found) != 1:
-        raise ValueError(
-            "Expected 'mtcnn', its three models, or a net with one layer "
-            f"DetectionOutput; received: '{model.name}', which has {len(found)}"
-        )
-    return keras.Model(model.inputs, found[0].output)
-
-
-def _in_pixels(rows: np.ndarray, size) -> Faces:
-    """Return the faces of a picture's rows of detections."""
-    rows = rows[np.argsort(-rows[:, 2], kind="stable")]
-    height, width = size
-    boxes = rows[:, 3:] * np.array([width, height] * 2, "float32")
-    return Faces(boxes, rows[:, 2], None, (height, width))
+        found = super().answer(prepared)
+        return [Faces(one.boxes, one.scores, None, one.size) for one in found]

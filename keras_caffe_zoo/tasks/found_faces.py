@@ -59,12 +59,3 @@ class Faces:
             for face, points in zip(faces, self.points.tolist(), strict=True):
                 face["points"] = dict(zip(POINTS, points, strict=True))
         return {"size": list(self.size), "faces": faces}
-
-
-def check_thresholds(*thresholds: float) -> None:
-    """Raise a ValueError unless these are scores."""
-    if not all(0 <= one <= 1 for one in thresholds):
-        raise ValueError(
-            "Expected thresholds from 0 to 1; received: threshold="
-            f"{', '.join(map(str, thresholds))}"
-        )

@@ -9,7 +9,7 @@ from keras_caffe_zoo.arithmetic.suppression import nms
 from keras_caffe_zoo.preprocessing.inputs import fit, normalized
 from keras_caffe_zoo.weights.manifest import Resize
 
-_RESIZE = Resize("fit", 600, 1000)
+FIT = Resize("fit", size=600, longest=1000)  # where a net does not tell
 OVERLAP = 0.3  # intersection over union above which the lesser box goes
 
 
@@ -30,12 +30,11 @@ def fitted(pixels: np.ndarray, recipe) -> tuple[np.ndarray, np.ndarray]:
         picture was enlarged.
     """
     order = (2, 1, 0) if recipe.turned else None
-    rule = recipe.entry and recipe.entry.resize
-    rule = rule if rule and rule.rule == "fit" else _RESIZE
+    told = recipe.entry and recipe.entry.resize
+    rule = told if told and told.rule == "fit" else FIT
     x, scale = fit(pixels, rule, order)
-    sides = x.shape[:2]
     x = normalized(x, recipe.mean, np.float32(recipe.scale))
-    return x, np.array([[*sides, scale]], "float32")
+    return x, np.array([[*x.shape[:2], scale]], "float32")
 
 
 def refined(outputs: dict, scale: float, size, threshold: float) -> tuple:

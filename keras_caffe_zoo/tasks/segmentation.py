@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_caffe_zoo.labels import class_names
-from keras_caffe_zoo.lazy import keras, layers
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.preprocessing.resizing import resize_float
+from keras_caffe_zoo.tasks.boxes import known_labels
 from keras_caffe_zoo.tasks.net import TaskNet
 from keras_caffe_zoo.tasks.palettes import palette
 from keras_caffe_zoo.tasks.running import answers
 from keras_caffe_zoo.tasks.segments import Segments
 from keras_caffe_zoo.tasks.views import AsItIs, Whole, Windows
-from keras_caffe_zoo.weights.manifest import class_list
 
 # Nets that are slid over pictures, whose longest sides their authors made this long.
 _LONGEST = {"pspnet50": 513, "pspnet101": 513, "pspnet101_cityscapes": 2049}
@@ -137,7 +137,7 @@ class Segmenter:
         self._labels = labels
         classes, entry = scores.shape[-1], self._net.entry
         if labels is None and entry is not None and entry.classes == classes:
-            self._labels = entry.class_labels
+            self._labels = known_labels(entry)
         self.names = _names(self._labels, classes)
 
     def _viewed(self, side: int | None, are_chances: bool):
@@ -214,7 +214,7 @@ def _scores(model: keras.Model):
 
 def _before_argmax(x):
     layer = x._keras_history.operation
-    best_only = isinstance(layer, layers.CaffeArgMax) and not layer.out_max_val
+    best_only = getattr(layer, "out_max_val", True) is False  # ArgMax alone has it
     return layer.input if best_only and layer.axis in (1, -3) else x
 
 
@@ -236,9 +236,9 @@ def _names(labels, classes: int) -> tuple[str, ...]:
     """Return what the classes are called: of several words for one the first.
 
     Raises:
-        ValueError: If there are not as many names as classes.
+        ValueError: If a list's names are not at hand, or not as many as classes.
     """
-    if labels is None or isinstance(labels, str) and class_list(labels).file is None:
+    if labels is None:
         return tuple(f"class {i}" for i in range(classes))
     if isinstance(labels, str):
         names = tuple(name.split(", ")[0] for _, name in class_names(labels))

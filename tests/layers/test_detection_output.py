@@ -49,6 +49,7 @@ def reference(offsets, scores, priors, layer):
                 )
                 for i in order
             ]
+            boxes = [np.clip(box, 0, 1) if layer.clip else box for box in boxes]
             valid = np.ones(len(boxes), bool)
             stay = greedy(boxes, valid, layer.nms_threshold, 10**6, eta=layer.eta)
             found += [
@@ -89,6 +90,7 @@ def test_the_same_rows_as_box_by_box(seed, run_seed):
         keep_top_k=[None, 15][int(rng.integers(2))],
         variance_encoded_in_target=bool(rng.integers(2)),
         confidence_threshold=[None, 0.3, 0.999][int(rng.integers(3))],
+        clip=bool(rng.integers(2)),
     )
     each = 1 if layer.share_location else classes
     inputs = random_inputs(rng, int(rng.integers(1, 4)), count, classes, each)

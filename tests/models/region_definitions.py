@@ -100,7 +100,8 @@ def block(d, name, x, n, s):
 def propose(d, x, name, top, n):
     """The network that proposes, of the published layer of Python."""
     height, width = d.blobs[x][1:]
-    d.input("im_info", (3,), values=(*d.blobs["data"][1:], 1))
+    # A larger size than the image's, so that there are regions of all kinds.
+    d.input("im_info", (3,), values=(600, 800, 1))
     top = d.conv(name, n, 3, bottom=x, p=1, top=top, relu="relu-")
     d.conv("rpn_cls_score", 18, 1, bottom=top, relu=None)
     d.conv("rpn_bbox_pred", 36, 1, bottom=top, relu=None)

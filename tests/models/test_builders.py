@@ -35,9 +35,10 @@ def test_nets_are_listed_by_what_they_do_and_who_may_use_them():
     assert {"caffenet", "se_resnet50"} <= set(free) < set(classifiers)
     assert not {"vgg_cnn_s", "vgg_face"} & set(free)  # one may not, one is unknown
     assert "vgg_cnn_s" in models.list_models(license="Non-Commercial")
-    assert models.list_models(license="apache") == [
+    assert models.list_models(task="classification", license="apache") == [
         name for name in CONTRACT if name.startswith("se_")
     ]
+    assert "pelee" in models.list_models(task="detection", license="apache")
 
 
 @pytest.mark.parametrize(

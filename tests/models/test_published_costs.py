@@ -2,6 +2,7 @@
 
 from math import prod
 
+import other_nets
 import pytest
 from definitions import define
 
@@ -22,6 +23,13 @@ PUBLISHED = {
     "se_resnext101": (16.054, 48.886),
     "shufflenet_v2_x05": (0.08465, 1.363),
     "sphereface": (3.504, 22.671),
+}
+# Without the boxes and what is done with them.
+DETECTORS = {
+    "face_detection_retail_0044": (1.067, 0.588),
+    "mobilenet_ssd": (2.316, 5.783),
+    "ssd300": (62.815, 26.285),
+    "ssd512": (180.611, 27.189),
 }
 
 
@@ -54,8 +62,25 @@ def parameters(definition):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_size_and_work_are_the_published_ones(name):
-    billions, millions = PUBLISHED[name]
-    definition = define(name)
+    check(define(name), *PUBLISHED[name])
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_size_and_work_of_detectors_are_the_published_ones(name):
+    check(other_nets.define(name), *DETECTORS[name])
+
+
+def test_pelee_is_as_large_as_its_authors_say():
+    """They count products alone, and each normalization's factors and offsets."""
+    definition = other_nets.define("pelee")
+    statistics = [x for x, kind in definition.kinds.items() if kind == "BatchNorm"]
+    learned = [definition.params[x] for x in definition.params.keys() - statistics]
+    count = sum(prod(shape) for shapes in learned for shape in shapes)
+    assert round(count / 1e6, 2) == 5.98
+    assert operations(definition) / 2e6 == pytest.approx(1290, rel=0.005)
+
+
+def check(definition, billions, millions):
     assert abs(parameters(definition) / 1e6 - millions) <= 0.0005
     work = operations(definition) / 1e9  # without poolings and other small things
     assert work == pytest.approx(billions, rel=0.05)

@@ -6,14 +6,17 @@ import numpy as np
 import keras_caffe_zoo as kcz
 
 PIXELS = 96  # of a side that a net leaves open
-LARGEST = 5  # of what is before a softmax
+LARGEST = 5  # of what is before a softmax, or before the exponential of a box's side
+
+BOXES = ("_mbox_loc", "_mbox_conf", "rpn_bbox_pred", "rpn_cls_score")
+REGIONS = (600, 800, 1)  # where regions may be: more than the image, for more of them
 
 
 def livened(name):
     """Return a builder's model and images; no layer is dead, no softmax too sure.
 
     Returns:
-        `(model, images)`, the images as the model takes them.
+        `(model, images)`, the images as the model takes them, with its other input.
     """
     model = getattr(kcz, name)(weights=None)
     rng = np.random.default_rng(0)
@@ -29,14 +32,29 @@ def livened(name):
             else:
                 array *= np.sqrt(24 / np.prod(array.shape[:-1]))
             weight.assign(array)
-    size = [side or PIXELS for side in model.input_shape[1:]]
+    size = [side or PIXELS for side in model.inputs[0].shape[1:]]
     images = np.random.default_rng(1).random((1, *size), "float32") * 25 - 12
+    if len(model.inputs) > 1:
+        images = [images, np.float32([REGIONS])]
+    learned = [layer for layer in model.layers if layer.weights]
     if isinstance(model.layers[-1], keras.layers.Softmax):
-        before = keras.Model(model.input, model.layers[-1].input)(images)
-        share = LARGEST / np.abs(keras.ops.convert_to_numpy(before)).max()
-        for weight in [x for x in model.layers if x.weights][-1].weights:
-            weight.assign(weight * share)
+        scores = model.layers[-1].input
+        before = [layer for layer in learned if layer.output is scores]
+        _tame(model, before or learned[-1:], [scores], images)
+    boxes = [x for x in learned if x.name.endswith(BOXES)]
+    if boxes:
+        _tame(model, boxes, [x.output for x in boxes], images)
     return model, images
+
+
+def _tame(model, layers, tensors, images):
+    """Multiply layers' weights so that tensors have no value beyond the largest."""
+    values = keras.tree.flatten(keras.Model(model.input, tensors)(images))
+    for layer, value in zip(layers, values, strict=True):
+        largest = 1 if layer.name == "rpn_bbox_pred" else LARGEST  # anchors are large
+        share = largest / np.abs(keras.ops.convert_to_numpy(value)).max()
+        for weight in layer.weights:
+            weight.assign(weight * share)
 
 
 def channels_first(array):

@@ -69,6 +69,7 @@ def test_detections_are_the_layers(seed, run_seed):
         keep_top_k=pick(rng, None, 9),
         variance_encoded_in_target=bool(rng.integers(2)),
         confidence_threshold=pick(rng, None, 0.3, 0.999),
+        clip=pick(rng, False, True),
     )
     centre, half = rng.uniform(0.2, 0.8, (count, 2)), rng.uniform(0.05, 0.2, (count, 2))
     corners = np.concatenate([centre - half, centre + half], 1).reshape(-1)

@@ -18,6 +18,7 @@ ALLOWED = {
     "onnx": "ONNX's operations, some of which have the names of Caffe's layers",
     "precision": "ONNX's operations as well",
     "models": "a builder is the list of its layers",
+    "cards": "headings of people's pages: Data, Input, Accuracy",
     "training/losses": "the Keras losses, by the layer that asks for them",
     "training/metrics.py": "Accuracy, the metric of the layer of that name",
     "training/data": "the readers of databases, by the layer that names one",

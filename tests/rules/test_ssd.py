@@ -72,6 +72,20 @@ def test_a_net_is_written_with_ssds_own_fields_and_comes_back(load, tmp_path):
         assert bytes([tag & 127 | 128, tag >> 7]) in binary
 
 
+def test_opencvs_field_moves_corners_into_the_image(load, tmp_path):
+    """Its face detector was published with it; SSD's Caffe does not know it."""
+    model = load(out=GOOD["out"] + " clip: true")
+    x = np.random.default_rng(0).normal(0, 50, (2, 20, 30, 3)).astype("float32")
+    y = np.asarray(model(x))
+    corners = kcz.detections(y)[:, 3:]
+    assert corners.min() == 0
+    assert corners.max() == 1
+    assert not np.array_equal(load()(x), y)
+    kcz.to_caffe(model, tmp_path / "again.prototxt", tmp_path / "again.caffemodel")
+    again = kcz.from_caffe(tmp_path / "again.prototxt", tmp_path / "again.caffemodel")
+    np.testing.assert_array_equal(again(x), y)
+
+
 def test_priors_stay_in_single_precision_on_their_way(tmp_path):
     text = NET.format(**GOOD) + (
         'layer { name: "priors" type: "Concat" bottom: "prior" bottom: "prior" '

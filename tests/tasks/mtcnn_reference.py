@@ -127,10 +127,8 @@ def cut(pixels, window, side):
 
 def bilinear(image, height, width):
     """OpenCV's: the centres of pixels lie on one another, nothing is averaged."""
-    rows, columns = (
-        weights(*pair) for pair in zip(image.shape, (height, width), strict=False)
-    )
-    return np.einsum("ay,bx,yxc->abc", rows, columns, image)
+    rows, columns = weights(image.shape[0], height), weights(image.shape[1], width)
+    return np.einsum("ay,byc->abc", rows, np.einsum("bx,yxc->byc", columns, image))
 
 
 def weights(old, new):

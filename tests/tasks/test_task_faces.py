@@ -1,12 +1,14 @@
 """MTCNN's cascade against a reference in loops, and what finds faces at one look."""
 
+import json
+
 import keras
 import mtcnn_reference
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_caffe_zoo import find_faces, mtcnn_o, mtcnn_p, mtcnn_r
+from keras_caffe_zoo import find_faces, from_caffe, mtcnn_o, mtcnn_p, mtcnn_r
 from keras_caffe_zoo.tasks import mtcnn
 
 OUTPUTS = ("prob1", "conv4-2"), ("prob1", "conv5-2"), ("prob1", "conv6-2", "conv6-3")
@@ -17,7 +19,7 @@ def of_caffe(model, names):
     """A model as a function of Caffe's arrays: chances of faces, and the rest."""
 
     def run(batch):
-        answer = model.predict_on_batch(np.moveaxis(batch, 1, -1))
+        answer = model(np.moveaxis(batch, 1, -1))
         chances, *rest = (np.asarray(answer[name]) for name in names)
         return chances[..., 1], *(np.moveaxis(x, -1, 1) for x in rest)
 
@@ -33,6 +35,8 @@ def nets():
         for weight in model.weights:
             fan = np.prod(weight.shape[:-1]) if len(weight.shape) > 1 else 100
             weight.assign(rng.normal(0, np.sqrt(2 / fan), weight.shape))
+        moves = model.get_layer(f"conv{4 + i}-2")  # or windows have no pixel
+        moves.set_weights([0.05 * w for w in moves.get_weights()])
     return models
 
 
@@ -44,9 +48,8 @@ def picture(seed=0, sides=(61, 83)):
     return np.asarray(coarse) // 2 + rng.integers(0, 128, (*sides, 3), "uint8")
 
 
-@pytest.mark.parametrize("thresholds", [(0.6, 0.5, 0.4), (0.5, 0.3, 0.3)])
-def test_the_cascade_is_that_of_the_reference(nets, thresholds):
-    pixels = picture()
+def test_the_cascade_is_that_of_the_reference(nets):
+    pixels, thresholds = picture(sides=(45, 64)), (0.9, 0.5, 0.4)
     found = find_faces(nets, pixels, threshold=thresholds, smallest=14)
     functions = [of_caffe(*pair) for pair in zip(nets, OUTPUTS, strict=True)]
     wanted = mtcnn_reference.find(pixels, functions, 14, thresholds)
@@ -64,12 +67,10 @@ def test_a_pyramid_ends_where_a_face_no_longer_fits():
     assert mtcnn.scales((12, 12, 3), 12) == [1]
     assert mtcnn.scales((19, 300, 3), 20) == []
     pixels = picture(sides=(50, 70))
-    levels = list(mtcnn.pyramid(pixels, 20))
-    assert [x.shape for _, x in levels] == [(42, 30, 3), (30, 22, 3), (22, 16, 3)]
-    for (_, level), (height, width) in zip(
-        levels, [(30, 42), (22, 30), (16, 22)], strict=True
-    ):
-        wanted = mtcnn_reference.bilinear(pixels, height, width)
+    levels = [level for _, level in mtcnn.pyramid(pixels, 20)]
+    assert [x.shape for x in levels] == [(42, 30, 3), (30, 22, 3), (22, 16, 3)]
+    for level in levels:
+        wanted = mtcnn_reference.bilinear(pixels, *level.shape[1::-1])
         np.testing.assert_allclose(level.swapaxes(0, 1), wanted, atol=1e-3)
 
 
@@ -108,48 +109,53 @@ def test_what_stays_is_what_the_reference_keeps(mode, least):
     assert 10 < len(wanted) < 250
 
 
-def template(model, first, last):
-    """Make a net answer where it is bright in the middle and dark around.
+def handed_on(model, last, bias):
+    """Make a net hand the middle of its window on, through its first channels.
 
-    All its layers hand the mean brightness on, but for one that looks at 3 x 3 cells:
-    a convolution over 5 x 5 of them in P-Net, an inner product in the others.
+    Its answer is how bright that is, -1 to 1, times 12, and a bias.
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.PReLU):
             layer.set_weights([np.ones_like(w) for w in layer.get_weights()])
         elif layer.weights:
-            kernel, bias = (np.zeros_like(w) for w in layer.get_weights())
-            kernel[..., 0, 0] = 1 / np.prod(kernel.shape[:-2])
-            layer.set_weights([kernel, bias])
-    layer = model.get_layer(first)
-    kernel, bias = layer.get_weights()
-    cells = kernel[..., 0, 0] if kernel.ndim == 4 else kernel[:, 0].reshape(3, 3, -1)
-    cells = cells if cells.ndim == 2 else cells[..., 0]
-    cells[:] = -1 / 8
-    cells[1, 1] = 1
-    layer.set_weights([kernel, bias])
-    kernel, bias = model.get_layer(last).get_weights()
+            kernel, offsets = (np.zeros_like(w) for w in layer.get_weights())
+            if kernel.ndim == 4:
+                kernel[kernel.shape[0] // 2, kernel.shape[1] // 2, 0, 0] = 1
+            else:  # of a map of 3 x 3
+                kernel[len(kernel) * 4 // 9, 0] = 1
+            layer.set_weights([kernel, offsets])
+    kernel, offsets = (np.zeros_like(w) for w in model.get_layer(last).get_weights())
     kernel[..., 0, 1] = 12
-    bias[:] = 0, -12
-    model.get_layer(last).set_weights([kernel, bias])
+    offsets[1] = bias
+    model.get_layer(last).set_weights([kernel, offsets])
 
 
 @pytest.fixture(scope="module")
 def finders():
-    """MTCNN's nets, made to find bright squares: the points are at fixed places."""
+    """MTCNN's nets, made to find what is bright where all around is dark.
+
+    P-Net compares the middle with eight places around; the others look at the middle.
+    The points are at fixed places.
+    """
     models = [build(weights=None) for build in (mtcnn_p, mtcnn_r, mtcnn_o)]
-    places = ("conv3", "conv4-1"), ("conv4", "conv5-1"), ("conv5", "conv6-1")
-    for model, names in zip(models, places, strict=True):
-        template(model, *names)
-    for model, name, values in (
-        (models[0], "conv4-2", [0] * 4),
-        (models[1], "conv5-2", [0] * 4),
-        (models[2], "conv6-2", [0.25, 0.25, -0.25, -0.25]),
-        (models[2], "conv6-3", [0.4, 0.6, 0.5, 0.4, 0.6, 0.3, 0.3, 0.5, 0.7, 0.7]),
-    ):
-        layer = model.get_layer(name)
-        kernel, bias = layer.get_weights()
-        layer.set_weights([np.zeros_like(kernel), np.float32(values)])
+    handed_on(models[0], "conv4-1", -18)
+    handed_on(models[1], "conv5-1", 0)
+    handed_on(models[2], "conv6-1", 0)
+    layers = [models[0].get_layer(name) for name in ("conv1", "conv2", "conv3")]
+    means, places, sums = (layer.get_weights()[0] for layer in layers)
+    means[:, :, 0, 0] = 1 / 9
+    around = [(u, v) for u in range(3) for v in range(3) if (u, v) != (1, 1)]
+    for i, place in enumerate(around, start=1):
+        places[*place, 0, i] = 1
+        sums[*place, i, 0] = -1 / 8
+    for layer, kernel in zip(layers, (means, places, sums), strict=True):
+        layer.set_weights([kernel, layer.get_weights()[1]])
+    points = models[2].get_layer("conv6-3")
+    fixed = [0.4, 0.6, 0.5, 0.4, 0.6, 0.3, 0.3, 0.5, 0.7, 0.7]
+    points.set_weights([0 * points.get_weights()[0], np.float32(fixed)])
+    for i, model in enumerate(models):
+        moves = model.get_layer(f"conv{4 + i}-2")
+        moves.set_weights([0 * x for x in moves.get_weights()])
     return models
 
 
@@ -158,3 +164,116 @@ def squares_on_black(places, sides=(120, 160)):
     for x, y, side in places:
         pixels[y : y + side, x : x + side] = 255
     return pixels
+
+
+def test_bright_squares_are_found_where_they_are(finders):
+    places = [(20, 60, 12), (95, 80, 15), (120, 15, 8)]
+    faces = find_faces(finders, squares_on_black(places))
+    assert len(faces) == 3
+    for x, y, side in places:
+        middle = np.array([x + side / 2, y + side / 2])
+        corners = faces.boxes.reshape(-1, 2, 2)
+        off = np.abs(corners.mean(axis=1) - middle).max(axis=1)
+        face = int(off.argmin())
+        assert off[face] <= 5  # where the map's cells are 7 pixels apart
+        wide, tall = corners[face, 1] - corners[face, 0]
+        assert wide == tall
+        assert 2 <= wide / side <= 4  # a third of the window is bright
+        left, right, nose, *_, corner = faces.points[face]
+        np.testing.assert_allclose(nose, middle, atol=5.5)
+        np.testing.assert_allclose(right - left, [0.2 * wide, 0], atol=0.3)
+        np.testing.assert_allclose(corner - right, [0, 0.4 * wide], atol=0.5)
+
+
+def test_a_face_smaller_than_asked_for_is_not_looked_for(finders):
+    pixels = squares_on_black([(20, 60, 24), (120, 15, 8)])
+    assert len(find_faces(finders, pixels)) == 2
+    assert len(find_faces(finders, pixels, smallest=50)) == 1
+    assert len(find_faces(finders, pixels, smallest=500)) == 0
+
+
+SSD = """
+input: "data" input_shape { dim: 1 dim: 3 dim: 20 dim: 30 }
+layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+  convolution_param { num_output: 6 kernel_size: 10 stride: 10 } }
+layer { name: "l" type: "Slice" bottom: "c" top: "loc" top: "conf"
+  slice_param { slice_point: 4 } }
+layer { name: "p1" type: "Permute" bottom: "loc" top: "p1"
+  permute_param { order: 0 order: 2 order: 3 order: 1 } }
+layer { name: "f1" type: "Flatten" bottom: "p1" top: "f1" }
+layer { name: "p2" type: "Permute" bottom: "conf" top: "p2"
+  permute_param { order: 0 order: 2 order: 3 order: 1 } }
+layer { name: "r2" type: "Reshape" bottom: "p2" top: "r2"
+  reshape_param { shape { dim: 0 dim: -1 dim: 2 } } }
+layer { name: "s2" type: "Softmax" bottom: "r2" top: "s2"
+  softmax_param { axis: 2 } }
+layer { name: "f2" type: "Flatten" bottom: "s2" top: "f2" }
+layer { name: "prior" type: "PriorBox" bottom: "c" bottom: "data" top: "prior"
+  prior_box_param { min_size: 10 variance: 0.1 } }
+layer { name: "out" type: "DetectionOutput" bottom: "f1" bottom: "f2" bottom: "prior"
+  top: "out" detection_output_param { num_classes: 2 code_type: CENTER_SIZE
+  nms_param { nms_threshold: 0.4 top_k: 20 } keep_top_k: 10 } }
+"""
+
+
+@pytest.fixture(scope="module")
+def ssd(tmp_path_factory):
+    """An SSD whose cells of 10 pixels are faces where they are bright."""
+    path = tmp_path_factory.mktemp("ssd") / "net.prototxt"
+    path.write_text(SSD)
+    model = from_caffe(path)
+    kernel, bias = (np.zeros_like(w) for w in model.get_layer("c").get_weights())
+    kernel[..., 5] = 1 / 300
+    model.get_layer("c").set_weights([kernel, bias])
+    return model
+
+
+def test_faces_of_a_detector_are_in_the_pictures_own_pixels(ssd):
+    pixels = squares_on_black([(40, 20, 20), (0, 0, 20)], (40, 60)) // 64
+    found = find_faces(ssd, [pixels, pixels[:, ::-1]], mean=0, threshold=0.8)
+    for faces, wanted in zip(
+        found, ([(0, 0), (40, 20)], [(0, 20), (40, 0)]), strict=True
+    ):
+        assert faces.points is None
+        assert faces.size == (40, 60)
+        boxes = sorted(faces.boxes.tolist())
+        np.testing.assert_allclose(boxes, [(x, y, x + 20, y + 20) for x, y in wanted])
+        np.testing.assert_allclose(faces.scores, 1 / (1 + np.exp(-3)), rtol=1e-5)
+    assert "2 faces in 60 x 40 pixels" in repr(found[0])
+    assert "\n  face 95.3% at 0, 0 – 20, 20" in repr(found[0])
+
+
+def test_faces_are_json(finders, ssd):
+    pixels = squares_on_black([(20, 60, 12)])
+    faces = find_faces(finders, pixels)
+    facts = json.loads(json.dumps(faces.as_dict()))
+    assert facts["size"] == [120, 160]
+    (face,) = facts["faces"]
+    assert face["box"] == faces.boxes[0].tolist()
+    assert list(face["points"])[2] == "nose"
+    assert face["points"]["nose"] == faces.points[0, 2].tolist()
+    assert find_faces(ssd, pixels, mean=1000).as_dict()["faces"] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (
+            "mtcnn_r",
+            {},
+            "which is mtcnn_p, mtcnn_r, mtcnn_o together; received: 'mtcnn_r'",
+        ),
+        ("caffenet", {}, "for face_detection; received: 'caffenet', which is for"),
+        ("mtcnn", {"threshold": (0.5, 0.6)}, "one threshold or three"),
+        ("mtcnn", {"threshold": 7}, "thresholds from 0 to 1"),
+        ("mtcnn", {"smallest": 0}, "at least 1 pixel; received: smallest=0"),
+        ("own", {"mean": 0, "threshold": (0.5, 0.6, 0.7)}, "one threshold for a net"),
+        ("own", {}, "Expected `mean=…`"),
+        ("two", {}, "its three models: P-Net, R-Net, O-Net; received: 2"),
+        ("turned", {}, "with the outputs prob1, conv4-2; received: 'mtcnn_o'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(finders, ssd, model, options, message):
+    own = {"own": ssd, "two": finders[:2], "turned": finders[::-1]}
+    with pytest.raises(ValueError, match=message):
+        find_faces(own.get(model, model), picture(), weights=None, **options)

@@ -327,6 +327,21 @@ def test_a_bad_archive_is_refused(host, tmp_path, content, reason):
     assert files_in(tmp_path / "b") == []
 
 
+def test_an_archive_is_checked_before_it_is_opened(host, tmp_path):
+    """Where digests of the archive were published, and none of what is in it."""
+    digest = hashlib.sha384(HOSTILE).hexdigest()
+    archive, url = tmp_path / "nets.tar.gz", host.serve("n", host.body(HOSTILE))
+    known = {"archive": archive.name, "member": NAME, "archive_size": len(HOSTILE)}
+    good = WeightFile(NAME, (url,), archive_sha384=digest, **known)
+    bad = WeightFile(NAME, (url,), archive_sha384=digest[::-1], **known)
+    archive.write_bytes(HOSTILE)
+    assert fetch(good, tmp_path / "a", **QUICK).read_bytes() == DATA
+    assert unpack(archive, good, tmp_path / "b").read_bytes() == DATA
+    assert "Expected sha384" in failure(bad, tmp_path / "c")
+    with pytest.raises(ValueError, match="nets.tar.gz: Expected sha384"):
+        unpack(archive, bad, tmp_path / "d")
+
+
 def test_progress_says_what_comes_from_where(host, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
     url = host.serve(NAME, host.body(DATA))

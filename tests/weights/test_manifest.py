@@ -171,11 +171,15 @@ def test_classes_have_as_many_names_as_the_net_has_outputs(entry, written):
         assert len(names) == len(set(names)) == entry.classes
 
 
+IN_NO_ARCHIVE = {"archive_size": None, "archive_sha384": None}
+
+
 # Whose files are not known to hold just the net: two have no published size, others
-# are larger than the net.
+# are larger than the net, and one holds numbers of half the size.
 UNKNOWN_PAYLOAD = {
     *("places205_googlenet", "places365_googlenet", "googlenet_bn", "mtcnn_r"),
     *("colorization", "pspnet50", "pspnet101", "pspnet101_cityscapes"),
+    "res10_face_fp16",
 }
 
 
@@ -191,12 +195,15 @@ def test_an_entry_is_given_to_programs_whole(entry, written):
     original = written["models"][entry.name]
     if entry.resize:  # only one rule has a longest side
         original = {**original, "resize": {"longest": None, **original["resize"]}}
-    for key in original.keys() - {"paper", "mean"}:
+    assert facts.pop("file") == IN_NO_ARCHIVE | original["file"]
+    for key in original.keys() - {"paper", "mean", "file"}:
         assert facts[key] == original[key], key
     if entry.mean:
         mean = facts["mean"]
         assert mean.pop("name") == original["mean"]
-        assert mean == written["means"][original["mean"]]
+        told = written["means"][original["mean"]]
+        file = told["file"] and IN_NO_ARCHIVE | told["file"]
+        assert mean == {**told, "file": file}
     assert entry.file.payload_bytes in (4 * entry.parameters, None)
     assert entry.size == (entry.file.size or 4 * entry.parameters)
 
@@ -249,14 +256,21 @@ def test_checksums_and_urls_are_well_formed(file):
     assert (file.archive is None) == (file.member is None)
     if file.archive:
         # Some clouds have numbers in place of names.
-        assert any(urlsplit(url).path.endswith(file.archive) for url in file.urls)
+        named = [url for url in file.urls if "drive.google.com" not in url]
+        paths = [urlsplit(url).path for url in named]
+        assert not named or any(path.endswith(file.archive) for path in paths)
+        assert file.packed.hashes.keys() <= {"sha384"}
+    else:
+        assert file.packed is file.archive_size is file.archive_sha384 is None
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_head_has_as_many_outputs_as_there_are_classes(entry):
-    heads = [shapes[-1][0] for shapes in entry.blobs.values()]
+    heads = {layer: shapes[-1][0] for layer, shapes in entry.blobs.items()}
+    of_boxes = [n for layer, n in heads.items() if layer.endswith("_mbox_conf")]
     bins = 7 * 7 if entry.name == "rfcn_resnet50" else 1  # each has maps of its own
-    assert entry.classes * bins in heads
+    assert entry.classes * bins in heads.values() or of_boxes
+    assert not any(outputs % entry.classes for outputs in of_boxes)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -268,6 +282,8 @@ def test_means_are_plausible_and_of_a_known_kind(entry):
     assert (entry.mean.file is None) == (entry.mean.kind == "channels")
     for means in filter(None, (entry.mean.channels, entry.mean.stand_in)):
         blue, green, red = means
+        if entry.mean.name == "res10_face":
+            green -= 60  # a slip of its authors', kept by all who use it
         grey = entry.mean.name in ("zero", "mid_grey")
         assert (blue == green == red) if grey else 75 < blue < green < red < 130
     if entry.mean.kind == "pixel":
@@ -290,7 +306,7 @@ def test_accuracies_are_percentages_with_a_source(entry):
         known = (one.top1, one.top5, one.mean_iu, one.mean_ap, one.accuracy)
         figures = [figure for figure in known if figure is not None]
         assert one.source and figures
-        assert all(30 < figure < 99 for figure in figures)
+        assert all(20 < figure < 99 for figure in figures)
 
 
 def test_the_non_commercial_nets_say_so():
