@@ -1,12 +1,32 @@
 """Resize images as OpenCV did for Caffe."""
 
+import math
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 
-# Numbers that are computed at once. Of more the system clears the memory each time that
-# they are made; with fewer, threads wait for each other more often.
-_AT_ONCE = 1 << 18
+_AT_ONCE = 1 << 18  # numbers that are computed at once
+
+
+class _Room(threading.local):
+    """Memory that a thread uses again: the system has to clear all that is new."""
+
+    def __init__(self):
+        self._kept = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """Return an array with anything in it, the same memory for the same name."""
+        size, key = math.prod(shape), (name, np.dtype(dtype).str)
+        kept = self._kept.get(key)
+        if kept is None or kept.size < size:
+            kept = np.empty(size, dtype)
+            if size <= 2 * _AT_ONCE:  # no more for rows of a giant
+                self._kept[key] = kept
+        return kept[:size].reshape(shape)
+
+
+_room = _Room()
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -54,33 +74,37 @@ def resize_float(
     def numbers(columns):
         return (columns[:, None] * count + channels).ravel()
 
-    def rows(places):
-        return pick(image[places].reshape(len(places), -1)).astype("float32")
+    def rows(places, name):
+        if few and not narrow:
+            pixels = image[places].reshape(len(places), -1).take(wanted, axis=1)
+        else:
+            shape = (len(places), *image.shape[1:])
+            pixels = _room.array("pixels", shape, image.dtype)
+            np.take(image, places, 0, pixels, mode="clip")  # else it is buffered
+        floats = _room.array(name, (len(places), pixels[0].size), "float32")
+        np.copyto(floats, pixels.reshape(floats.shape), casting="same_kind")
+        return floats
 
-    start, stop = left[0], right[-1] + 1
-    few = 2 * len(left) < stop - start  # then the others are not even touched
+    few = 2 * len(left) < right[-1] + 1 - left[0]  # then the others are not touched
+    narrow = image.shape[1] > image.shape[0]  # the longer axis first: see `cut`
+    lefts, rights = numbers(left), numbers(right)
     if few:
-        wanted = np.concatenate([numbers(left), numbers(right)])
-
-        def pick(pixels):
-            return pixels.take(wanted, axis=1)
-
-        if image.shape[1] > image.shape[0]:  # the longer axis first: see `cut`
-            image, pick = pick(image.reshape(len(image), -1)), np.asarray
-    else:
-        image, pick = image[:, start:stop], np.asarray
-        lefts, rights = numbers(left - start), numbers(right - start)
+        wanted = np.concatenate([lefts, rights])
+        if narrow:
+            image = image.reshape(len(image), -1).take(wanted, axis=1)
     across = np.repeat(across, len(channels))
     resized = np.empty((len(top), len(across)), "float32")
     step = max(1, _AT_ONCE // max(1, image[0].size))
-    for start_row in range(0, len(top), step):
-        part = slice(start_row, start_row + step)
-        both = _between(rows(top[part]), rows(bottom[part]), down[part, None])
+    for start in range(0, len(top), step):
+        part = slice(start, start + step)
+        low, high = rows(top[part], "low"), rows(bottom[part], "high")
+        both = _between(low, high, down[part, None])
         if few:
             low, resized[part] = np.split(both, 2, axis=1)
         else:
-            low = both.take(lefts, axis=1)
-            both.take(rights, 1, resized[part], mode="clip")  # else it is buffered
+            low = _room.array("left", resized[part].shape, "float32")
+            both.take(lefts, 1, low, mode="clip")
+            both.take(rights, 1, resized[part], mode="clip")
         _between(low, resized[part], across)
     return resized.reshape(len(top), len(left), len(channels))
 
