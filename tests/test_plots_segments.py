@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_caffe_zoo.plots import show_segments
+from keras_caffe_zoo.plots import draw_segments
 from keras_caffe_zoo.tasks.palettes import palette
+from keras_caffe_zoo.tasks.segments import Segments
 
 COLOURS = palette(21, "voc")
 NAMES = [f"class {i}" for i in range(21)]
@@ -18,8 +19,9 @@ def halves(height=500, width=700):
     return np.full((height, width, 3), 100, "uint8"), labels
 
 
-def drawn(*what, **how):
-    return np.asarray(show_segments(*what, NAMES, COLOURS, **how))
+def drawn(picture, labels, background=None, **how):
+    found = Segments(labels, NAMES, COLOURS, background)
+    return np.asarray(draw_segments(picture, found, **how))
 
 
 def test_the_photograph_is_seen_through_the_colours():
@@ -60,14 +62,14 @@ def test_many_classes_are_cut_short():
     labels = np.arange(400 * 600).reshape(400, 600) // 8000 * 5 % 150
     names, colours = [f"class {i}" for i in range(150)], palette(150)
     picture = np.zeros((400, 600, 3), "uint8")
-    image = show_segments(picture, labels, names, colours)
+    image = draw_segments(picture, Segments(labels, names, colours))
     assert image.height < 800
 
 
 def test_it_is_saved_and_sizes_must_agree(tmp_path):
     picture, labels = halves(40, 60)
-    show_segments(picture, labels, NAMES, COLOURS, output=tmp_path / "it.png")
+    drawn(picture, labels, output=tmp_path / "it.png")
     with Image.open(tmp_path / "it.png") as image:
         assert image.width == 60 * 8
     with pytest.raises(ValueError, match=r"labels \(H, W\) of its size"):
-        show_segments(picture, labels[:10], NAMES, COLOURS)
+        drawn(picture, labels[:10])

@@ -5,7 +5,12 @@ from collections.abc import Callable
 
 
 def add_command(
-    commands, name: str, run: Callable, help: str, example: str | None = None
+    commands,
+    name: str,
+    run: Callable,
+    help: str,
+    example: str | None = None,
+    more: str = "",
 ) -> argparse.ArgumentParser:
     """Add a command to the parser.
 
@@ -15,12 +20,14 @@ def add_command(
         run: Called with the parsed arguments; what it returns is printed with `--json`.
         help: One sentence.
         example: A command line that works.
+        more: What the command's own help says besides.
 
     Returns:
         The command's own parser.
     """
     epilog = f"Example: keras-caffe-zoo {example}" if example else None
-    parser = commands.add_parser(name, help=help, description=help, epilog=epilog)
+    text = f"{help} {more}".strip()
+    parser = commands.add_parser(name, help=help, description=text, epilog=epilog)
     parser.set_defaults(run=run)
     return parser
 

@@ -10,6 +10,7 @@ from keras_caffe_zoo.cli._command import add_json
 
 EXIT_BAD_PICTURES = 3
 BAD_LISTED = 20
+BAD_ARE_LISTED = "Exit status 3 if pictures could not be read; they are listed."
 
 
 def add_pictures(parser) -> None:

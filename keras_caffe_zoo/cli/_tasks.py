@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_caffe_zoo.cli._command import add_command, mean_of
 from keras_caffe_zoo.cli._pictures import (
+    BAD_ARE_LISTED,
     EXIT_BAD_PICTURES,
     Answers,
     add_net,
@@ -47,8 +48,7 @@ def add_task(
     Returns:
         The command's own parser.
     """
-    closing = " Exit status 3 if pictures could not be read; they are listed."
-    parser = add_command(commands, name, run, help + closing, example=example)
+    parser = add_command(commands, name, run, help, example, BAD_ARE_LISTED)
     add_pictures(parser)
     add_net(parser, net, default)
     parser.add_argument(

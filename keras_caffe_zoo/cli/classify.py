@@ -3,7 +3,12 @@
 from pathlib import Path
 
 from keras_caffe_zoo.cli._command import add_command
-from keras_caffe_zoo.cli._pictures import add_net, add_pictures, files_of
+from keras_caffe_zoo.cli._pictures import (
+    BAD_ARE_LISTED,
+    add_net,
+    add_pictures,
+    files_of,
+)
 from keras_caffe_zoo.cli._tasks import run_task
 
 BATCH = 32  # pictures that go through the net at once, and are answered together
@@ -15,9 +20,9 @@ def add_commands(commands) -> None:
         commands,
         "classify",
         _classify,
-        "Say what is in pictures, one or a million. Exit status 3 if some could not "
-        "be read; they are listed.",
+        "Say what is in pictures, one or a million.",
         example="classify photo.jpg holidays/ --model caffenet",
+        more=BAD_ARE_LISTED,
     )
     add_pictures(parser)
     add_net(parser)

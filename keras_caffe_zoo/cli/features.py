@@ -1,7 +1,12 @@
 """The command that computes features: extract."""
 
 from keras_caffe_zoo.cli._command import add_command
-from keras_caffe_zoo.cli._pictures import EXIT_BAD_PICTURES, add_net, print_bad
+from keras_caffe_zoo.cli._pictures import (
+    BAD_ARE_LISTED,
+    EXIT_BAD_PICTURES,
+    add_net,
+    print_bad,
+)
 
 
 def add_commands(commands) -> None:
@@ -11,9 +16,9 @@ def add_commands(commands) -> None:
         "extract",
         _extract,
         "Run pictures through a net and write what it computes inside, a row for each "
-        "picture. Interrupted and started again, it goes on where it was. Exit status "
-        "3 if pictures could not be read; they are listed.",
+        "picture. Interrupted and started again, it goes on where it was.",
         example="extract photos/ --model vgg_cnn_s --layer fc7 -o features.h5",
+        more=BAD_ARE_LISTED,
     )
     parser.add_argument(
         "sources",

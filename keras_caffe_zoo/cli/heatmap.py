@@ -5,6 +5,7 @@ from pathlib import Path
 
 from keras_caffe_zoo.cli._command import add_command
 from keras_caffe_zoo.cli._pictures import (
+    BAD_ARE_LISTED,
     EXIT_BAD_PICTURES,
     Answers,
     add_net,
@@ -25,9 +26,9 @@ def add_commands(commands) -> None:
         "heatmap",
         _heatmap,
         "Draw where in a picture, or in each of many, a net sees a class, with the "
-        "fully convolutional form of the net. Exit status 3 if pictures could not be "
-        "read; they are listed.",
+        "fully convolutional form of the net.",
         example="heatmap photo.jpg --model caffenet --class tabby -o map.png",
+        more=BAD_ARE_LISTED,
     )
     add_pictures(parser)
     add_net(parser)

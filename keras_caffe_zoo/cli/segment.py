@@ -79,7 +79,6 @@ def _labels_alone(_, found):
 
 
 def _drawn(picture, found):
-    from keras_caffe_zoo.plots.segments import show_segments
+    from keras_caffe_zoo.plots.segments import draw_segments
 
-    how = {"background": found.background}
-    return show_segments(picture, found.labels, found.names, found.colours, **how)
+    return draw_segments(picture, found)

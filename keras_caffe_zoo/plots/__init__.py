@@ -6,7 +6,7 @@ from keras_caffe_zoo.plots.faces import draw_faces
 from keras_caffe_zoo.plots.maps import heatmap
 from keras_caffe_zoo.plots.nets import show_activations, show_filters
 from keras_caffe_zoo.plots.pages import show_digit_boxes, show_digits
-from keras_caffe_zoo.plots.segments import show_segments
+from keras_caffe_zoo.plots.segments import draw_segments
 from keras_caffe_zoo.plots.skeletons import draw_poses
 
 __all__ = [
@@ -19,5 +19,5 @@ __all__ = [
     "show_digit_boxes",
     "show_digits",
     "show_filters",
-    "show_segments",
+    "draw_segments",
 ]

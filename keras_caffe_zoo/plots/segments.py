@@ -2,11 +2,12 @@
 
 import math
 import os
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
+
+from keras_caffe_zoo.tasks.segments import Segments
 
 _OPACITY = 0.5  # of the colours
 _DIMMED = 0.6  # what is left of the background's light
@@ -16,28 +17,21 @@ _LISTED = 24  # classes in a legend
 _PAPER, _INK, _GREY = (255, 255, 255), (32, 32, 32), (120, 120, 120)
 
 
-def show_segments(
+def draw_segments(
     picture: np.ndarray,
-    labels: np.ndarray,
-    names: Sequence[str],
-    colours: np.ndarray,
+    found: Segments,
     *,
-    background: int | None = None,
     legend: bool = True,
     output: str | os.PathLike | None = None,
 ) -> Image.Image:
     """Draw the classes of a picture's pixels over it, with outlines and a legend.
 
-    The picture keeps its own pixels; a small one is enlarged. The legend below has the
-    classes that are in it, the largest first.
+    The picture keeps its own pixels; a small one is enlarged. The background is dimmed.
+    The legend below has the classes that are in it, the largest first.
 
     Args:
         picture: RGB uint8 `(H, W, 3)`.
-        labels: The classes' numbers, `(H, W)`.
-        names: What the classes are called.
-        colours: Their colours, RGB uint8 `(classes, 3)`.
-        background: The class that stands for none, which is dimmed and has no colour;
-            None if there is none.
+        found: What `segment` found in it.
         legend: Whether there is one.
         output: Where to save the picture, if anywhere.
 
@@ -45,9 +39,9 @@ def show_segments(
         The picture, RGB.
 
     Raises:
-        ValueError: If the labels are not of the picture's size.
+        ValueError: If what was found is not of the picture's size.
     """
-    picture, labels = np.asarray(picture), np.asarray(labels)
+    picture, labels = np.asarray(picture), found.labels
     if picture.ndim != 3 or labels.shape != picture.shape[:2]:
         raise ValueError(
             "Expected an RGB picture (H, W, 3) and labels (H, W) of its size; "
@@ -56,9 +50,9 @@ def show_segments(
     times = max(1, math.ceil(_SMALLEST / max(labels.shape)))
     picture = _enlarged(picture, times)
     labels = labels.repeat(times, 0).repeat(times, 1)
-    canvas = Image.fromarray(_covered(picture, labels, colours, background))
+    canvas = Image.fromarray(_covered(picture, labels, found.colours, found.background))
     if legend:
-        canvas = _with_legend(canvas, labels, names, colours)
+        canvas = _with_legend(canvas, labels, found.names, found.colours)
     if output is not None:
         canvas.save(output)
     return canvas
