@@ -127,14 +127,20 @@ each_family = pytest.mark.parametrize(
 )
 
 
+def every(*names):
+    """Parametrize with all nets, of which those named are not slow."""
+    return _parametrized(CONTRACT, names)
+
+
 def few(*names):
-    """Parametrize with some nets; the other families' are among the slow tests too."""
+    """Parametrize with some nets, and slowly with one of each other family."""
+    return _parametrized([n for n in CONTRACT if n in FIRST or n in names], names)
+
+
+def _parametrized(nets, quick):
     return pytest.mark.parametrize(
         "name",
-        [
-            n if n in names else pytest.param(n, marks=pytest.mark.slow)
-            for n in CONTRACT
-        ],
+        [n if n in quick else pytest.param(n, marks=pytest.mark.slow) for n in nets],
     )
 
 

@@ -26,6 +26,20 @@ each_kind = pytest.mark.parametrize(
     ],
 )
 
+# The larger of two of one making.
+SIBLINGS = {
+    *("segnet_pascal", "pspnet101", "pspnet101_cityscapes", "ssd512"),
+    *("res10_face_fp16", "faster_rcnn_vgg16", "openpose_mpi"),
+}
+one_of_a_kind = pytest.mark.parametrize(
+    "name",
+    [
+        n if other.quick else pytest.param(n, marks=pytest.mark.slow)
+        for n, other in OTHERS.items()
+        if n not in SIBLINGS
+    ],
+)
+
 
 def define(name):
     """Return a net's published definition."""

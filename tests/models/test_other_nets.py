@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from definition import formula_params
-from other_nets import OTHERS, define, each_kind, each_other
+from other_nets import OTHERS, define, each_kind, each_other, one_of_a_kind
 from support import nchw, nhwc, pattern, relative_error
 
 from keras_caffe_zoo import models
@@ -105,7 +105,7 @@ def values(model, blobs, x):
     return {name: nchw(np.asarray(value)) for name, value in tapped(x).items()}
 
 
-@each_kind
+@one_of_a_kind
 def test_it_saves_loads_and_clones(name, tmp_path):
     definition, model = define(name), build(name)
     x = fed(definition)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from definitions import NETS, define, formula_params
-from families import each_family, each_net, few
+from families import each_family, each_net, every
 from support import nchw, nhwc, pattern, relative_error
 
 from keras_caffe_zoo import models
@@ -51,7 +51,7 @@ def test_parameters_and_shapes_are_those_of_the_definition(name):
 
 
 @pytest.mark.usefixtures("narrow")
-@few("caffenet", "vgg_cnn_s", "nin", "squeezenet_v1_1")
+@every("caffenet", "vgg_cnn_s", "nin", "squeezenet_v1_1")
 def test_every_blob_equals_the_imported_definition(name, tmp_path):
     """With fc6 and fc7 narrowed, and both nets' weights from one caffemodel."""
     definition = define(name, fc=16)
