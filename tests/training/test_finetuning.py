@@ -24,6 +24,9 @@ HEADS = {
         ["googlenet", "googlenet_bn", "places205_googlenet", "places365_googlenet"],
         ["loss3/classifier"],
     ),
+    "deeplab_largefov": ["fc8_voc12"],
+    **dict.fromkeys(["segnet", "segnet_pascal"], ["conv1_1_D"]),
+    **dict.fromkeys(["pspnet50", "pspnet101", "pspnet101_cityscapes"], ["conv6"]),
     "fcn16s": ["score_fr", "score_pool4", "upscore2", "upscore16"],
     "fcn32s": ["score_fr", "upscore"],
     "fcn8s": ["score_fr", "score_pool3", "score_pool4"]
@@ -59,6 +62,7 @@ def narrow(monkeypatch):
         pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
         for name in models.list_models()
         if models.model_info(name).task in ("classification", "segmentation")
+        and name != "enet"
     ],
 )
 def test_every_net_of_the_zoo_gets_a_new_head(name):
@@ -72,6 +76,11 @@ def test_every_net_of_the_zoo_gets_a_new_head(name):
         if [b.shape for b in blobs] != shapes[k]
     }
     assert sorted(changed) == sorted(HEADS.get(name, ["fc8"]))
+
+
+def test_a_net_whose_last_layer_makes_classes_of_features_as_it_enlarges_is_refused():
+    with pytest.raises(ValueError, match="'conv5_1_2' .CaffeConv2D. with 16"):
+        finetune("enet", 7, weights=None)
 
 
 def test_a_net_without_classes_is_refused():
