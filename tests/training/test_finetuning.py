@@ -25,7 +25,7 @@ HEADS = {
         ["loss3/classifier"],
     ),
     "deeplab_largefov": ["fc8_voc12"],
-    **dict.fromkeys(["segnet", "segnet_pascal"], ["conv1_1_D"]),
+    "segnet_pascal": ["conv1_1_D"],
     **dict.fromkeys(["pspnet50", "pspnet101", "pspnet101_cityscapes"], ["conv6"]),
     "fcn16s": ["score_fr", "score_pool4", "upscore2", "upscore16"],
     "fcn32s": ["score_fr", "upscore"],
@@ -47,6 +47,8 @@ HEADS = {
     "squeezenet_v1_0": ["conv10"],
     "squeezenet_v1_1": ["conv10"],
 }
+# One makes classes of features as it enlarges, one tells the best class alone.
+WITHOUT_HEAD = {"enet": "conv5_1_2", "segnet": "conv1_1_D"}
 # One of each kind of head; the others are as these.
 QUICK = ("caffenet", "fcn_alexnet", "nin")
 
@@ -62,7 +64,7 @@ def narrow(monkeypatch):
         pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
         for name in models.list_models()
         if models.model_info(name).task in ("classification", "segmentation")
-        and name != "enet"
+        and name not in WITHOUT_HEAD
     ],
 )
 def test_every_net_of_the_zoo_gets_a_new_head(name):
@@ -78,9 +80,10 @@ def test_every_net_of_the_zoo_gets_a_new_head(name):
     assert sorted(changed) == sorted(HEADS.get(name, ["fc8"]))
 
 
-def test_a_net_whose_last_layer_makes_classes_of_features_as_it_enlarges_is_refused():
-    with pytest.raises(ValueError, match="'conv5_1_2' .CaffeConv2D. with 16"):
-        finetune("enet", 7, weights=None)
+@pytest.mark.parametrize("name", WITHOUT_HEAD)
+def test_a_net_that_does_not_end_with_a_head_is_refused(name):
+    with pytest.raises(ValueError, match=f"{WITHOUT_HEAD[name]}' .CaffeConv2D. with"):
+        finetune(name, 7, weights=None)
 
 
 def test_a_net_without_classes_is_refused():
