@@ -17,8 +17,11 @@ def compiled(model: keras.Model, batch_size: int) -> Callable:
         batch_size: The most rows that batches will have. Engines other than TensorFlow
             compile for each size anew, so that smaller ones are filled up to it.
     """
+    if keras.config.backend() == "jax":
+        run = _jitted(model)
+        return lambda batch: _padded(run, batch, batch_size)
     if keras.config.backend() != "tensorflow":
-        return lambda batch: _padded(model, batch, batch_size)
+        return lambda batch: _padded(model.predict_on_batch, batch, batch_size)
     import tensorflow as tf
 
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
@@ -37,7 +40,28 @@ def compiled(model: keras.Model, batch_size: int) -> Callable:
     return run
 
 
-def _padded(model, batch, size: int):
+def _jitted(model: keras.Model) -> Callable:
+    """Return a model as a function that JAX compiles for each size of batch.
+
+    (`predict_on_batch` gives the weights' memory away while it runs, so that nobody
+    else may read them then.)
+    """
+    import jax
+
+    call = jax.jit(
+        lambda learned, rest, x: model.stateless_call(learned, rest, x, training=False)
+    )
+
+    def run(batch):
+        learned = [v.value for v in model.trainable_variables]
+        rest = [v.value for v in model.non_trainable_variables]
+        answers, _ = call(learned, rest, batch)
+        return keras.tree.map_structure(np.asarray, answers)
+
+    return run
+
+
+def _padded(run: Callable, batch, size: int):
     """Run a batch filled up to one size, since each size would be compiled anew."""
     rows = len(batch if isinstance(batch, np.ndarray) else batch[0])
     missing = max(0, size - rows)
@@ -45,5 +69,5 @@ def _padded(model, batch, size: int):
     def filled(x):
         return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
 
-    answers = model.predict_on_batch(keras.tree.map_structure(filled, batch))
+    answers = run(keras.tree.map_structure(filled, batch))
     return keras.tree.map_structure(lambda y: y[:rows], answers)

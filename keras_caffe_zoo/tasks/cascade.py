@@ -172,6 +172,6 @@ def _blobs(names: Sequence[str]) -> Callable:
                 f"Expected one of MTCNN's nets, with the outputs {', '.join(names)}; "
                 f"received: '{model.name}' without {', '.join(missing)}. {known}"
             )
-        return keras.Model(model.inputs, found)
+        return keras.Model(model.input, found)
 
     return outputs

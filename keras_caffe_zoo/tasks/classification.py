@@ -184,7 +184,7 @@ def _one_output(model: keras.Model) -> keras.Model:
     _count(model)
     if model.outputs[0] is model.output:
         return model
-    return keras.Model(model.inputs, model.outputs[0], name=model.name)
+    return keras.Model(model.input, model.outputs[0], name=model.name)
 
 
 def _count(model: keras.Model) -> int:

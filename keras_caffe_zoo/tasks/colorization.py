@@ -123,7 +123,7 @@ def _colours(model: keras.Model) -> keras.Model:
             f"{tuple(output.shape)}"
         )
     _check_set(model)
-    return keras.Model(model.inputs, output)
+    return keras.Model(model.input, output)
 
 
 def _check_set(model: keras.Model) -> None:

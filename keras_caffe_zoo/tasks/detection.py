@@ -163,4 +163,4 @@ class Detector:
 
 
 def _ending_there(model: keras.Model) -> keras.Model:
-    return keras.Model(model.inputs, ends_of(model))
+    return keras.Model(model.input, ends_of(model))

@@ -127,4 +127,4 @@ def _edges(model: keras.Model) -> keras.Model:
             "Expected a model from a picture to a map of its edges, (N, H, W, 1); "
             f"received: '{model.name}', which ends with {tuple(output.shape)}"
         )
-    return keras.Model(model.inputs, output)
+    return keras.Model(model.input, output)

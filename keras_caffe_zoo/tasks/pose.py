@@ -202,4 +202,4 @@ def _moved(points: np.ndarray, old, new) -> np.ndarray:
 
 def _maps(model: keras.Model) -> keras.Model:
     """Return a model of its maps alone."""
-    return keras.Model(model.inputs, one_output(model, "net_output"))
+    return keras.Model(model.input, one_output(model, "net_output"))

@@ -192,7 +192,7 @@ def best_classes(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _ending_there(model: keras.Model) -> keras.Model:
     """Return a model that ends with the scores of the classes."""
-    return keras.Model(model.inputs, _scores(model))
+    return keras.Model(model.input, _scores(model))
 
 
 def _scores(model: keras.Model):
