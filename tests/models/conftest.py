@@ -1,5 +1,7 @@
 """What makes random nets the same in every run, and full-size ones cheap to build."""
 
+import gc
+
 import keras
 import pytest
 
@@ -10,6 +12,15 @@ from keras_caffe_zoo.models._classifier import ClassifierDesign
 def seeded():
     """Some random nets have no gradient: a layer that is dead, a sure softmax."""
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def forgotten(request):
+    """Whole nets go at once: a run of them all would take tens of gigabytes."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        keras.backend.clear_session()
+        gc.collect()
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Each builder's model as an ONNX file, in ONNX Runtime and OpenVINO."""
 
+import gc
+
 import keras
 import numpy as np
 import onnxruntime
@@ -66,6 +68,7 @@ def test_engines_compute_what_the_model_does(name, tmp_path):
     expected = blobs(model, images)
     del model
     keras.backend.clear_session()
+    gc.collect()
     x = [channels_first(array) for array in keras.tree.flatten(images)]
     tolerance = PUT_BACK.get(name, TOLERANCE)
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
