@@ -9,10 +9,10 @@ PIXELS = 96  # of a side that a net leaves open
 LARGEST = 5  # of what is before a softmax, or before the exponential of a box's side
 
 BOXES = ("_mbox_loc", "_mbox_conf", "rpn_bbox_pred", "rpn_cls_score")
-# What other layers make chances of, in the order in which they stand.
+# What other layers make chances or weights of, in the order in which they stand.
 SCORES = (
     *("conv8_313_rh", "score-dsn1", "upsample_2", "upsample_4", "upsample_8"),
-    *("upsample_16", "new-score-weighting"),
+    *("upsample_16", "new-score-weighting", "_1x1_up"),
 )
 REGIONS = (600, 800, 1)  # where regions may be: more than the image, for more of them
 
@@ -47,7 +47,7 @@ def livened(name):
         before = [layer for layer in learned if layer.output is scores]
         _tame(model, before or learned[-1:], [scores], images)
     for layer in learned:
-        if layer.name in SCORES:
+        if layer.name.endswith(SCORES):
             _tame(model, [layer], [layer.output], images)
     boxes = [x for x in learned if x.name.endswith(BOXES)]
     if boxes:
