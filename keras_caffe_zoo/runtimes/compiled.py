@@ -39,11 +39,11 @@ def compiled(model: keras.Model, batch_size: int) -> Callable:
 
 def _padded(model, batch, size: int):
     """Run a batch filled up to one size, since each size would be compiled anew."""
-    rows = len(batch if isinstance(batch, np.ndarray) else batch[0])
+    arrays = [batch] if isinstance(batch, np.ndarray) else batch
+    rows = len(arrays[0])
     missing = max(0, size - rows)
-
-    def filled(x):
-        return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
-
-    answers = model.predict_on_batch(keras.tree.map_structure(filled, batch))
+    filled = [np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1)) for x in arrays]
+    # In the model's own structure: on Torch, Keras warns of any other.
+    inputs = keras.tree.pack_sequence_as(model.input, filled)
+    answers = model.predict_on_batch(inputs)
     return keras.tree.map_structure(lambda y: y[:rows], answers)
