@@ -70,7 +70,14 @@ def run(folder: Path) -> None:
 
     Args:
         folder: Where to write them; made if it is not there.
+
+    Raises:
+        NotADirectoryError: If it is a file.
     """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(
+            f"Expected a folder for the demo's pictures; received: {folder}, a file"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = held_out_digits()
     _classify(images, labels)

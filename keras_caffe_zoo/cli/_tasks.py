@@ -1,6 +1,7 @@
 """What the commands of tasks share: a net, pictures, answers, and what is drawn."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +102,10 @@ def labels_of(arguments) -> str | list[str] | None:
 def net_options(arguments) -> dict:
     """Return what a task's function is told of its net, as keyword arguments."""
     names = ("weights", "preprocessing", "mean", "scale", "runtime")
-    return {name: getattr(arguments, name) for name in names}
+    options = {name: getattr(arguments, name) for name in names}
+    if _is_own(arguments.model):
+        del options["weights"]  # `model_of` has read them
+    return options
 
 
 def model_of(arguments, **options):
@@ -112,21 +116,35 @@ def model_of(arguments, **options):
         **options: Of `from_caffe`, if it is a prototxt.
 
     Raises:
-        ValueError: If a file is no net.
+        ValueError: If a file is no net, or has weights and is given others, or has none
+            and is given none.
         OSError: If there is no such file.
     """
-    path = Path(arguments.model)
-    if path.suffix not in _OWN:
+    path, weights = Path(arguments.model), arguments.weights
+    if not _is_own(path):
         return arguments.model
+    path.stat()  # raises if there is none
     if path.suffix == ".keras":
         import keras
 
-        path.stat()  # raises if there is none
+        if weights != "caffe":
+            raise ValueError(
+                f"Expected no --weights for {path}, which has its own; received: "
+                f"{weights}"
+            )
         return keras.saving.load_model(path)
     from keras_caffe_zoo import from_caffe
 
-    weights = None if arguments.weights == "caffe" else arguments.weights
+    if weights == "caffe":
+        raise ValueError(
+            f"Expected --weights NET.caffemodel for {path}, which has none itself; "
+            "received: none"
+        )
     return from_caffe(path, weights, **options)
+
+
+def _is_own(model: str | Path) -> bool:
+    return Path(model).suffix in _OWN
 
 
 def run_task(arguments, task, said: Callable, drawn: Callable) -> tuple[None, int]:
@@ -188,9 +206,12 @@ def _outputs(arguments, files: list[str]) -> list[Path] | None:
             f"Expected --output: a folder, for several pictures; received: {output}, "
             "which is a file"
         )
-    if one and outputs[0].exists() and outputs[0].samefile(files[0]):
+    given = {os.path.realpath(file) for file in files}
+    over = [path for path in outputs if os.path.realpath(path) in given]
+    if over:
         raise ValueError(
-            f"Expected --output: another file than the picture; received: {output}"
+            "Expected --output: a file or a folder where no picture that is given is "
+            f"written over; received: {output}, and {over[0]} is one of them"
         )
     _kind_of(outputs[0])
     return outputs

@@ -86,14 +86,15 @@ def _drawn_edges(_, made):
 def _colorize(arguments) -> tuple[None, int]:
     from keras_caffe_zoo.tasks.colorization import Colorizer
 
-    given = [n for n in ("mean", "scale", "preprocessing") if getattr(arguments, n)]
-    if given:
-        raise ValueError(
-            f"Expected no --{given[0]}: the net takes lightness less 50, no picture"
-        )
+    options = net_options(arguments)
+    for name in ("mean", "scale", "preprocessing"):
+        if (given := options.pop(name)) is not None:
+            raise ValueError(
+                f"Expected no --{name}: the net takes lightness less 50, no picture; "
+                f"received: {given}"
+            )
 
     def task():
-        options = {"weights": arguments.weights, "runtime": arguments.runtime}
         return _Making(Colorizer(model_of(arguments), **options), _of_colours)
 
     return run_task(arguments, task, _said_of_colours, lambda _, made: made.pixels)

@@ -19,9 +19,10 @@ def compiled(model: keras.Model, batch_size: int) -> Callable:
     """
     if keras.config.backend() == "jax":
         run = _jitted(model)
-        return lambda batch: _padded(run, batch, batch_size)
+        return lambda batch: _padded(model, run, batch, batch_size)
     if keras.config.backend() != "tensorflow":
-        return lambda batch: _padded(model.predict_on_batch, batch, batch_size)
+        run = model.predict_on_batch
+        return lambda batch: _padded(model, run, batch, batch_size)
     import tensorflow as tf
 
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
@@ -61,13 +62,12 @@ def _jitted(model: keras.Model) -> Callable:
     return run
 
 
-def _padded(run: Callable, batch, size: int):
+def _padded(model, run: Callable, batch, size: int):
     """Run a batch filled up to one size, since each size would be compiled anew."""
-    rows = len(batch if isinstance(batch, np.ndarray) else batch[0])
+    arrays = [batch] if isinstance(batch, np.ndarray) else batch
+    rows = len(arrays[0])
     missing = max(0, size - rows)
-
-    def filled(x):
-        return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
-
-    answers = run(keras.tree.map_structure(filled, batch))
+    filled = [np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1)) for x in arrays]
+    # In the model's own structure: on Torch, Keras warns of any other.
+    answers = run(keras.tree.pack_sequence_as(model.input, filled))
     return keras.tree.map_structure(lambda y: y[:rows], answers)

@@ -21,7 +21,7 @@ class Rules(NamedTuple):
     Attributes:
         peak: What a heat map must be above, where a point is to be.
         along: What the field must be above along a limb …
-        share: … in at least this part of the places where it is read.
+        share: … in more than this part of the places where it is read.
         points: The least points of a person.
         score: The least sum of scores of a person's points and limbs, for each point.
     """
@@ -72,7 +72,7 @@ def limbs_between(
     length = np.linalg.norm(ends[None] - starts[:, None], axis=-1)
     far = np.minimum(0.5 * height / np.maximum(length, 1e-6) - 1, 0)
     scores = along.mean(-1) + far
-    enough = (along > rules.along).mean(-1) >= rules.share - 1e-9
+    enough = (along > rules.along).mean(-1) > rules.share + 1e-9
     first, second = np.nonzero(enough & (scores > 0))
     order = np.argsort(-scores[first, second], kind="stable")
     found, taken = [], (set(), set())

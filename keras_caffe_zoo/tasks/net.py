@@ -53,8 +53,8 @@ class TaskNet:
         batches_at_once: How many batches are best in the net at once.
 
     Raises:
-        ValueError: If the zoo has no such net, it does something else, or nobody tells
-            what is subtracted from pixels.
+        ValueError: If the zoo has no such net, it does something else, a model is given
+            other weights than its own, or nobody tells what is subtracted from pixels.
         ImportError: If the runtime is not installed.
     """
 
@@ -172,6 +172,11 @@ def one_output(model: keras.Model, name: str):
 
 def _built(model, weights) -> keras.Model:
     if not isinstance(model, str):
+        if weights is not None and weights != "caffe":
+            raise ValueError(
+                "Expected no `weights` for a model, which has its own; received: "
+                f"weights={str(weights)!r} for '{model.name}'"
+            )
         return model
     return getattr(models, model)(weights=weights)
 

@@ -43,7 +43,7 @@ def estimate_pose(
 
     Points are the peaks of the net's heat maps, enlarged to the net's input. Two are a
     limb if its part affinity field goes from one to the other: read at ten places
-    between them, it must exceed 0.05 at eight. The surest pairs go first, and limbs
+    between them, it must exceed 0.05 at nine. The surest pairs go first, and limbs
     that share points are a person, as OpenPose does it.
 
     Args:

@@ -151,7 +151,7 @@ def test_a_long_work_shows_how_far_it_is_on_stderr(folder, quick, capsys, monkey
         ([""], "notes.txt", "which is a file"),
         (["none.jpg"], "found.png", "No such file"),
         (["broken/none"], None, "No such file"),
-        (["00.jpg"], "00.jpg", "another file than the picture"),
+        (["00.jpg"], "00.jpg", "no picture that is given is written over"),
     ],
 )
 def test_what_is_wrong_is_said_before_any_work(
@@ -178,6 +178,31 @@ def test_nets_of_ones_own_and_names_of_classes(folder, tmp_path, capsys):
     assert "No list of classes has the name 'vok'" in capsys.readouterr().err
 
 
+def test_no_picture_is_written_over_by_what_is_drawn_of_another(
+    folder, no_work, tmp_path, capsys
+):
+    for name in ("a.jpg", "a.jpg.png"):
+        shutil.copy(folder / "00.jpg", tmp_path / name)
+    assert run(tmp_path, "-o", tmp_path) == 2
+    assert f"{tmp_path / 'a.jpg.png'} is one of them" in capsys.readouterr().err
+
+
+def test_a_net_of_colours_is_told_of_no_scale(folder, no_work, capsys):
+    words = ["colorize", str(folder / "00.jpg"), "--scale", "0"]
+    assert cli.main(words) == 2
+    assert "Expected no --scale" in capsys.readouterr().err
+
+
+def test_a_net_without_weights_gives_no_answers(folder, tmp_path, capsys):
+    words = ["detect", str(folder / "00.jpg"), "--mean", "0", "--model"]
+    assert cli.main([*words, OWN[1]]) == 2
+    assert "Expected --weights NET.caffemodel" in capsys.readouterr().err
+    net = tmp_path / "net.keras"
+    net.touch()
+    assert cli.main([*words, str(net), "--weights", OWN[3]]) == 2
+    assert "which has its own; received" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_net_of_regions_is_read_for_pictures_of_any_size(folder, capsys):
     own = [f"{FORKS / 'net_rfcn_mini'}.{kind}" for kind in ("prototxt", "caffemodel")]
@@ -189,7 +214,8 @@ def test_a_net_of_regions_is_read_for_pictures_of_any_size(folder, capsys):
 def test_a_net_that_does_not_detect_is_told(folder, tmp_path, capsys):
     text = tmp_path / "net.prototxt"
     shutil.copy(FORKS / "net_senet_mini.prototxt", text)
-    words = ["--model", str(text), "--mean", "0"]
+    weights = str(FORKS / "net_senet_mini.caffemodel")
+    words = ["--model", str(text), "--weights", weights, "--mean", "0"]
     assert cli.main(["detect", str(folder / "00.jpg"), *words]) == 2
     assert "Expected a model that detects" in capsys.readouterr().err
     words = ["--model", str(tmp_path / "none.keras"), "--mean", "0"]

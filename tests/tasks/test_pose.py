@@ -186,7 +186,12 @@ def test_the_surest_pair_goes_first_and_no_point_twice():
     # Half of the picture's height is long: what is longer is less sure.
     (pair,) = limbs_between(field, starts[1:], ends[:1], 4, OPENPOSE)
     assert pair[2] == pytest.approx(1 + 0.5 * 4 / 3 - 1)
-    # The field must be there along eight tenths of the way.
+    # The field must be there at more than eight of the ten places.
+    field[:, 10:] = 0
+    longer = np.array([[10.0, 2]])
+    (pair,) = limbs_between(field, starts[:1], longer, 30, OPENPOSE)
+    field[:, 9:] = 0
+    assert limbs_between(field, starts[:1], longer, 30, OPENPOSE) == []
     field[:, 2:] = 0
     assert limbs_between(field, starts, ends, 30, OPENPOSE) == []
 

@@ -68,6 +68,7 @@ def test_a_net_of_grey_pictures_is_given_grey():
         ({}, "Expected `mean=…` for a model of one's own"),
         ({"model": "mtcnn_o", "preprocessing": "mtcnn_r"}, "Expected no `preproc"),
         ({"mean": [1, 2]}, "Expected a mean of 3 numbers"),
+        ({"mean": 0, "weights": "net.h5"}, "which has its own; received: weights='net"),
         ({"mean": 0, "runtime": "caffe"}, "runtime"),
     ],
 )
