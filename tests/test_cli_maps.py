@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_caffe_zoo import caffe_params, from_caffe, write_caffemodel
 from keras_caffe_zoo.cli import main
 
 OPENPOSE_LIKE = """
@@ -93,7 +94,9 @@ def test_people_of_a_folder_by_a_definition_without_a_size(capsys, folder, tmp_p
     prototxt = tmp_path / "net.prototxt"
     prototxt.write_text(OPENPOSE_LIKE)
     words = ("estimate-pose", folder, "--mean", 0, "--scale", 1 / 255, "--height", 64)
-    words += ("--model", prototxt, "-o", tmp_path / "people")
+    weights = tmp_path / "net.caffemodel"
+    write_caffemodel(weights, caffe_params(from_caffe(prototxt)))
+    words += ("--model", prototxt, "--weights", weights, "-o", tmp_path / "people")
     found = answers_of(capsys, folder, *words)
     check_sizes(found)
     assert all(isinstance(answer["people"], list) for answer in found.values())

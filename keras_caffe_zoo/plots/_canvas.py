@@ -19,6 +19,21 @@ def rgb(picture: np.ndarray | Image.Image) -> Image.Image:
     return picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
 
 
+def check_size(canvas: Image.Image, size: tuple[int, int], what: str) -> None:
+    """Refuse a picture of another size than the one in which something was found.
+
+    Args:
+        canvas: The picture.
+        size: Height and width of the other.
+        what: What was found, such as `"poses"`.
+    """
+    if canvas.size != tuple(size[::-1]):
+        raise ValueError(
+            f"Expected the picture of the {what}, {size[1]} x {size[0]} pixels; "
+            f"received: {canvas.width} x {canvas.height}"
+        )
+
+
 def draw_smoothly(
     canvas: Image.Image,
     box: tuple[float, float, float, float],

@@ -8,7 +8,7 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_caffe_zoo.messages import there_are
-from keras_caffe_zoo.plots._canvas import rgb
+from keras_caffe_zoo.plots._canvas import check_size, rgb
 from keras_caffe_zoo.plots._colours import colour_of, text_on
 from keras_caffe_zoo.tasks.boxes import Detections
 
@@ -42,9 +42,11 @@ def draw_boxes(
 
     Raises:
         ValueError: If boxes, labels and scores are not as many, a box has not four
-            sides, or a label is none of the classes.
+            sides, a label is none of the classes, or the picture is not of the size of
+            the one in which `detect` found them.
     """
     if isinstance(boxes, Detections):
+        check_size(rgb(picture), boxes.size, "detections")
         colours = [colour_of(label) for label in boxes.labels.tolist()]
         return _drawn(picture, boxes.boxes, boxes.names, boxes.scores, colours, output)
     boxes, labels = np.asarray(boxes, float), list(labels or ())

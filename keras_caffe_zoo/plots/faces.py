@@ -5,6 +5,7 @@ import os
 import numpy as np
 from PIL import Image, ImageDraw
 
+from keras_caffe_zoo.plots._canvas import check_size, rgb
 from keras_caffe_zoo.plots.boxes import draw_boxes
 
 
@@ -23,13 +24,17 @@ def draw_faces(
 
     Returns:
         The picture, RGB.
+
+    Raises:
+        ValueError: If it is not of the size of the one in which they were found.
     """
+    check_size(rgb(picture), faces.size, "faces")
     canvas = draw_boxes(picture, faces.boxes, ["face"] * len(faces), faces.scores)
     if faces.points is not None:
         pen = ImageDraw.Draw(canvas)
         widths = faces.boxes[:, 2] - faces.boxes[:, 0]
         for width, points in zip(widths, faces.points, strict=True):
-            radius = max(1.5, width / 40)
+            radius = max(1.5, width / 30)
             for x, y in points.tolist():
                 spot = (x - radius, y - radius, x + radius, y + radius)
                 pen.ellipse(spot, fill="#56b4e9", outline="white")

@@ -6,7 +6,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from keras_caffe_zoo.plots._canvas import draw_smoothly, rgb
+from keras_caffe_zoo.plots._canvas import check_size, draw_smoothly, rgb
 from keras_caffe_zoo.tasks.poses import Poses
 
 _OUTLINE = (20, 20, 20, 150)
@@ -36,11 +36,7 @@ def draw_poses(
             in.
     """
     canvas = rgb(picture)
-    if canvas.size != poses.size[::-1]:
-        raise ValueError(
-            f"Expected the picture of the poses, {poses.size[1]} x {poses.size[0]} "
-            f"pixels; received: {canvas.width} x {canvas.height}"
-        )
+    check_size(canvas, poses.size, "poses")
     for points in poses.points[::-1]:
         _draw_person(canvas, points, poses.limbs)
     if output is not None:

@@ -118,9 +118,20 @@ class TaskNet:
 
         Returns:
             The output, or a dict of outputs, as the model has them.
+
+        Raises:
+            ValueError: If it gives what is no number.
         """
         batch = np.stack(inputs)
-        return self._function([batch, *others] if others else batch)
+        found = self._function([batch, *others] if others else batch)
+        for values in keras.tree.flatten(found):
+            if np.isnan(values).any():
+                raise ValueError(
+                    f"Expected numbers of '{self.model.name}'; received NaN. Its "
+                    "weights may be damaged or not its own, or pixels are not as it "
+                    "takes them (mean, scale)"
+                )
+        return found
 
 
 def entry_for(

@@ -83,3 +83,12 @@ def test_a_model_of_something_else_than_images_is_refused():
     model = keras.Model(x, keras.layers.Dense(2)(x))
     with pytest.raises(ValueError, match=r"images \(N, H, W, 3\); received"):
         TaskNet(model, FACES, mean=0)
+
+
+def test_what_is_no_number_is_no_answer():
+    model = mtcnn_o(weights=None)
+    for layer in model.layers:
+        layer.set_weights([np.full_like(w, np.nan) for w in layer.get_weights()])
+    net = TaskNet(model, FACES, mean=0)
+    with pytest.raises(ValueError, match="Expected numbers of 'mtcnn_o'; received NaN"):
+        net([net.prepare(PIXELS)])
