@@ -5,6 +5,7 @@ than the ever same few, and N is also what fuzzers and Keras' first weights star
 """
 
 import gc
+from collections import Counter
 
 import keras
 import pytest
@@ -27,6 +28,35 @@ def seed_of(config):
 def pytest_report_header(config):
     profile = settings.get_current_profile_name()
     return f"--hypothesis-profile={profile} --hypothesis-seed={seed_of(config)}"
+
+
+# Modules with many cases of long tests. Of each test a third of the cases is quick, the
+# rest is slow.
+THINNED = {
+    *("test_importer_layers", "test_importer", "test_exporter", "test_folding"),
+    *("test_flownet_and_yolo", "test_precision", "test_formats", "test_filling"),
+    *("test_segmentation_layers", "test_classification_layers", "test_region_nets"),
+    *("test_every_layer", "test_small_windows", "test_convolution", "test_regions"),
+    *("test_shape", "test_pooling", "test_traits", "test_cast", "test_resume"),
+    *("test_api", "test_multibox", "test_losses", "test_optimizers", "test_metrics"),
+    *("test_bad_records", "test_design", "test_design_weights", "test_whole_path"),
+    *("test_assign", "test_hostile", "test_ssd", "test_region_rules", "test_runner"),
+    *("test_onnx_layers", "test_onnx_maps", "test_onnx_detection", "test_onnx_shapes"),
+    *("test_cli_convert", "test_images", "test_onnx_precision", "test_params"),
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    cases = Counter()
+    for item in items:
+        if item.module.__name__ not in THINNED or not hasattr(item, "callspec"):
+            continue
+        if not item.get_closest_marker("slow"):
+            test = item.nodeid.split("[")[0]
+            if cases[test] % 3:
+                item.add_marker(pytest.mark.slow)
+            cases[test] += 1
 
 
 def pytest_collection_finish(session):
