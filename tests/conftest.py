@@ -30,7 +30,7 @@ def pytest_report_header(config):
     return f"--hypothesis-profile={profile} --hypothesis-seed={seed_of(config)}"
 
 
-# Modules with many cases of long tests. Of each test a third of the cases is quick, the
+# Modules with many cases of long tests. Of each test a fourth of the cases is quick, the
 # rest is slow.
 THINNED = {
     *("test_importer_layers", "test_importer", "test_exporter", "test_folding"),
@@ -42,6 +42,7 @@ THINNED = {
     *("test_bad_records", "test_design", "test_design_weights", "test_whole_path"),
     *("test_assign", "test_hostile", "test_ssd", "test_region_rules", "test_runner"),
     *("test_onnx_layers", "test_onnx_maps", "test_onnx_detection", "test_onnx_shapes"),
+    *("test_solver", "test_finetuning", "test_resuming", "test_lmdb", "test_compare"),
     *("test_cli_convert", "test_images", "test_onnx_precision", "test_params"),
 }
 
@@ -54,7 +55,7 @@ def pytest_collection_modifyitems(items):
             continue
         if not item.get_closest_marker("slow"):
             test = item.nodeid.split("[")[0]
-            if cases[test] % 3:
+            if cases[test] % 4:
                 item.add_marker(pytest.mark.slow)
             cases[test] += 1
 
