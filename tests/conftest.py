@@ -30,8 +30,8 @@ def pytest_report_header(config):
     return f"--hypothesis-profile={profile} --hypothesis-seed={seed_of(config)}"
 
 
-# Modules with many cases of long tests. Of each test a fourth of the cases is quick, the
-# rest is slow.
+# Modules with many cases of long tests: of each test a fourth of the cases is quick,
+# the rest is slow.
 THINNED = {
     *("test_importer_layers", "test_importer", "test_exporter", "test_folding"),
     *("test_flownet_and_yolo", "test_precision", "test_formats", "test_filling"),
