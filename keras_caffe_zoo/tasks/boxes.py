@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_caffe_zoo.labels import class_names
+from keras_caffe_zoo.tasks.listed import Listed
 from keras_caffe_zoo.weights.manifest import class_list
-
-_SHOWN = 5  # detections that a repr lists
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Detections:
+class Detections(Listed):
     """What was found in a picture, the surest first.
 
     Attributes:
@@ -26,21 +25,13 @@ class Detections:
         size: Height and width of the picture.
     """
 
+    NOUNS = ("detection", "detections")
+
     boxes: np.ndarray
     labels: np.ndarray
     names: list[str]
     scores: np.ndarray
     size: tuple[int, int]
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def __repr__(self) -> str:
-        height, width = self.size
-        count = "1 detection" if len(self) == 1 else f"{len(self)} detections"
-        more = ["…"] if len(self) > _SHOWN else []
-        listed = [f"\n  {line}" for line in [*self.lines()[:_SHOWN], *more]]
-        return f"<{count} in {width} x {height} pixels{''.join(listed)}>"
 
     def lines(self) -> list[str]:
         """Return a line of text for each, such as `dog 97.2% at 131, 220 – 312, 540`.

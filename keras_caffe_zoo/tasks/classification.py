@@ -9,7 +9,7 @@ import numpy as np
 from keras_caffe_zoo.labels import class_names, names_of_net
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.preprocessing import cut_input, ordered
-from keras_caffe_zoo.tasks.net import TaskNet, entry_for
+from keras_caffe_zoo.tasks.net import NetTask, TaskNet, entry_for
 from keras_caffe_zoo.tasks.running import answers
 
 Names = Sequence[tuple[str, str]]
@@ -48,7 +48,7 @@ class Classified:
         }
 
 
-class Classification:
+class Classification(NetTask):
     """The task, for `running`: pictures cut by the net's own rule, classes named.
 
     Args:
@@ -67,8 +67,6 @@ class Classification:
         entry_for(model, _TASKS, net.get("preprocessing"))
         names = _names(model, labels)  # before the net, which may be to download
         self.net = TaskNet(model, _TASKS, outputs=_one_output, **net)
-        self.batch_size = self.net.batch_size
-        self.batches_at_once = self.net.batches_at_once
         self._top = top
         self._names = _fitted(names, _count(self.net.model))
         self._entry = self._rule()

@@ -9,7 +9,7 @@ import numpy as np
 from keras_caffe_zoo.arithmetic.colours import lightness_of, rgb_of
 from keras_caffe_zoo.lazy import keras, ops
 from keras_caffe_zoo.preprocessing.resizing import resize_float
-from keras_caffe_zoo.tasks.net import TaskNet, one_output
+from keras_caffe_zoo.tasks.net import NetTask, TaskNet, one_output
 from keras_caffe_zoo.tasks.running import answers
 
 MIDDLE = 50  # of lightness, which the net subtracts
@@ -58,16 +58,12 @@ def colorize(
     return answers(Colorizer(model, **options), images, progress)
 
 
-class Colorizer:
+class Colorizer(NetTask):
     """A net that colours photographs, as a task.
 
     Args:
         model: As for `colorize`.
         **options: Of `TaskNet`.
-
-    Attributes:
-        batch_size: How many pictures go through the net at once.
-        batches_at_once: How many batches are best in the net at once.
 
     Raises:
         ValueError: As `colorize`.
@@ -76,10 +72,8 @@ class Colorizer:
 
     def __init__(self, model, **options):
         options["mean"] = 0  # the lightness is not a picture
-        self._net = TaskNet(model, ["colorization"], outputs=_colours, **options)
-        self._size = self._net.size or (224, 224)
-        self.batch_size = self._net.batch_size
-        self.batches_at_once = self._net.batches_at_once
+        self.net = TaskNet(model, ["colorization"], outputs=_colours, **options)
+        self._size = self.net.size or (224, 224)
 
     def prepare(self, pixels: np.ndarray):
         """Return a picture as the net takes it, and its own lightness."""
@@ -89,7 +83,7 @@ class Colorizer:
 
     def answer(self, prepared: list) -> list[np.ndarray]:
         """Return some pictures in colour."""
-        found = self._net([x for x, _ in prepared])
+        found = self.net([x for x, _ in prepared])
         pairs = zip(np.asarray(found), prepared, strict=True)
         return [coloured(lightness, colours) for colours, (_, lightness) in pairs]
 

@@ -15,7 +15,7 @@ from keras_caffe_zoo.tasks.boxes import (
     sorted_detections,
 )
 from keras_caffe_zoo.tasks.detectors import classes_of, ends_of
-from keras_caffe_zoo.tasks.net import TaskNet
+from keras_caffe_zoo.tasks.net import NetTask, TaskNet
 from keras_caffe_zoo.tasks.regions import fitted, is_info, refined
 from keras_caffe_zoo.tasks.running import answers
 
@@ -91,7 +91,7 @@ def detect(
     return answers(task, images, progress)
 
 
-class Detector:
+class Detector(NetTask):
     """A net that detects, as a task.
 
     Args:
@@ -103,8 +103,6 @@ class Detector:
     Attributes:
         tasks: What nets of the zoo must do.
         net: The net, as a `TaskNet`.
-        batch_size: How many pictures go through the net at once.
-        batches_at_once: How many batches are best in the net at once.
 
     Raises:
         ValueError: As `detect`.
@@ -120,8 +118,6 @@ class Detector:
             )
         self._threshold = np.float32(threshold)
         self.net = TaskNet(model, self.tasks, outputs=_ending_there, **options)
-        self.batch_size = self.net.batch_size
-        self.batches_at_once = self.net.batches_at_once
         self._has_regions = is_info(self.net.model.inputs[-1])
         if labels is None and isinstance(model, str):
             labels = known_labels(self.net.entry)

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.preprocessing.resizing import resize, resize_float
-from keras_caffe_zoo.tasks.net import TaskNet, one_output
+from keras_caffe_zoo.tasks.net import NetTask, TaskNet, one_output
 from keras_caffe_zoo.tasks.running import answers
 
 FUSED = "sigmoid-fuse"  # HED's one of six outputs that weighs the others up
@@ -73,17 +73,13 @@ def find_edges(
     return answers(task, images, progress)
 
 
-class EdgeFinder:
+class EdgeFinder(NetTask):
     """A net that finds edges, as a task.
 
     Args:
         model: As for `find_edges`.
         longest: As for `find_edges`.
         **options: Of `TaskNet`.
-
-    Attributes:
-        batch_size: How many pictures go through the net at once.
-        batches_at_once: How many batches are best in the net at once.
 
     Raises:
         ValueError: As `find_edges`.
@@ -94,9 +90,7 @@ class EdgeFinder:
         if longest is not None and longest < 1:
             raise ValueError(f"Expected `longest` of 1 or more; received: {longest!r}")
         self._longest = longest
-        self._net = TaskNet(model, ["edges"], outputs=_edges, **options)
-        self.batch_size = self._net.batch_size
-        self.batches_at_once = self._net.batches_at_once
+        self.net = TaskNet(model, ["edges"], outputs=_edges, **options)
 
     def prepare(self, pixels: np.ndarray):
         """Return a picture as the net takes it, and its height and width."""
@@ -104,11 +98,11 @@ class EdgeFinder:
         if self._longest and max(size) > self._longest:
             ratio = self._longest / max(size)
             pixels = resize(pixels, tuple(max(1, round(s * ratio)) for s in size))
-        return self._net.prepare(pixels), size
+        return self.net.prepare(pixels), size
 
     def answer(self, prepared: list) -> list[np.ndarray]:
         """Return the edges of some pictures."""
-        found = np.asarray(self._net([x for x, _ in prepared]))
+        found = np.asarray(self.net([x for x, _ in prepared]))
         pairs = zip(found, prepared, strict=True)
         return [_enlarged(edges, size) for edges, (_, size) in pairs]
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_caffe_zoo.tasks.listed import Listed
+
 POINTS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
-_SHOWN = 5  # faces that a repr lists
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Faces:
+class Faces(Listed):
     """The faces of a picture, the surest first.
 
     Attributes:
@@ -24,20 +25,12 @@ class Faces:
         size: Height and width of the picture.
     """
 
+    NOUNS = ("face", "faces")
+
     boxes: np.ndarray
     scores: np.ndarray
     points: np.ndarray | None
     size: tuple[int, int]
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def __repr__(self) -> str:
-        height, width = self.size
-        count = "1 face" if len(self) == 1 else f"{len(self)} faces"
-        more = ["…"] if len(self) > _SHOWN else []
-        listed = [f"\n  {line}" for line in [*self.lines()[:_SHOWN], *more]]
-        return f"<{count} in {width} x {height} pixels{''.join(listed)}>"
 
     def lines(self) -> list[str]:
         """Return a line of text for each, such as `face 99.2% at 131, 220 – 182, 285`.

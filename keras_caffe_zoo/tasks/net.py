@@ -134,6 +134,26 @@ class TaskNet:
         return found
 
 
+class NetTask:
+    """A task of one net, which says how many pictures are best in it at once.
+
+    Attributes:
+        net: The net.
+    """
+
+    net: TaskNet
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures go through the net at once."""
+        return self.net.batch_size
+
+    @property
+    def batches_at_once(self) -> int:
+        """How many batches are best in the net at once."""
+        return self.net.batches_at_once
+
+
 def entry_for(
     model, tasks: Sequence[str], preprocessing: str | None
 ) -> ModelEntry | None:

@@ -10,7 +10,7 @@ from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.pictures import PictureError
 from keras_caffe_zoo.preprocessing.resizing import resize
 from keras_caffe_zoo.tasks.grouping import OPENPOSE, Rules, people_of, total
-from keras_caffe_zoo.tasks.net import TaskNet, one_output
+from keras_caffe_zoo.tasks.net import NetTask, TaskNet, one_output
 from keras_caffe_zoo.tasks.peaks import enlarged, peaks
 from keras_caffe_zoo.tasks.poses import Poses
 from keras_caffe_zoo.tasks.running import answers
@@ -90,7 +90,7 @@ def estimate_pose(
     return answers(task, images, progress)
 
 
-class PoseEstimator:
+class PoseEstimator(NetTask):
     """A net that finds people's joints, as a task.
 
     Args:
@@ -101,8 +101,6 @@ class PoseEstimator:
 
     Attributes:
         skeleton: The body that the net knows.
-        batch_size: How many pictures go through the net at once.
-        batches_at_once: How many batches are best in the net at once.
 
     Raises:
         ValueError: As `estimate_pose`.
@@ -116,15 +114,13 @@ class PoseEstimator:
                 f"height={height!r}"
             )
         self._rules, self._height = rules, height
-        self._net = TaskNet(model, ["pose"], outputs=_maps, **options)
+        self.net = TaskNet(model, ["pose"], outputs=_maps, **options)
         self._check_size()
-        output = one_output(self._net.model, "net_output")
+        output = one_output(self.net.model, "net_output")
         self.skeleton = skeleton_of(output.shape[-1])
-        self.batch_size = self._net.batch_size
-        self.batches_at_once = self._net.batches_at_once
 
     def _check_size(self) -> None:
-        size = self._net.size
+        size = self.net.size
         if size and min(size) < STRIDE:
             raise ValueError(
                 "Expected a net of pictures with sides of 8 pixels or more; received: "
@@ -142,14 +138,14 @@ class PoseEstimator:
         size = pixels.shape[:2]
         if max(size) > LONGEST * min(size):
             raise PictureError("picture", f"too long and thin: {size[1]} x {size[0]}")
-        if not self._net.size:
+        if not self.net.size:
             columns = round(size[1] * self._height / size[0] / STRIDE)
             pixels = resize(pixels, (self._height, max(1, columns) * STRIDE))
-        return self._net.prepare(pixels), size
+        return self.net.prepare(pixels), size
 
     def answer(self, prepared: list) -> list[Poses]:
         """Return the people in some pictures."""
-        found = np.asarray(self._net([x for x, _ in prepared]), "float32")
+        found = np.asarray(self.net([x for x, _ in prepared]), "float32")
         pairs = zip(found, prepared, strict=True)
         return [
             poses_of(maps, x.shape[:2], size, self.skeleton, self._rules)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SHOWN = 5  # people that a repr lists
+from keras_caffe_zoo.tasks.listed import Listed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Poses:
+class Poses(Listed):
     """The people in a picture, the surest first.
 
     Attributes:
@@ -22,21 +22,13 @@ class Poses:
         size: Height and width of the picture.
     """
 
+    NOUNS = ("person", "people")
+
     points: np.ndarray
     scores: np.ndarray
     names: tuple[str, ...]
     limbs: tuple[tuple[int, int], ...]
     size: tuple[int, int]
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def __repr__(self) -> str:
-        height, width = self.size
-        count = "1 person" if len(self) == 1 else f"{len(self)} people"
-        more = ["…"] if len(self) > _SHOWN else []
-        listed = [f"\n  {line}" for line in [*self.lines()[:_SHOWN], *more]]
-        return f"<{count} in {width} x {height} pixels{''.join(listed)}>"
 
     def lines(self) -> list[str]:
         """Return a line for each, such as `person 71.3%, 14 of 18 points at 3, 9 – …`.

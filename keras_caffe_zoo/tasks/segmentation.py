@@ -11,7 +11,7 @@ from keras_caffe_zoo.labels import class_names
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.preprocessing.resizing import resize_float
 from keras_caffe_zoo.tasks.boxes import known_labels
-from keras_caffe_zoo.tasks.net import TaskNet
+from keras_caffe_zoo.tasks.net import NetTask, TaskNet
 from keras_caffe_zoo.tasks.palettes import palette
 from keras_caffe_zoo.tasks.running import answers
 from keras_caffe_zoo.tasks.segments import Segments
@@ -100,7 +100,7 @@ def segment(
     return answers(task, images, progress)
 
 
-class Segmenter:
+class Segmenter(NetTask):
     """A net that tells the class of every pixel, as a task.
 
     Args:
@@ -110,9 +110,6 @@ class Segmenter:
         **options: Of `TaskNet`.
 
     Attributes:
-        batch_size: How many pictures go through the net at once: one, whose maps are
-            large enough.
-        batches_at_once: How many batches are best in the net at once.
         names: What the classes are called.
 
     Raises:
@@ -120,36 +117,31 @@ class Segmenter:
         ImportError: As `segment`.
     """
 
-    batch_size = 1
-
     def __init__(self, model, *, side=None, labels=None, **options):
         if side is not None and (not isinstance(side, int) or side < 1):
             raise ValueError(
                 f"Expected `side` to be a length in pixels; received: side={side!r}"
             )
-        tasks = ["segmentation"]
-        self._net = TaskNet(
-            model, tasks, outputs=_ending_there, batch_size=1, **options
-        )
-        self.batches_at_once = self._net.batches_at_once
-        scores = _scores(self._net.model)
+        tasks = ["segmentation"]  # one at a time: its maps are large enough
+        self.net = TaskNet(model, tasks, outputs=_ending_there, batch_size=1, **options)
+        scores = _scores(self.net.model)
         self._view = self._viewed(side, _are_chances(scores))
         self._labels = labels
-        classes, entry = scores.shape[-1], self._net.entry
+        classes, entry = scores.shape[-1], self.net.entry
         if labels is None and entry is not None and entry.classes == classes:
             self._labels = known_labels(entry)
         self.names = _names(self._labels, classes)
 
     def _viewed(self, side: int | None, are_chances: bool):
-        if self._net.size is None:
-            return AsItIs(self._net, _ending_there(self._net.model), side)
-        entry = self._net.entry
-        slid = entry is not None and entry.input_size == self._net.size
+        if self.net.size is None:
+            return AsItIs(self.net, _ending_there(self.net.model), side)
+        entry = self.net.entry
+        slid = entry is not None and entry.input_size == self.net.size
         longest = _LONGEST.get(entry.name) if slid and side is None else None
         if side is None and longest is None:
-            return Whole(self._net)
+            return Whole(self.net)
         chances = _as_it_is if are_chances else _softmax
-        return Windows(self._net, side=side, longest=longest, chances=chances)
+        return Windows(self.net, side=side, longest=longest, chances=chances)
 
     def prepare(self, pixels: np.ndarray):
         """Return what the net is given of a picture, and what is known of that."""
@@ -161,7 +153,7 @@ class Segmenter:
         return [self._segments(*one) for one in prepared]
 
     def _segments(self, inputs: list, shown, size) -> Segments:
-        maps = [self._net([x])[0] for x in inputs]
+        maps = [self.net([x])[0] for x in inputs]
         best = best_classes(self._view.scores(maps, shown), size)
         names, known = self.names, self._labels
         colours = palette(len(names), known if isinstance(known, str) else None)
