@@ -143,19 +143,35 @@ def model_of(arguments, **options):
     return from_caffe(path, weights, **options)
 
 
+def free_model_of(arguments, has_fixed_size: Callable):
+    """Return the net, one of one's own for pictures of any size.
+
+    Args:
+        arguments: The command's.
+        has_fixed_size: Tells of a model whether it names a size, and should not.
+    """
+    model = model_of(arguments)
+    if isinstance(model, str) or not has_fixed_size(model):
+        return model
+    return model_of(arguments, input_shape={model.inputs[0].name: (None, None, 3)})
+
+
 def _is_own(model: str | Path) -> bool:
     return Path(model).suffix in _OWN
 
 
-def run_task(arguments, task, said: Callable, drawn: Callable) -> tuple[None, int]:
+def run_task(
+    arguments, make_task: Callable, said: Callable, drawn: Callable | None
+) -> tuple[None, int]:
     """Answer pictures with a task; print and draw what it says.
 
     Args:
         arguments: The command's.
-        task: The task, or better a function that makes it: then nothing is downloaded
-            or built before the pictures are found and the output's name is a good one.
+        make_task: Returns the task; called after the pictures are found and the
+            output's name is a good one, since it may have to download the net.
         said: Returns lines of text of a result.
-        drawn: Returns the picture to write, RGB, of a picture and a result.
+        drawn: Returns the picture to write, RGB, of a picture and a result; None of a
+            command that draws nothing.
 
     Returns:
         None, and the exit status.
@@ -165,7 +181,7 @@ def run_task(arguments, task, said: Callable, drawn: Callable) -> tuple[None, in
 
     files = files_of(arguments.images)
     outputs = _outputs(arguments, files)
-    task = task() if callable(task) else task
+    task = make_task()
     answers, bad = Answers(arguments.json_output), []
     # Lines on a terminal tell how far it has come.
     quiet = arguments.json or not sys.stdout.isatty()

@@ -1,13 +1,10 @@
 """The command that says what is in pictures: classify."""
 
-from pathlib import Path
-
 from keras_caffe_zoo.cli._command import add_command
 from keras_caffe_zoo.cli._pictures import (
     BAD_ARE_LISTED,
     add_net,
     add_pictures,
-    files_of,
 )
 from keras_caffe_zoo.cli._tasks import run_task
 
@@ -35,15 +32,15 @@ def add_commands(commands) -> None:
 def _classify(arguments) -> tuple[None, int]:
     from keras_caffe_zoo.tasks.classification import Classification
 
-    # The pictures before the net, which may have to be downloaded.
-    arguments.images = [Path(file) for file in files_of(arguments.images)]
-    task = Classification(
-        arguments.model,
-        arguments.top,
-        weights=arguments.weights,
-        runtime=arguments.runtime,
-        batch_size=BATCH,
-    )
+    def task():
+        return Classification(
+            arguments.model,
+            arguments.top,
+            weights=arguments.weights,
+            runtime=arguments.runtime,
+            batch_size=BATCH,
+        )
+
     return run_task(arguments, task, _said, drawn=None)
 
 

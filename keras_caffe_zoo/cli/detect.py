@@ -3,8 +3,8 @@
 from keras_caffe_zoo.cli._tasks import (
     add_labels,
     add_task,
+    free_model_of,
     labels_of,
-    model_of,
     net_options,
     run_task,
 )
@@ -33,10 +33,11 @@ def add_commands(commands) -> None:
 def _detect(arguments) -> tuple[None, int]:
     from keras_caffe_zoo.plots.boxes import draw_boxes
     from keras_caffe_zoo.tasks.detection import Detector
+    from keras_caffe_zoo.tasks.detectors import has_fixed_size
 
     def task():
         return Detector(
-            _model(arguments),
+            free_model_of(arguments, has_fixed_size),
             threshold=arguments.threshold,
             labels=labels_of(arguments),
             **net_options(arguments),
@@ -47,13 +48,3 @@ def _detect(arguments) -> tuple[None, int]:
 
 def _said(found) -> list[str]:
     return found.lines() or ["nothing"]
-
-
-def _model(arguments):
-    """Return the net; one that proposes regions for pictures of any size."""
-    from keras_caffe_zoo.tasks.detectors import has_fixed_size
-
-    model = model_of(arguments)
-    if isinstance(model, str) or not has_fixed_size(model):
-        return model
-    return model_of(arguments, input_shape={model.inputs[0].name: (None, None, 3)})

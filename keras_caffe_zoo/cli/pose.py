@@ -1,6 +1,6 @@
 """The command that finds people's joints: estimate-pose."""
 
-from keras_caffe_zoo.cli._tasks import add_task, model_of, net_options, run_task
+from keras_caffe_zoo.cli._tasks import add_task, free_model_of, net_options, run_task
 
 
 def add_commands(commands) -> None:
@@ -43,7 +43,7 @@ def _estimate_pose(arguments) -> tuple[None, int]:
 
     def task():
         return PoseEstimator(
-            _model(arguments),
+            free_model_of(arguments, _has_fixed_size),
             rules=Rules(peak=arguments.threshold, points=arguments.min_points),
             height=arguments.height,
             **net_options(arguments),
@@ -52,12 +52,8 @@ def _estimate_pose(arguments) -> tuple[None, int]:
     return run_task(arguments, task, _said, draw_poses)
 
 
-def _model(arguments):
-    """Return the net for pictures of any size, whatever size its definition names."""
-    model = model_of(arguments)
-    if isinstance(model, str) or None in model.inputs[0].shape[1:3]:
-        return model
-    return model_of(arguments, input_shape={model.inputs[0].name: (None, None, 3)})
+def _has_fixed_size(model) -> bool:
+    return None not in model.inputs[0].shape[1:3]
 
 
 def _said(poses) -> list[str]:
