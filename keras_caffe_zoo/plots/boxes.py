@@ -45,10 +45,11 @@ def draw_boxes(
             sides, a label is none of the classes, or the picture is not of the size of
             the one in which `detect` found them.
     """
+    canvas = rgb(picture)
     if isinstance(boxes, Detections):
-        check_size(rgb(picture), boxes.size, "detections")
+        check_size(canvas, boxes.size, "detections")
         colours = [colour_of(label) for label in boxes.labels.tolist()]
-        return _drawn(picture, boxes.boxes, boxes.names, boxes.scores, colours, output)
+        return _drawn(canvas, boxes.boxes, boxes.names, boxes.scores, colours, output)
     boxes, labels = np.asarray(boxes, float), list(labels or ())
     boxes = boxes.reshape(0, 4) if not boxes.size else boxes
     scores = [None] * len(labels) if scores is None else [float(s) for s in scores]
@@ -59,11 +60,10 @@ def draw_boxes(
         )
     colours = _colours(labels, classes)
     colours = [colours[label] for label in labels]
-    return _drawn(picture, boxes, labels, scores, colours, output)
+    return _drawn(canvas, boxes, labels, scores, colours, output)
 
 
-def _drawn(picture, boxes, labels, scores, colours, output) -> Image.Image:
-    canvas = rgb(picture)
+def _drawn(canvas, boxes, labels, scores, colours, output) -> Image.Image:
     pen = _Pen(canvas, boxes)
     order = sorted(range(len(labels)), key=lambda i: scores[i] or 0)
     for i in order:

@@ -5,7 +5,7 @@ import os
 import numpy as np
 from PIL import Image, ImageDraw
 
-from keras_caffe_zoo.plots._canvas import check_size, rgb
+from keras_caffe_zoo.plots._canvas import check_size
 from keras_caffe_zoo.plots.boxes import draw_boxes
 
 
@@ -28,8 +28,8 @@ def draw_faces(
     Raises:
         ValueError: If it is not of the size of the one in which they were found.
     """
-    check_size(rgb(picture), faces.size, "faces")
     canvas = draw_boxes(picture, faces.boxes, ["face"] * len(faces), faces.scores)
+    check_size(canvas, faces.size, "faces")
     if faces.points is not None:
         pen = ImageDraw.Draw(canvas)
         widths = faces.boxes[:, 2] - faces.boxes[:, 0]

@@ -52,7 +52,7 @@ def draw_segments(
     labels = labels.repeat(times, 0).repeat(times, 1)
     canvas = Image.fromarray(_covered(picture, labels, found.colours, found.background))
     if legend:
-        canvas = _with_legend(canvas, labels, found.names, found.colours)
+        canvas = _with_legend(canvas, found)
     if output is not None:
         canvas.save(output)
     return canvas
@@ -98,9 +98,9 @@ def _outline(labels: np.ndarray, width: int) -> np.ndarray:
     return meet
 
 
-def _with_legend(canvas: Image.Image, labels, names, colours) -> Image.Image:
+def _with_legend(canvas: Image.Image, found: Segments) -> Image.Image:
     """Return the picture above a legend of the classes that are in it."""
-    rows = _rows(labels, names, colours)
+    rows = _rows(found)
     size = min(34, max(13, round(math.sqrt(canvas.width * canvas.height) / 42)))
     font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
     swatch, gap = round(1.1 * size), round(0.6 * size)
@@ -126,18 +126,16 @@ def _with_legend(canvas: Image.Image, labels, names, colours) -> Image.Image:
     return whole
 
 
-def _rows(labels, names, colours) -> list[tuple]:
+def _rows(found: Segments) -> list[tuple]:
     """Return share, name and colour of each class of a legend, the largest first."""
-    pixels = np.bincount(labels.ravel(), minlength=len(names))
-    found = [i for i in np.argsort(-pixels, kind="stable") if pixels[i]]
     rows = [
-        (_percent(pixels[i] / labels.size), names[i], tuple(map(int, colours[i])))
-        for i in found[:_LISTED]
+        (_percent(one.share), one.name, tuple(map(int, found.colours[one.index])))
+        for one in found.classes[:_LISTED]
     ]
-    if len(found) > _LISTED:
-        rest = pixels[found[_LISTED:]].sum() / labels.size
-        text = f"{len(found) - _LISTED} more"
-        rows.append((_percent(rest), text, None))
+    rest = found.classes[_LISTED:]
+    if rest:
+        share = sum(one.share for one in rest)
+        rows.append((_percent(share), f"{len(rest)} more", None))
     return rows
 
 
