@@ -184,8 +184,23 @@ def net_input(images: np.ndarray, entry, mean: np.ndarray) -> np.ndarray:
         entry: The net's `ModelEntry`.
         mean: What `mean_for` returned.
     """
-    images = ordered(np.flip(images, -1), entry).astype("float32", order="C")
-    return normalized(images, ordered(mean, entry), np.float32(entry.scale))
+    turned = entry.channel_order == "BGR"
+    return prepared(images, ordered(mean, entry), entry.scale, turned)
+
+
+def prepared(
+    images: np.ndarray, mean: np.ndarray, scale: float, turned: bool
+) -> np.ndarray:
+    """Return RGB or grey images `(…, H, W, C)` as a net takes them.
+
+    Args:
+        images: Of any numeric type.
+        mean: As for `normalized`.
+        scale: As for `normalized`.
+        turned: Whether the net takes the channels in the other order.
+    """
+    images = np.flip(images, -1) if turned else images
+    return normalized(images.astype("float32", order="C"), mean, np.float32(scale))
 
 
 def normalized(images: np.ndarray, mean: np.ndarray, scale: np.float32) -> np.ndarray:

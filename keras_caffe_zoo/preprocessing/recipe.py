@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import read_mean
 from keras_caffe_zoo.preprocessing.crops import centre
-from keras_caffe_zoo.preprocessing.inputs import normalized, ordered
+from keras_caffe_zoo.preprocessing.inputs import ordered, prepared
 from keras_caffe_zoo.preprocessing.means import mean_for
 from keras_caffe_zoo.rules.data import PixelTransform
 from keras_caffe_zoo.weights import ModelEntry, model_entry
@@ -45,9 +45,7 @@ class Recipe:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return RGB or gray images `(…, H, W, C)` as the net's float32 input."""
-        images = np.flip(images, -1) if self.turned else images
-        x = images.astype("float32", order="C")
-        return normalized(x, self.mean, np.float32(self.scale))
+        return prepared(images, self.mean, self.scale, self.turned)
 
 
 def recipe_for(

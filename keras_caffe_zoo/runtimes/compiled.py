@@ -27,7 +27,7 @@ def compiled(model: keras.Model, batch_size: int) -> Callable:
 
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
     function = tf.function(
-        lambda *x: model(x[0] if len(x) == 1 else list(x), training=False),
+        lambda *x: model(_packed(model, x), training=False),
         input_signature=specs,
     )
     function.get_concrete_function()  # now, so that progress is the pictures' alone
@@ -68,6 +68,10 @@ def _padded(model, run: Callable, batch, size: int):
     rows = len(arrays[0])
     missing = max(0, size - rows)
     filled = [np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1)) for x in arrays]
-    # In the model's own structure: on Torch, Keras warns of any other.
-    answers = run(keras.tree.pack_sequence_as(model.input, filled))
+    answers = run(_packed(model, filled))
     return keras.tree.map_structure(lambda y: y[:rows], answers)
+
+
+def _packed(model: keras.Model, inputs: Sequence):
+    """Return inputs in the model's own structure: Keras may warn of any other."""
+    return keras.tree.pack_sequence_as(model.input, list(inputs))
