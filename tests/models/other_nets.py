@@ -7,6 +7,7 @@ import region_definitions as regions
 import segmentation_definitions as segmentation
 import ssd_definitions as ssd
 from definition import Definition
+from siblings import SIBLINGS
 
 # In the manifest's order.
 OTHERS = {
@@ -26,11 +27,6 @@ each_kind = pytest.mark.parametrize(
     ],
 )
 
-# The larger of two of one making.
-SIBLINGS = {
-    *("segnet_pascal", "pspnet101", "pspnet101_cityscapes", "ssd512"),
-    *("res10_face_fp16", "faster_rcnn_vgg16", "openpose_mpi"),
-}
 one_of_a_kind = pytest.mark.parametrize(
     "name",
     [

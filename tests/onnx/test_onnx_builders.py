@@ -8,6 +8,7 @@ import onnxruntime
 import openvino
 import pytest
 from livened import channels_first, livened
+from siblings import SIBLINGS
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo.rules import rule_for
@@ -16,18 +17,6 @@ TOLERANCE = 1e-5
 # Nets that put values where a pooling found them: of two that are all but equal an
 # engine may find the other, and the rest of the net makes something else of that.
 PUT_BACK = {"segnet": 3e-3, "segnet_pascal": 1e-3, "enet": 1e-4}  # on the average
-
-# Nets that another of the same making stands for: the same layers, more of them.
-SIBLINGS = {
-    *("rcnn_ilsvrc13", "flickr_style", "places205_alexnet", "places365_alexnet"),
-    *("hybrid_cnn", "gender_net", "vgg_cnn_m_128", "vgg_cnn_m_1024", "vgg_cnn_m_2048"),
-    *("vgg19", "places365_vgg16", "vgg_face", "places205_googlenet"),
-    *("places365_googlenet", "squeezenet_v1_0", "resnet101", "resnet152"),
-    *("places365_resnet152", "se_resnet101", "se_resnet152", "se_resnext101"),
-    *("densenet161", "densenet169", "densenet201", "fcn32s", "fcn16s"),
-    *("segnet_pascal", "pspnet101", "pspnet101_cityscapes", "ssd512"),
-    *("res10_face_fp16", "faster_rcnn_vgg16", "openpose_mpi"),
-}
 
 
 def difference(found, expected, name):
