@@ -3,6 +3,8 @@
 import functools
 import os
 import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from keras_caffe_zoo.caffe import TRANSFORM, Layer, Net, read_prototxt, schema
 from keras_caffe_zoo.preprocessing import resize
@@ -14,11 +16,33 @@ from keras_caffe_zoo.training.data.pipeline import record_dataset
 from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.data.transform import Transform
 
-_PARAMS = {
-    "Data": "data_param",
-    "ImageData": "image_data_param",
-    "HDF5Data": "hdf5_data_param",
-}
+
+class Request(NamedTuple):
+    """What is asked of a data layer, besides what its prototxt says.
+
+    Attributes:
+        source, mean, root, phase, bad_records: As for `layer_dataset`.
+        order: `batch_size`, `seed`, `repeat` and `resume` of the dataset.
+    """
+
+    source: str | os.PathLike
+    mean: Any
+    root: str | os.PathLike | None
+    phase: str
+    bad_records: BadRecords | None
+    order: dict[str, Any]
+
+
+class _Kind(NamedTuple):
+    """How the data of a type of layer is read.
+
+    Attributes:
+        param: The message with its `source` and `batch_size`.
+        read: Function of the layer, that message and a `Request`: the dataset.
+    """
+
+    param: str
+    read: Callable
 
 
 def layer_dataset(
@@ -68,7 +92,8 @@ def layer_dataset(
     """
     net = prototxt if isinstance(prototxt, Net) else read_prototxt(prototxt)
     layer = _data_layer(net, phase, name)
-    param = layer.read(_PARAMS[layer.type])
+    kind = _KINDS[layer.type]
+    param = layer.read(kind.param)
     if source is None:
         raise ValueError(
             f"Expected `source=…`, the place of the data of layer {layer.name!r} on "
@@ -79,31 +104,15 @@ def layer_dataset(
             f"Expected a batch_size in layer {layer.name!r}; received: "
             f"{param.batch_size}"
         )
-    if layer.type != "HDF5Data" and param.rand_skip:
-        warnings.warn(
-            f"Layer {layer.name!r}: its rand_skip of {param.rand_skip} is not done: "
-            "the data starts at the first record.",
-            stacklevel=2,
-        )
     order = {"batch_size": param.batch_size, "seed": seed, "repeat": repeat}
     order["resume"] = resume
-    if layer.type == "HDF5Data":
-        _check_no_transform(layer, mean, bad_records)
-        options = {"tops": layer.tops, "shuffle": param.shuffle, "root": root}
-        return hdf5_dataset(source, **order, **options)
-    transform = Transform.from_layer(layer, mean, phase)
-    order |= {"bad_records": bad_records, "labels": len(layer.tops) > 1}
-    if layer.type == "Data":
-        _check_lmdb(layer, param)
-        color = _color(layer, param)
-        return lmdb_dataset(source, transform=transform, color=color, **order)
-    pictures = _pictures(layer, param, source, root)
-    return record_dataset(pictures, transform, shuffle=param.shuffle, **order)
+    request = Request(source, mean, root, phase, bad_records, order)
+    return kind.read(layer, param, request)
 
 
 def _data_layer(net: Net, phase: str, name: str | None) -> Layer:
     layers = [x for x in net.filter(phase).layers if name in (None, x.name)]
-    found = [x for x in layers if x.type in _PARAMS]
+    found = [x for x in layers if x.type in _KINDS]
     if len(found) == 1:
         return found[0]
     where = f"{net.source or 'the net'}, phase {phase}"
@@ -115,10 +124,56 @@ def _data_layer(net: Net, phase: str, name: str | None) -> Layer:
         )
     others = [f"{x.name!r} ({x.type})" for x in layers if role_of(x.type) == "data"]
     raise ValueError(
-        f"Expected a layer of type {', '.join(_PARAMS)} in {where}"
+        f"Expected a layer of type {', '.join(_KINDS)} in {where}"
         f"{'' if name is None else f', named {name!r}'}; received: "
         f"{', '.join(others) or 'none'}"
     )
+
+
+def _hdf5(layer: Layer, param, request: Request):
+    _check_no_transform(layer, request.mean, request.bad_records)
+    return hdf5_dataset(
+        request.source,
+        tops=layer.tops,
+        shuffle=param.shuffle,
+        root=request.root,
+        **request.order,
+    )
+
+
+def _database(layer: Layer, param, request: Request):
+    _warn_of_skips(layer, param)
+    _check_lmdb(layer, param)
+    return lmdb_dataset(
+        request.source, color=_color(layer, param), **_of_pictures(layer, request)
+    )
+
+
+def _listed(layer: Layer, param, request: Request):
+    _warn_of_skips(layer, param)
+    pictures = _pictures(layer, param, request.source, request.root)
+    return record_dataset(
+        pictures, shuffle=param.shuffle, **_of_pictures(layer, request)
+    )
+
+
+def _of_pictures(layer: Layer, request: Request) -> dict:
+    """Return the options of datasets whose pictures are transformed."""
+    return {
+        "transform": Transform.from_layer(layer, request.mean, request.phase),
+        "bad_records": request.bad_records,
+        "labels": len(layer.tops) > 1,
+        **request.order,
+    }
+
+
+def _warn_of_skips(layer: Layer, param) -> None:
+    if param.rand_skip:
+        warnings.warn(
+            f"Layer {layer.name!r}: its rand_skip of {param.rand_skip} is not done: "
+            "the data starts at the first record.",
+            stacklevel=4,
+        )
 
 
 def _check_lmdb(layer: Layer, param) -> None:
@@ -164,3 +219,11 @@ def _pictures(layer: Layer, param, source, root) -> Pictures:
         )
     resizing = functools.partial(resize, size=size) if size[0] else None
     return Pictures(PictureList(source, root), resizing, gray=not param.is_color)
+
+
+# A type of data layer is one line here, and a function that reads it.
+_KINDS = {
+    "Data": _Kind("data_param", _database),
+    "ImageData": _Kind("image_data_param", _listed),
+    "HDF5Data": _Kind("hdf5_data_param", _hdf5),
+}
