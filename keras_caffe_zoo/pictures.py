@@ -15,6 +15,9 @@ from PIL import Image
 _REFUSED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 _JPEG = ("JPEG", "MPO")
 _GREY_MODES = ("1", "L", "LA")
+# Weights of red, green and blue, what is added, and the bits that are cut.
+_GREY = ((4899, 9617, 1868), 1 << 13, 14)
+_PNG_GREY = ((9797, 19234, 3737), 0, 15)
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -112,6 +115,11 @@ def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
     return _read(source, _rgb)
 
 
+def read_bgr(source: str | os.PathLike | bytes) -> np.ndarray:
+    """Return what `read_picture` does, with the channels as OpenCV has them, BGR."""
+    return _read(source, _bgr)
+
+
 def read_grey(source: str | os.PathLike | bytes) -> np.ndarray:
     """Return a picture in grey, uint8 `(H, W, 1)`, as OpenCV reads it in grey.
 
@@ -130,8 +138,8 @@ def read_stored(source: str | os.PathLike | bytes) -> np.ndarray:
         source: A path, or the bytes of a file.
 
     Returns:
-        uint8 `(H, W, C)`: RGB, grey, or RGBA where anything in it may be transparent;
-        grey with an alpha channel is RGBA too.
+        uint8 `(H, W, C)`: BGR, grey, or BGRA where anything in it may be transparent;
+        grey with an alpha channel is BGRA too.
 
     Raises:
         PictureError: As for `read_picture`, and if it has 16 bits a channel.
@@ -204,6 +212,17 @@ def _colours(picture, file_format: str) -> np.ndarray:
     return np.asarray(picture.convert("RGB"))
 
 
+def _bgr(picture) -> np.ndarray:
+    return _in_bgr(_upright(picture), picture.format)
+
+
+def _in_bgr(picture, file_format: str) -> np.ndarray:
+    if picture.mode != "RGB":
+        return _colours(picture, file_format)[..., ::-1]
+    pixels = np.frombuffer(picture.tobytes("raw", "BGR"), "uint8")
+    return pixels.reshape(picture.height, picture.width, 3)
+
+
 def _grey(picture) -> np.ndarray:
     file_format = picture.format
     if file_format in _JPEG:
@@ -213,12 +232,21 @@ def _grey(picture) -> np.ndarray:
         return np.asarray(picture.convert("L"))[..., None]
     if _is_deep_grey(picture, file_format):
         return _upper_bits(picture)
-    colours = _colours(picture, file_format).astype("int32")
-    if file_format == "PNG":  # libpng's 15 bits, cut
-        mixed = colours @ np.array([9797, 19234, 3737], "int32") >> 15
-    else:
-        mixed = (colours @ np.array([4899, 9617, 1868], "int32") + (1 << 13)) >> 14
-    return mixed.astype("uint8")[..., None]
+    return mixed_grey(_colours(picture, file_format), as_png=file_format == "PNG")
+
+
+def mixed_grey(image: np.ndarray, as_png: bool = False) -> np.ndarray:
+    """Return RGB uint8 `(H, W, 3)` in grey, `(H, W, 1)`, as OpenCV mixes colours.
+
+    Args:
+        image: The colours.
+        as_png: Whether they are mixed as libpng does it while it reads a file: with
+            weights of 15 bits, and cut; else with weights of 14 bits, and rounded.
+    """
+    weights, half, bits = _PNG_GREY if as_png else _GREY
+    channels = (image[..., c].astype("int32") for c in range(3))
+    mixed = sum(weight * one for weight, one in zip(weights, channels, strict=True))
+    return ((mixed + half) >> bits).astype("uint8")[..., None]
 
 
 def _stored(picture) -> np.ndarray:
@@ -230,8 +258,8 @@ def _stored(picture) -> np.ndarray:
     if mode in ("1", "L"):
         return np.asarray(picture.convert("L"))[..., None]
     if "A" in mode or ("transparency" in picture.info and mode in ("P", "RGB")):
-        return np.asarray(picture.convert("RGBA"))
-    return _colours(picture, file_format)
+        return np.asarray(picture.convert("RGBA"))[..., [2, 1, 0, 3]]
+    return _in_bgr(picture, file_format)
 
 
 def _is_deep_grey(picture, file_format: str) -> bool:

@@ -11,8 +11,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from keras_caffe_zoo.caffe import schema
-from keras_caffe_zoo.pictures import read_grey, read_picture, read_stored
-from keras_caffe_zoo.training.data.pictures import in_caffes_order
+from keras_caffe_zoo.pictures import read_bgr, read_grey, read_stored
 from keras_caffe_zoo.training.data.pipeline import record_dataset
 from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.data.transform import Transform
@@ -69,7 +68,7 @@ def lmdb_dataset(
             another size than the first without a crop.
     """
     return record_dataset(
-        Datums(open_database(path, "LMDB"), color),
+        Datums(path, color, "LMDB"),
         transform or Transform(),
         batch_size=batch_size,
         shuffle=shuffle,
@@ -122,7 +121,7 @@ def leveldb_dataset(
             record is bad.
     """
     return record_dataset(
-        Datums(open_database(path, "LEVELDB"), color),
+        Datums(path, color, "LEVELDB"),
         transform or Transform(),
         batch_size=batch_size,
         shuffle=shuffle,
@@ -138,12 +137,19 @@ class Datums:
     """The records of a database.
 
     Args:
-        database: What `open_database` returned.
+        path: The database: its folder, or an LMDB's file.
         color: As in `decode_datum`.
+        backend: `"LMDB"` or `"LEVELDB"`; what its files tell if None.
     """
 
-    def __init__(self, database: "_Database", color: bool | None = None):
-        self._database, self._color = database, color
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        color: bool | None = None,
+        backend: str | None = None,
+    ):
+        self._database = open_database(path, backend or backend_of(path, "LMDB"))
+        self._color = color
 
     def __len__(self) -> int:
         return len(self._database)
@@ -341,7 +347,7 @@ def decode_datum(value: bytes, color: bool | None = None) -> tuple[np.ndarray, i
             f"else ({error})"
         ) from None
     if datum.encoded:
-        return _picture(datum.data, color), datum.label
+        return _READERS[color](datum.data), datum.label
     shape = (datum.channels, datum.height, datum.width)
     count = len(datum.data) or len(datum.float_data)
     if min(shape) < 1 or shape[0] * shape[1] * shape[2] != count:
@@ -353,11 +359,7 @@ def decode_datum(value: bytes, color: bool | None = None) -> tuple[np.ndarray, i
         pixels = np.frombuffer(datum.data, "uint8")
     else:
         pixels = np.array(datum.float_data, "float32")
-    return np.moveaxis(pixels.reshape(shape), 0, -1), datum.label
+    return pixels.reshape(shape).transpose(1, 2, 0), datum.label
 
 
-def _picture(data: bytes, color: bool | None) -> np.ndarray:
-    return in_caffes_order(_READERS[color](data))
-
-
-_READERS = {True: read_picture, False: read_grey, None: read_stored}
+_READERS = {True: read_bgr, False: read_grey, None: read_stored}

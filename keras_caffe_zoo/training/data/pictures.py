@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_caffe_zoo.pictures import read_grey, read_picture
+from keras_caffe_zoo.pictures import mixed_grey, read_bgr, read_grey
 
 # As C's atoi takes it, which stops at the point; but no other junk.
 _LABEL = re.compile(rb"([+-]?[0-9]+)(\.[0-9]*)?")
@@ -168,7 +168,7 @@ class Pictures:
 
     Attributes:
         items: A `PictureList` or `PictureFolders`.
-        resize: Function from a picture, RGB or grey, to the resized one; None for none.
+        resize: Function from a picture, BGR or grey, to the resized one; None for none.
         gray: Whether pictures become grey, `(H, W, 1)`.
     """
 
@@ -186,14 +186,13 @@ class Pictures:
     def read(self, index: int) -> tuple[np.ndarray, int]:
         """Return a picture, uint8 `(H, W, C)`, and its label."""
         path, label = self.items.item(index)
-        image = read_grey(path) if self.gray else read_picture(path)
-        if self.resize is not None:
-            image = self.resize(image)
-        return in_caffes_order(image), label
+        image = read_grey(path) if self.gray else read_bgr(path)
+        return image if self.resize is None else self.resize(image), label
 
 
-def in_caffes_order(image: np.ndarray) -> np.ndarray:
-    """Return an image `(H, W, C)`, RGB, RGBA or grey, as BGR, BGRA or grey."""
-    if image.shape[2] == 4:
-        return image[..., [2, 1, 0, 3]]
-    return image[..., ::-1]
+def caffe_channels(image: np.ndarray, gray: bool = False) -> np.ndarray:
+    """Return an RGB picture, uint8 `(H, W, 3)`, as BGR or as grey `(H, W, 1)`.
+
+    Grey is as OpenCV mixes pixels; of a file, `read_grey` has it better.
+    """
+    return mixed_grey(image) if gray else image[..., ::-1]
