@@ -11,7 +11,8 @@ _ONE = 2048  # what fixed-point weights are multiples of: 11 bits
 _AT_ONCE = 1 << 15  # numbers that are computed at once, in the processor's cache
 _LANES = 8  # 16-bit numbers in a vector of OpenCV's
 _HALF = np.sqrt(0.5)
-# Sine and cosine of eight places, half a turn from one to the second next.
+# By how much of the first tap's sine and cosine each tap's sine is, with its sign: they
+# are an eighth of a turn apart.
 _EIGHTHS = (
     (1, 0),
     (-_HALF, -_HALF),
@@ -74,10 +75,10 @@ def opencv_resize(
 
     Of bytes these are OpenCV's own bytes: weights are whole multiples of 1/2048, each
     pass cuts or rounds as OpenCV's does, rows above and below the image are weighted as
-    others are, and to halve both sides by `"linear"` takes the mean of four. Where
-    OpenCV was built with Intel's IPP, its `"cubic"` is IPP's and may differ by a level.
-    Float32 is OpenCV's to rounding. Only `"area"` smooths what it shrinks. (Facts:
-    OpenCV, resize.cpp, since version 2.4.)
+    others are, and to halve both sides by `"linear"` takes the mean of four. Float32 is
+    OpenCV's to rounding. Only `"area"` smooths what it shrinks. (Where OpenCV was built
+    with Intel's IPP, that has its own `"cubic"`, which may differ by a level, and its
+    own floats, by 0.003 of 255. Facts: OpenCV, resize.cpp, since version 2.4.)
 
     Args:
         image: uint8 or float32 `(H, W)` or `(H, W, C)`.
