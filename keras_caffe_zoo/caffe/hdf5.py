@@ -28,7 +28,7 @@ _DATA, _HISTORY = "data", "history"
 _MAX_PARAMS = 1_000  # of a layer
 _MAX_DEPTH = 32  # of groups: the slashes in a layer's name
 _MAX_NAME = 64 << 10
-_OURS = "keras_caffe_zoo weights"  # what `dump` makes
+DUMP_FORMAT = "keras_caffe_zoo weights"  # of what `dump` makes
 
 Params = Mapping[str, Mapping[int, np.ndarray]]
 
@@ -186,7 +186,7 @@ class _File:
     def kind(self) -> str:
         if self._group(self.file, _HISTORY) is not None and "iter" in self.file:
             return "solverstate"
-        if self.file.attrs.get("format") == _OURS:
+        if self.file.attrs.get("format") == DUMP_FORMAT:
             return "dump"
         data = self._group(self.file, _DATA)
         return "" if data is None else "caffemodel"
