@@ -66,8 +66,7 @@ def restore(
     trained = read_net(_model_beside(state, source, weights), gaps=True)
     parameters = Parameters(model, net)
     plan = parameters.plan(trained)
-    if not optimizer.built:
-        optimizer.build(model.trainable_variables)
+    optimizer.build(model.trainable_variables)
     slots = parameters.slots(optimizer, state.history, source)
     for layer, arrays in plan:
         assign(layer, arrays)
@@ -92,6 +91,7 @@ def state_of(
     Raises:
         ValueError: If the net has other parameters than the model.
     """
+    optimizer.build(model.trainable_variables)  # of use before the first iteration
     iteration = int(optimizer.iterations)
     history = Parameters(model, net).history(optimizer)
     step = _steps_done(optimizer, iteration)
