@@ -200,7 +200,7 @@ def train(training, first, last):
 
 def written(training, folder, **options):
     """Write a snapshot as `fit` does; return the paths of state and caffemodel."""
-    callback = training.snapshots(folder, **options)
+    callback = training.snapshots(folder, at_end=True, **options)
     callback.set_model(training.model)
     callback.on_train_begin()
     callback.on_train_end()
