@@ -262,10 +262,10 @@ def test_clipping_to_0_leaves_the_decay_alone_and_below_0_clips_nothing(
 ):
     solver = 'base_lr: 0.1 lr_policy: "fixed" max_iter: 2 weight_decay: 0.5 '
     training = from_solver(write(tmp_path, solver=f"{solver} clip_gradients: {clip}"))
-    before = caffe_params(training.model)["fc"][0].astype("float64")
+    before = caffe_params(training.model)["fc"][0].astype("float64")  # lr_mult: 10
     training.model.train_on_batch(X, Y)
     after = caffe_params(training.model)["fc"][0]
-    moved = np.abs(after - before * (1 - 0.1 * 0.5)).max()
+    moved = np.abs(after - before * (1 - 10 * 0.1 * 0.5)).max()
     assert (moved > 1e-4) == left
 
 
