@@ -102,6 +102,12 @@ class CaffeOptimizer:
             gradient = ops.cast(gradient, value.dtype) + decay * pull
         super().update_step(gradient, variable, learning_rate * rules.lr_mult)
 
+    def _clip_gradients(self, grads):
+        """Clip the gradients; to 0 too, which Keras takes for no bound."""
+        if self.global_clipnorm == 0:
+            return [g if g is None else g * 0.0 for g in grads]
+        return super()._clip_gradients(grads)
+
     def _rules_of(self, variable) -> Multipliers:
         return self._by_index[self._get_variable_index(variable)]
 
