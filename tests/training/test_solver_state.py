@@ -456,7 +456,7 @@ def test_old_files_have_four_axes(little):
         (1, [0.05, 0.025, 0.025]),  # as the solver's own values have it
         (0, [0.05, 0.025, 0.025]),  # a step at once, and one in the next iteration
         (2, [0.025, 0.025, 0.025]),
-        (5, [0.1 / 32] * 3),
+        (3, [0.1 / 8] * 3),
     ],
 )
 def test_steps_are_counted_from_the_states_own(little, step, rates):
@@ -468,6 +468,15 @@ def test_steps_are_counted_from_the_states_own(little, step, rates):
     policy = training.optimizer._learning_rate
     found = [float(policy(t)) for t in (3, 4, 5)]
     np.testing.assert_allclose(found, rates, rtol=1e-6)
+
+
+def test_more_steps_than_iterations_are_refused(little):
+    training, state = little
+    whole = read_solverstate(state)
+    whole.current_step = 4
+    write_solverstate(state, whole)
+    with pytest.raises(CaffeFormatError, match="at most 3 steps .* received: 4"):
+        training.restore(state)
 
 
 def test_a_state_as_weights_is_told_from_a_damaged_file(little, tmp_path):

@@ -63,6 +63,13 @@ def restore(
     """
     source = os.fspath(path)
     state = read_solverstate(path)
+    if not 0 <= state.current_step <= state.iteration:
+        raise CaffeFormatError(
+            f"Expected at most {state.iteration} steps of the learning rate after as "
+            f"many iterations; received: {state.current_step}",
+            source=source,
+            field="current_step",
+        )
     trained = read_net(_model_beside(state, source, weights), gaps=True)
     parameters = Parameters(model, net)
     plan = parameters.plan(trained)
@@ -92,10 +99,10 @@ def state_of(
         ValueError: If the net has other parameters than the model.
     """
     optimizer.build(model.trainable_variables)  # of use before the first iteration
-    iteration = int(optimizer.iterations)
     history = Parameters(model, net).history(optimizer)
-    step = _steps_done(optimizer, iteration)
-    return SolverState(iteration, learned_net, step, history)
+    state = SolverState(int(optimizer.iterations), learned_net, 0, history)
+    state.current_step = _steps_done(optimizer._learning_rate, state)
+    return state
 
 
 class _Place(NamedTuple):
@@ -340,27 +347,28 @@ def _set_iteration(optimizer: CaffeOptimizer, state: SolverState) -> None:
     for gradient in getattr(optimizer, "_accumulated_gradients", ()):
         gradient.assign(ops.zeros_like(gradient))
     policy = getattr(optimizer, "_learning_rate", None)
-    if getattr(policy, "policy", None) == "multistep":
-        optimizer.learning_rate = _resumed(policy, state.iteration, state.current_step)
+    if _is(policy, "multistep") and state.current_step != _steps_done(policy, state):
+        optimizer.learning_rate = _resumed(policy, state)
 
 
-def _resumed(policy: LearningRatePolicy, iteration: int, step: int):
-    """Return a policy that goes on from a step, whatever its own values say of it.
+def _is(policy, name: str) -> bool:
+    return isinstance(policy, LearningRatePolicy) and policy.policy == name
+
+
+def _resumed(policy: LearningRatePolicy, state: SolverState) -> LearningRatePolicy:
+    """Return a policy that goes on from a state's step, whatever its own values say.
 
     Caffe takes no step back, and one step forward in an iteration.
     """
-    later = [
-        max(value, iteration + n) for n, value in enumerate(policy.stepvalue[step:])
-    ]
-    values = [min(v, iteration) for v in (*policy.stepvalue, *[0] * step)[:step]]
-    config = policy.get_config() | {"stepvalue": [*sorted(values), *later]}
+    done, now = state.current_step, state.iteration
+    later = [max(value, now + n) for n, value in enumerate(policy.stepvalue[done:])]
+    config = policy.get_config() | {"stepvalue": [*range(done), *later]}
     return LearningRatePolicy.from_config(config)
 
 
-def _steps_done(optimizer: CaffeOptimizer, iteration: int) -> int:
+def _steps_done(policy, state: SolverState) -> int:
     """Return Caffe's `current_step`, which is that of the last iteration."""
-    policy, last = optimizer._learning_rate, iteration - 1
-    kind = getattr(policy, "policy", None)
-    if kind == "multistep":
-        return sum(value <= last for value in policy.stepvalue)
-    return max(last, 0) // policy.stepsize if kind == "step" else 0
+    last = state.iteration - 1
+    if _is(policy, "multistep"):
+        return sum(value <= last for value in policy.steps)
+    return max(last, 0) // policy.stepsize if _is(policy, "step") else 0
