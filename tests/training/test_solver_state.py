@@ -18,6 +18,7 @@ from keras_caffe_zoo import (
     write_caffemodel,
     write_solverstate,
 )
+from keras_caffe_zoo.caffe import read_net
 from keras_caffe_zoo.training import CaffeSnapshot, from_solver
 
 NET = """
@@ -351,14 +352,13 @@ def test_all_kinds_of_parameters_have_their_place(tmp_path, kind, form):
     assert zeros == {"2", "3", "4", "11"} | {
         str(len(SHAPES) + i) for i in (2, 3, 4, 11) if sets == 2
     }
-    if form == "BINARYPROTO":
-        stored = read_caffemodel(model)["ip1"][0]
-        params = caffe_params(training.model)
-        np.testing.assert_array_equal(stored, params["ip1"][0].T)
-        twin = from_caffe(tmp_path / "net.prototxt", model, phase="TRAIN")
-        for name, blobs in caffe_params(twin).items():
-            for a, b in zip(blobs, params[name], strict=True):
-                np.testing.assert_array_equal(a, b)
+    params = caffe_params(training.model)
+    (ip1,) = (x for x in read_net(model, gaps=True).layers if x.name == "ip1")
+    np.testing.assert_array_equal(ip1.blobs[0], params["ip1"][0].T)
+    twin = from_caffe(tmp_path / "net.prototxt", model, phase="TRAIN")
+    for name, blobs in caffe_params(twin).items():
+        for a, b in zip(blobs, params[name], strict=True):
+            np.testing.assert_array_equal(a, b)
     keras.utils.set_random_seed(77)
     resumed = from_solver(solver, snapshot=state)
     train(training, 3 * passes, 6 * passes)
