@@ -240,7 +240,6 @@ def test_an_old_solver_type_is_understood(tmp_path):
     ("solver", "words"),
     [
         ('base_lr: 0.1 lr_policy: "plateau" max_iter: 2', "lr_policy.*plateau"),
-        ('lr_policy: "fixed" max_iter: 2', "base_lr above 0"),
         ('base_lr: 0.1 lr_policy: "step" gamma: 0.1 max_iter: 2', "stepsize"),
         ('base_lr: 0.1 lr_policy: "fixed"', "max_iter"),
         (SGD + ' type: "LBFGS"', "'type'.*LBFGS"),
@@ -248,7 +247,6 @@ def test_an_old_solver_type_is_understood(tmp_path):
         (SGD + ' type: "RMSProp"', "momentum.*RMSProp"),
         (SGD + ' regularization_type: "L0"', "regularization_type"),
         (SGD + " iter_size: 0", "iter_size"),
-        (SGD + " clip_gradients: 0", "clip_gradients"),
         (SGD + " larc: true", "larc"),
         (SGD + ' train_net: "net.prototxt"', "one of net"),
     ],
@@ -256,6 +254,19 @@ def test_an_old_solver_type_is_understood(tmp_path):
 def test_what_a_solver_cannot_mean_is_refused(tmp_path, solver, words):
     with pytest.raises(CaffeFormatError, match=words):
         from_solver(write(tmp_path, solver=solver))
+
+
+@pytest.mark.parametrize(("clip", "left"), [("0", 0), ("-3", 1)])
+def test_clipping_to_0_leaves_the_decay_alone_and_below_0_clips_nothing(
+    tmp_path, clip, left
+):
+    solver = 'base_lr: 0.1 lr_policy: "fixed" max_iter: 2 weight_decay: 0.5 '
+    training = from_solver(write(tmp_path, solver=f"{solver} clip_gradients: {clip}"))
+    before = caffe_params(training.model)["fc"][0].astype("float64")  # lr_mult: 10
+    training.model.train_on_batch(X, Y)
+    after = caffe_params(training.model)["fc"][0]
+    moved = np.abs(after - before * (1 - 10 * 0.1 * 0.5)).max()
+    assert (moved > 1e-4) == left
 
 
 WEIGHTED = """
@@ -324,8 +335,9 @@ def test_fit_trains_as_long_as_the_solver_and_snapshots(tmp_path):
     history = training.fit(data, data, callbacks=[snapshots], verbose=0)
     assert int(training.optimizer.iterations) == 23
     assert len(history.history["val_loss"]) == 5  # after 5, 10, 15, 20 and 23
-    names = sorted(p.name for p in (tmp_path / "out").iterdir())
-    assert names == [f"tiny_iter_{n}.caffemodel" for n in (10, 20, 23)]
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    kinds = ("caffemodel", "solverstate")
+    assert names == {f"tiny_iter_{n}.{kind}" for n in (10, 20, 23) for kind in kinds}
 
 
 def test_stages_of_the_solver_choose_layers(tmp_path):

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from support import nhwc, relative_error
 
-from keras_caffe_zoo.caffe import parse_prototxt, write_caffemodel
+from keras_caffe_zoo.caffe import (
+    SolverState,
+    parse_prototxt,
+    write_caffemodel,
+    write_solverstate,
+)
 from keras_caffe_zoo.layers import CaffeConv2D
 from keras_caffe_zoo.weights.assign import load_weights
 from keras_caffe_zoo.weights.store import dump_caffe_weights
@@ -216,6 +221,25 @@ def test_weights_of_keras_load_into_the_same_form(tmp_path):
     np.testing.assert_array_equal(outputs(target), outputs(source))
     with pytest.raises(ValueError, match="exactly the form of 'ours'"):
         load_weights(model(head=7), tmp_path / "x.weights.h5")
+
+
+def test_caffes_own_hdf5_loads_and_is_dumped(tmp_path):
+    path, params = tmp_path / "net.caffemodel.h5", arrays()
+    with h5py.File(path, "w") as file:  # "conv/1" is a group in a group
+        for name, blobs in params.items():
+            for i, blob in enumerate(blobs):
+                file[f"data/{name}/{i}"] = blob
+    for file in (path, dump_caffe_weights(path, tmp_path / "x.h5", progress=False)):
+        net = model()
+        load_weights(net, file)
+        np.testing.assert_allclose(outputs(net), caffe_forward(params), rtol=1e-4)
+
+
+def test_a_solvers_state_is_told(tmp_path):
+    for name in ("s.solverstate", "s.solverstate.h5"):
+        write_solverstate(tmp_path / name, SolverState(5, "n_iter_5.caffemodel"))
+        with pytest.raises(ValueError, match="iteration 5 with the caffemodel 'n_iter"):
+            load_weights(model(), tmp_path / name)
 
 
 def test_files_of_other_kinds_are_refused(tmp_path):

@@ -1,19 +1,12 @@
 """Caffe's learning rate policies as a Keras schedule."""
 
+import math
+
 import keras
 from keras import ops
 
-# What each policy reads besides the base rate.
-_FIELDS = {
-    "fixed": (),
-    "step": ("gamma", "stepsize"),
-    "exp": ("gamma",),
-    "inv": ("gamma", "power"),
-    "multistep": ("gamma", "stepvalue"),
-    "poly": ("power", "max_iter"),
-    "sigmoid": ("gamma", "stepsize"),
-}
-POLICIES = tuple(_FIELDS)
+POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
+_DIVISORS = {"step": "stepsize", "poly": "max_iter"}
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
@@ -28,22 +21,28 @@ class LearningRatePolicy(keras.optimizers.schedules.LearningRateSchedule):
     | `step` | base_lr * gamma ^ floor(t / stepsize) |
     | `exp` | base_lr * gamma ^ t |
     | `inv` | base_lr * (1 + gamma * t) ^ -power |
-    | `multistep` | base_lr * gamma ^ (how many of stepvalue are at most t) |
-    | `poly` | base_lr * (1 - t / max_iter) ^ power; 0 from max_iter on |
+    | `multistep` | base_lr * gamma ^ (how many steps were taken up to t) |
+    | `poly` | base_lr * (1 - t / max_iter) ^ power; 0 ^ power from max_iter on |
     | `sigmoid` | base_lr / (1 + exp(-gamma * (t - stepsize))) |
+
+    What a policy reads and nobody gives is 0 (no steps for `multistep`), as in Caffe,
+    0 ^ 0 is 1, and a `base_lr` of 0 trains nothing.
+
+    `multistep` takes its steps in the order of `stepvalue`, one in an iteration: the
+    next is due when t has reached its value. Of values that do not rise, one waits for
+    those before it.
 
     Args:
         policy: One of the names above, a solver's `lr_policy`.
-        base_lr: The rate that the policy starts from, above 0.
+        base_lr: The rate that the policy starts from.
         gamma: Factor or slope.
         power: Exponent.
         stepsize: Iterations, above 0 for `step`.
-        stepvalue: Iterations in ascending order.
+        stepvalue: Iterations.
         max_iter: Iterations of the whole training, above 0.
 
     Raises:
-        ValueError: If the policy is unknown or something it reads is missing or out of
-            range.
+        ValueError: If the policy is unknown, or divides by what is not above 0.
 
     Reference:
         Caffe 1.0's solvers.
@@ -68,26 +67,29 @@ class LearningRatePolicy(keras.optimizers.schedules.LearningRateSchedule):
         self._check()
 
     def _check(self):
-        if self.policy not in _FIELDS:
+        if self.policy not in POLICIES:
             raise ValueError(
                 f"Expected a learning rate policy, one of {list(POLICIES)}; received: "
                 f"{self.policy!r}"
             )
-        if not self.base_lr > 0:
-            raise ValueError(f"Expected base_lr above 0; received: {self.base_lr}")
-        for name in _FIELDS[self.policy]:
-            value = getattr(self, name)
-            positive = name == "max_iter" or (name, self.policy) == ("stepsize", "step")
-            if value is None or (positive and value < 1):
-                wanted = f"{name} above 0" if positive else name
-                raise ValueError(
-                    f"Expected {wanted} for the learning rate policy "
-                    f"{self.policy!r}; received: {value}"
-                )
-        if self.policy == "multistep" and self.stepvalue != sorted(self.stepvalue):
+        numbers = {"base_lr": self.base_lr, "gamma": self.gamma, "power": self.power}
+        for name, value in numbers.items():
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"Expected a finite {name}; received: {value}")
+        divisor = _DIVISORS.get(self.policy)
+        if divisor and (getattr(self, divisor) or 0) < 1:
             raise ValueError(
-                f"Expected stepvalue in ascending order; received: {self.stepvalue}"
+                f"Expected {divisor} above 0 for the learning rate policy "
+                f"{self.policy!r}; received: {getattr(self, divisor)}"
             )
+
+    @property
+    def steps(self) -> list[int]:
+        """The iterations at which `multistep` takes its steps."""
+        found: list[int] = []
+        for value in self.stepvalue or ():
+            found.append(max(value, found[-1] + 1 if found else 0))
+        return found
 
     def __call__(self, step):
         """Return the rate after `step` iterations."""
@@ -98,25 +100,27 @@ class LearningRatePolicy(keras.optimizers.schedules.LearningRateSchedule):
         return ops.ones_like(t)
 
     def _step(self, t):
-        return ops.power(self.gamma, ops.floor(t / self.stepsize))
+        return ops.power(self.gamma or 0.0, ops.floor(t / self.stepsize))
 
     def _exp(self, t):
-        return ops.power(self.gamma, t)
+        return ops.power(self.gamma or 0.0, t)
 
     def _inv(self, t):
-        return ops.power(1.0 + self.gamma * t, -self.power)
+        return ops.power(1.0 + (self.gamma or 0.0) * t, -(self.power or 0.0))
 
     def _multistep(self, t):
-        steps = ops.convert_to_tensor(self.stepvalue, "float32")
+        steps = ops.convert_to_tensor(self.steps, "float32")
         done = ops.sum(ops.cast(steps <= t, "float32"))
-        return ops.power(self.gamma, done)
+        return ops.power(self.gamma or 0.0, done)
 
     def _poly(self, t):
         # Caffe stops at max_iter; Keras may be told to go on.
-        return ops.power(ops.maximum(1.0 - t / self.max_iter, 0.0), self.power)
+        left = ops.maximum(1.0 - t / self.max_iter, 0.0)
+        return ops.power(left, self.power or 0.0)
 
     def _sigmoid(self, t):
-        return 1.0 / (1.0 + ops.exp(-self.gamma * (t - self.stepsize)))
+        after = t - (self.stepsize or 0)
+        return 1.0 / (1.0 + ops.exp(-(self.gamma or 0.0) * after))
 
     def get_config(self):
         names = ("policy", "base_lr", "gamma", "power", "stepsize", "stepvalue")

@@ -8,14 +8,17 @@ from typing import Any
 
 import keras
 
-from keras_caffe_zoo.caffe import Net, read_solver
+from keras_caffe_zoo.caffe import Net, read_solver, schema
+from keras_caffe_zoo.conversion.exporter import caffe_net
 from keras_caffe_zoo.training.solver import multipliers
 from keras_caffe_zoo.training.solver.model import compile_for, training_model
 from keras_caffe_zoo.training.solver.nets import SolverNets, last_part
 from keras_caffe_zoo.training.solver.settings import optimizer_of
 from keras_caffe_zoo.training.solver.snapshots import CaffeSnapshot
+from keras_caffe_zoo.training.solver.state import restore
 
 PathLike = str | os.PathLike
+_SNAPSHOT_FORMAT = "SolverParameter.SnapshotFormat"
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,29 @@ class Training:
             **options: As for `CaffeSnapshot`.
         """
         options.setdefault("at_end", self.snapshot_after_train)
+        options.setdefault("net", self.net)
+        options.setdefault("snapshot_format", _format_of(self.solver))
         prefix = os.path.join(folder, self.snapshot_name)
         return CaffeSnapshot(prefix, self.snapshot_interval, **options)
+
+    def restore(self, path: PathLike, weights: PathLike | None = None) -> None:
+        """Go on from a snapshot, Caffe's or one of `snapshots`.
+
+        Sets the parameters, what the solver keeps of its updates, and the iteration; a
+        dataset made with `resume=model` goes on at the batch that follows. Dropout and
+        random crops draw other numbers than they would have.
+
+        Args:
+            path: The `.solverstate`, or `.solverstate.h5`.
+            weights: The caffemodel with the parameters; if None, it is the one whose
+                name the state has, beside the state.
+
+        Raises:
+            CaffeFormatError: If a file is damaged, or is of another net or solver.
+            FileNotFoundError: If a file is not there.
+        """
+        net = self.net if self.net is not None else caffe_net(self.model)[0]
+        restore(self.model, self.optimizer, net, path, weights)
 
     def fit(
         self,
@@ -102,6 +126,11 @@ class Training:
         )
 
 
+def _format_of(solver) -> str:
+    names = {n: name for name, n in schema.ENUMS[_SNAPSHOT_FORMAT].items()}
+    return names[solver.snapshot_format]
+
+
 class _StopAt(keras.callbacks.Callback):
     """Stops in the last epoch, which may be shorter than the others."""
 
@@ -120,6 +149,7 @@ def from_solver(
     *,
     net: PathLike | None = None,
     weights: PathLike | None = None,
+    snapshot: PathLike | None = None,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     infogain=None,
 ) -> Training:
@@ -142,7 +172,10 @@ def from_solver(
             same names. It is compiled here.
         net: The net's `.prototxt`, where it is not beside the solver.
         weights: A `.caffemodel` to start from (`caffe train -weights`): layers take the
-            parameters of their names; the others start from their fillers.
+            parameters of their names; the others start from their fillers. With a
+            snapshot, its caffemodel, where that is not beside it.
+        snapshot: A `.solverstate` to go on from (`caffe train -snapshot`): see
+            `Training.restore`.
         input_shape: Shape of one image `(H, W, C)`, or a mapping by blob, where the net
             does not tell it.
         infogain: The matrix H of an InfogainLoss, or its `.binaryproto`.
@@ -161,7 +194,7 @@ def from_solver(
     nets = SolverNets(message, source, net)
     train_net, test_net = nets.training(needed=model is None), nets.test()
     loaded = ()
-    if message.weights and weights is None:
+    if message.weights and weights is None and snapshot is None:
         warnings.warn(
             f"{source} starts from {list(message.weights)}, which are not looked for: "
             "pass weights=….",
@@ -169,8 +202,9 @@ def from_solver(
         )
     if model is None:
         seed = message.random_seed
-        model, loaded = training_model(train_net, weights, input_shape, seed)
-    elif weights is not None:
+        start = weights if snapshot is None else None
+        model, loaded = training_model(train_net, start, input_shape, seed)
+    elif weights is not None and snapshot is None:
         raise ValueError(
             "Expected `weights` for the solver's own net only; received them with a "
             f"model. Load them into it: '{model.name}'"
@@ -179,6 +213,9 @@ def from_solver(
         declared = multipliers.declared(train_net)
         optimizer.multipliers = multipliers.by_variable(model, declared)
     compile_for(model, optimizer, train_net, test_net, infogain)
+    if snapshot is not None:
+        order = train_net if train_net is not None else caffe_net(model)[0]
+        loaded = restore(model, optimizer, order, snapshot, weights)
     return Training(
         model,
         optimizer,

@@ -57,7 +57,6 @@ def optimizer_of(message, source: str) -> keras.optimizers.Optimizer:
     regularizations = optimizers.REGULARIZATIONS
     known = message.regularization_type in regularizations
     check(known, "regularization_type", f"one of {list(regularizations)}")
-    check(message.clip_gradients != 0, "clip_gradients", "a norm above 0")
     check(0 <= message.momentum < 1, "momentum", "at least 0 and less than 1")
     if message.type in ("AdaGrad", "RMSProp"):
         check(message.momentum == 0, "momentum", f"none with {message.type}")
@@ -68,8 +67,8 @@ def optimizer_of(message, source: str) -> keras.optimizers.Optimizer:
     }
     if message.iter_size > 1:
         options["gradient_accumulation_steps"] = message.iter_size
-    if message.clip_gradients > 0:
-        # Caffe clips the sum of an iteration's gradients, before it divides by their
+    if message.clip_gradients >= 0:
+        # 0 leaves no gradient but the weight decay's, below 0 is no bound. Caffe clips the sum of an iteration's gradients, before it divides by their
         # number; Keras the mean.
         options["global_clipnorm"] = message.clip_gradients / message.iter_size
     return kinds[message.type](message, options)
