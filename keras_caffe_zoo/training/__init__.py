@@ -16,6 +16,7 @@ from keras_caffe_zoo.training.data import (
     image_dataset,
     layer_dataset,
     lmdb_dataset,
+    window_dataset,
 )
 from keras_caffe_zoo.training.finetuning import finetune
 from keras_caffe_zoo.training.losses import (
@@ -83,6 +84,7 @@ __all__ = [
     "image_dataset",
     "layer_dataset",
     "lmdb_dataset",
+    "window_dataset",
 ]
 
 register_classes(__name__)

@@ -7,6 +7,7 @@ from keras_caffe_zoo.training.data.layer import layer_dataset
 from keras_caffe_zoo.training.data.pictures import dataset_classes
 from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.data.transform import Transform
+from keras_caffe_zoo.training.data.windows import window_dataset
 
 __all__ = [
     "BadRecords",
@@ -16,4 +17,5 @@ __all__ = [
     "image_dataset",
     "layer_dataset",
     "lmdb_dataset",
+    "window_dataset",
 ]

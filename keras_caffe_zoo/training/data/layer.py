@@ -15,6 +15,7 @@ from keras_caffe_zoo.training.data.pictures import PictureList, Pictures
 from keras_caffe_zoo.training.data.pipeline import record_dataset
 from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.data.transform import Transform
+from keras_caffe_zoo.training.data.windows import window_dataset
 
 
 class Request(NamedTuple):
@@ -65,8 +66,8 @@ def layer_dataset(
 
     Args:
         prototxt: The file, or the net read from it.
-        source: Where the data is on this machine: an LMDB, or a list file of pictures
-            or of HDF5 files.
+        source: Where the data is on this machine: an LMDB, a list file of pictures or
+            of HDF5 files, or a window file.
         phase: `"TRAIN"` or `"TEST"`: which layer is meant, and how images are cropped.
         name: The layer's name, where there are several in that phase.
         mean: What the layer's `mean_file` stands for, where it has one: the path of a
@@ -157,6 +158,32 @@ def _listed(layer: Layer, param, request: Request):
     )
 
 
+def _windows(layer: Layer, param, request: Request):
+    transform = Transform.from_layer(layer, request.mean, request.phase)
+    told = layer.decode(TRANSFORM).message.scale
+    if told not in (1, param.scale):
+        warnings.warn(
+            f"Layer {layer.name!r}: its transform_param's scale of {told:g} is not used, "
+            "as in Caffe: WindowData has its own, in window_data_param.",
+            stacklevel=3,
+        )
+    options = ("fg_threshold", "bg_threshold", "fg_fraction", "context_pad")
+    options = {name: getattr(param, name) for name in options}
+    return window_dataset(
+        request.source,
+        crop_size=transform.crop_size or 0,
+        crop_mode="square" if param.crop_mode == "square" else "warp",
+        mirror=transform.mirror,
+        mean=transform.mean,
+        scale=param.scale,
+        cache_images=param.cache_images,
+        bad_records=request.bad_records,
+        root=request.root,
+        **options,
+        **request.order,
+    )
+
+
 def _of_pictures(layer: Layer, request: Request) -> dict:
     """Return the options of datasets whose pictures are transformed."""
     return {
@@ -226,4 +253,5 @@ _KINDS = {
     "Data": _Kind("data_param", _database),
     "ImageData": _Kind("image_data_param", _listed),
     "HDF5Data": _Kind("hdf5_data_param", _hdf5),
+    "WindowData": _Kind("window_data_param", _windows),
 }

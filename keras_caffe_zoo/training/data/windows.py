@@ -1,4 +1,4 @@
-"""Caffe's WindowData: windows of pictures, warped to squares, as R-CNN trains on them."""
+"""Caffe's WindowData: windows of pictures, warped to squares, which train R-CNN."""
 
 import functools
 import itertools
@@ -287,10 +287,9 @@ class Windows:
         return rows
 
     def _error(self, expected: str, received: str) -> ValueError:
-        at = f" of {self._paths[-1]}" if self._paths else ""
+        behind = f"behind {self._paths[-1]}" if self._paths else "at its start"
         return ValueError(
-            f"Expected {expected}; received: {received}, in {self.source}, at or behind "
-            f"picture {max(len(self._paths) - 1, 0)}{at}"
+            f"Expected {expected}; received: {received}, in {self.source}, {behind}"
         )
 
 
@@ -400,8 +399,8 @@ class Warp:
             ):
                 return spans
         raise ValueError(
-            f"Expected a window in a picture of {width} x {height} pixels, at least one "
-            f"of them in the square; received: {list(window.box)}"
+            f"Expected a window in a picture of {width} x {height} pixels, and some of "
+            f"it in the square; received: {list(window.box)}"
         )
 
     def _spans(self, box, sides, mirrored: bool) -> tuple["Span", "Span"]:
