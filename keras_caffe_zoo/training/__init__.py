@@ -16,6 +16,7 @@ from keras_caffe_zoo.training.data import (
     image_dataset,
     layer_dataset,
     lmdb_dataset,
+    segmentation_dataset,
     window_dataset,
 )
 from keras_caffe_zoo.training.finetuning import finetune
@@ -84,6 +85,7 @@ __all__ = [
     "image_dataset",
     "layer_dataset",
     "lmdb_dataset",
+    "segmentation_dataset",
     "window_dataset",
 ]
 
