@@ -33,6 +33,7 @@ _CONTEXT = (104.007, 116.669, 122.679)
 _SCENES = "spatial_envelope_256x256_static_8outdoorcategories"
 # The 59 classes of PASCAL-Context whose names are others among its 400.
 _RENAMED = {"diningtable": "table", "bedcloth": "bedclothes", "clothes": "cloth"}
+_FOLDERS = ("sbdd_dir", "siftflow_dir", "nyud_dir")
 _SPLIT = re.compile(r"\w[\w-]*")
 
 
@@ -74,6 +75,23 @@ def fcn_dataset(
     maps = Maps(listfile, dict(zip(layer.tops, tops, strict=True)))
     seed = told.seed if told.seed is not None else seed
     return maps_dataset(maps, randomize=told.randomized, seed=seed, **order)
+
+
+def told_folders(layer: Layer) -> tuple[str, str]:
+    """Return the folders that such a layer names: `source` and `root`, or `""`.
+
+    Raises:
+        CaffeFormatError: If `param_str` is none of such a layer.
+    """
+    params = param_dict(Node(layer, layer.source, rule=rule_of(layer.type)))
+    labels, pictures = (
+        str(params.get("context_dir", "")),
+        str(params.get("voc_dir", "")),
+    )
+    if labels:
+        return labels, pictures
+    others = (str(params.get(name, "")) for name in _FOLDERS)
+    return next(filter(None, others), pictures), ""
 
 
 class _Told:

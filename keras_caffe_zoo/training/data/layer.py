@@ -11,7 +11,7 @@ from keras_caffe_zoo.preprocessing import resize
 from keras_caffe_zoo.rules.python import name_python_layers
 from keras_caffe_zoo.rules.registry import role_of
 from keras_caffe_zoo.training.data.database import lmdb_dataset
-from keras_caffe_zoo.training.data.fcn import LAYERS, fcn_dataset
+from keras_caffe_zoo.training.data.fcn import LAYERS, fcn_dataset, told_folders
 from keras_caffe_zoo.training.data.hdf5 import hdf5_dataset
 from keras_caffe_zoo.training.data.pictures import PictureList, Pictures
 from keras_caffe_zoo.training.data.pipeline import record_dataset
@@ -103,7 +103,7 @@ def layer_dataset(
     if source is None:
         raise ValueError(
             f"Expected `source=…`, the place of the data of layer {layer.name!r} on "
-            f"this machine; received: None. In the net it is {_told_source(param)!r}"
+            f"this machine; received: None. In the net it is {_told_source(layer)!r}"
         )
     batch_size = getattr(param, "batch_size", 1)
     if batch_size < 1:
@@ -116,8 +116,10 @@ def layer_dataset(
     return kind.read(layer, param, request)
 
 
-def _told_source(param) -> str:
-    return param.source if hasattr(param, "source") else param.param_str
+def _told_source(layer: Layer) -> str:
+    if layer.type in LAYERS:
+        return told_folders(layer)[0]
+    return layer.read(_KINDS[layer.type].param).source
 
 
 def _data_layer(net: Net, phase: str, name: str | None) -> Layer:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -289,8 +290,7 @@ class Choices:
 
     def __init__(self, seed: int, count: int):
         check_seed(seed)
-        words = [int(seed) & 0xFFFFFFFF] + ([int(seed) >> 32] if seed >> 32 else [])
-        self._random = np.random.RandomState(np.array(words, "uint32"))
+        self._random = random.Random(int(seed))  # from integers, as Python 2's
         self._count, self._lock = count, threading.Lock()
         self._chosen = np.zeros(0, "int32")
 
@@ -299,7 +299,9 @@ class Choices:
         positions = np.asarray(positions)
         with self._lock:
             while len(self._chosen) <= positions.max():
-                draws = self._random.random_sample(max(_DRAWS, len(self._chosen)))
-                chosen = (draws * self._count).astype("int32")
-                self._chosen = np.concatenate([self._chosen, chosen])
+                count = max(_DRAWS, len(self._chosen))
+                chosen = [
+                    int(self._random.random() * self._count) for _ in range(count)
+                ]
+                self._chosen = np.append(self._chosen, np.array(chosen, "int32"))
             return self._chosen[positions]
