@@ -47,6 +47,7 @@ from keras_caffe_zoo.training.solver import (
     Training,
     from_solver,
 )
+from keras_caffe_zoo.training.upsampling import interpolate_upsampling
 
 __all__ = [
     "MSRA",
@@ -83,6 +84,7 @@ __all__ = [
     "from_solver",
     "hdf5_dataset",
     "image_dataset",
+    "interpolate_upsampling",
     "layer_dataset",
     "lmdb_dataset",
     "segmentation_dataset",

@@ -6,8 +6,11 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from keras_caffe_zoo.models.fcn import BilinearKernel
-from keras_caffe_zoo.training import from_solver, layer_dataset
+from keras_caffe_zoo.training import (
+    from_solver,
+    interpolate_upsampling,
+    layer_dataset,
+)
 
 NAMES = ["2008_000001", "2008_000002", "2008_000003"]
 SIZES = [(12, 9), (9, 14), (11, 11)]
@@ -145,8 +148,10 @@ def test_a_small_fcn_trains_from_its_files(files):
     training = from_solver(files / "solver.prototxt")
     model = training.model
     assert model.output_shape == (None, None, None, CLASSES)
-    upsampling = model.get_layer("upscore")
-    upsampling.kernel.assign(BilinearKernel()(upsampling.kernel.shape))
+    assert interpolate_upsampling(model) == ["upscore"]
+    window = [0.25, 0.75, 0.75, 0.25]
+    wanted = np.einsum("i,j,kl->ijkl", window, window, np.eye(CLASSES))
+    np.testing.assert_array_equal(parameters(model)[2], wanted)
     data = layer_dataset(files / "train.prototxt", files, repeat=True)
     velocity = np.zeros(CLASSES)
     for image, labels in data.take(4):
@@ -177,6 +182,17 @@ def test_gradients_add_up_over_pictures_of_any_size(files):
     history = training.fit(data, tests, verbose=0).history
     assert int(training.optimizer.iterations) == 3
     assert np.isfinite(history["loss"] + history["val_loss"]).all()
+
+
+def test_what_cannot_be_interpolated():
+    model = keras.Sequential([keras.Input((None, None, 3)),
+                              keras.layers.Conv2D(2, 3, name="up")])  # fmt: skip
+    with pytest.raises(ValueError, match=r"'up' with \(3, 3, 3, 2\)"):
+        interpolate_upsampling(model)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="fc")])
+    for options, said in (({}, "received: none in"), ({"names": ["fc"]}, "'fc' with")):
+        with pytest.raises(ValueError, match=said):
+            interpolate_upsampling(model, **options)
 
 
 TWO = """
@@ -257,8 +273,8 @@ def test_fcn32s_takes_a_step_from_its_own_files(tmp_path):
     (tmp_path / "solver.prototxt").write_text(solver)
     training = from_solver(tmp_path / "solver.prototxt")
     assert training.model.count_params() == 136_152_917
+    interpolate_upsampling(training.model)
     kernel = training.model.get_layer("upscore").kernel
-    kernel.assign(BilinearKernel()(kernel.shape))
     before = keras.ops.convert_to_numpy(kernel)
     (image, labels), *_ = layer_dataset(tmp_path / "train.prototxt", tmp_path)
     assert training.model(image).shape == (1, 33, 40, 21)
