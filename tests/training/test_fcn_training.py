@@ -174,6 +174,7 @@ def test_a_small_fcn_trains_from_its_files(files):
         np.testing.assert_array_equal(after[2], before[2])
 
 
+@pytest.mark.slow
 def test_gradients_add_up_over_pictures_of_any_size(files):
     (files / "solver.prototxt").write_text(SOLVER % 2)
     training = from_solver(files / "solver.prototxt")
@@ -202,6 +203,7 @@ layer { name: "data" type: "Python" top: "data" top: "sem" top: "geo"
 """
 
 
+@pytest.mark.slow
 def test_labels_of_two_kinds_train_two_losses(tmp_path):
     scenes = "spatial_envelope_256x256_static_8outdoorcategories"
     rng, (name, size) = np.random.default_rng(0), (NAMES[0], (10, 12))

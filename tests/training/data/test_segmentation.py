@@ -190,6 +190,7 @@ def test_no_name_leads_out_of_the_root(voc):
         one_pass(segmentation_dataset(voc / "list.txt", **VOC, root=voc))
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_was(voc):
     model = keras.Sequential([keras.Input((None, None, 3)),
                               keras.layers.Conv2D(21, 1)])  # fmt: skip
