@@ -16,6 +16,7 @@ PACKAGES = (
     "openvino",
     "onnx",
     "opencv-python-headless",
+    "pillow",
     "protobuf",
 )
 PAUSE = 0.05  # seconds for the threads of the engine before to fall asleep

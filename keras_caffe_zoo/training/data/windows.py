@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_caffe_zoo.pictures import read_picture
+from keras_caffe_zoo.pictures import read_bgr
 from keras_caffe_zoo.preprocessing.opencv import opencv_resize
 from keras_caffe_zoo.training.data.order import (
     Chosen,
@@ -20,7 +20,7 @@ from keras_caffe_zoo.training.data.order import (
     choice_draw,
     crop_draws,
 )
-from keras_caffe_zoo.training.data.pictures import caffe_channels, path_in
+from keras_caffe_zoo.training.data.pictures import path_in
 from keras_caffe_zoo.training.data.pipeline import record_dataset
 from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.data.transform import Transform
@@ -229,8 +229,8 @@ class Windows:
         """Return a window and its class."""
         picture, label, *box = self._rows[index].tolist()
         path = path_in(self._root, self._paths[picture], self._inside)
-        image = read_picture(path if self._cache is None else self._file(path))
-        return Window(caffe_channels(image, gray=False), tuple(box)), label
+        image = read_bgr(path if self._cache is None else self._file(path))
+        return Window(image, tuple(box)), label
 
     def _file(self, path: str) -> bytes:
         data = self._cache.get(path)
