@@ -33,7 +33,7 @@ _CONTEXT = (104.007, 116.669, 122.679)
 _SCENES = "spatial_envelope_256x256_static_8outdoorcategories"
 # The 59 classes of PASCAL-Context whose names are others among its 400.
 _RENAMED = {"diningtable": "table", "bedcloth": "bedclothes", "clothes": "cloth"}
-_FOLDERS = ("sbdd_dir", "siftflow_dir", "nyud_dir")
+_FOLDERS = ("context_dir", "sbdd_dir", "siftflow_dir", "nyud_dir", "voc_dir")
 _SPLIT = re.compile(r"\w[\w-]*")
 
 
@@ -61,7 +61,9 @@ def fcn_dataset(
 
     Raises:
         CaffeFormatError: If `param_str` is none of such a layer.
-        ValueError: If a file is missing or damaged, or `root` is.
+        ValueError: If a file is damaged, or `root` is given where there is none, or
+            not where there is.
+        OSError: If the list of records cannot be opened.
     """
     told = _Told(layer, source, root)
     if root is not None and LAYERS[layer.type] is not _pascal_context:
@@ -84,14 +86,9 @@ def told_folders(layer: Layer) -> tuple[str, str]:
         CaffeFormatError: If `param_str` is none of such a layer.
     """
     params = param_dict(Node(layer, layer.source, rule=rule_of(layer.type)))
-    labels, pictures = (
-        str(params.get("context_dir", "")),
-        str(params.get("voc_dir", "")),
-    )
-    if labels:
-        return labels, pictures
-    others = (str(params.get(name, "")) for name in _FOLDERS)
-    return next(filter(None, others), pictures), ""
+    named = {name: str(params[name]) for name in _FOLDERS if params.get(name)}
+    pictures = named.get("voc_dir", "") if "context_dir" in named else ""
+    return next(iter(named.values()), ""), pictures
 
 
 class _Told:
@@ -124,7 +121,7 @@ class _Told:
         mean = self.params.get("mean")
         try:
             values = np.array(mean, "float64")
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             values = np.zeros(0)
         if values.shape != (3,) or not np.isfinite(values).all():
             raise self.error(f"Expected a mean of 3 values; received: {mean!r:.200}")

@@ -9,12 +9,14 @@ import scipy.io
 from data_files import picture, png
 from PIL import Image
 
-from keras_caffe_zoo.caffe import CaffeFormatError
+from keras_caffe_zoo.caffe import CaffeFormatError, read_prototxt
+from keras_caffe_zoo.rules.python import name_python_layers
 from keras_caffe_zoo.training.data import (
     BadRecords,
     layer_dataset,
     segmentation_dataset,
 )
+from keras_caffe_zoo.training.data.fcn import told_folders
 
 SIZES = [(20, 23), (18, 30), (25, 16)]
 NAMES = ["2008_000001", "2008_000002", "2008_000003"]
@@ -122,6 +124,19 @@ def test_pairs_of_paths_and_a_shift(voc):
     np.testing.assert_array_equal(found[1][0], colours(1, 0))
     with pytest.raises(Exception, match="two paths"):
         one_pass(segmentation_dataset(voc / "train.txt"))
+
+
+def test_labels_and_pictures_stay_as_they_are_stored(voc):
+    """A camera's orientation turns no picture away from its labels."""
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    path = voc / "JPEGImages" / f"{NAMES[0]}.png"
+    Image.open(path).save(path, exif=exif)
+    deep = np.where(labels_of(0) == 0, 300, labels_of(0)).astype("uint16")
+    Image.fromarray(deep).save(voc / "SegmentationClass" / f"{NAMES[0]}.png")
+    image, labels = one_pass(segmentation_dataset(voc / "train.txt", **VOC))[0]
+    np.testing.assert_array_equal(image, colours(0, 0))
+    np.testing.assert_array_equal(labels, deep)
 
 
 def test_the_order_of_python_2(voc):
@@ -352,6 +367,7 @@ def test_pascal_context_has_59_of_400_classes(tmp_path):
         ({"split": "train", "seed": "now"}, "seed"),
         ({"split": "train", "mean": (1, 2)}, "mean of 3"),
         ({"split": "train", "mean": "abc"}, "mean of 3"),
+        ({"split": "train", "mean": (10**400, 1, 1)}, "mean of 3"),
         ({"split": "train", "mean": None}, "mean of 3"),
     ],
 )
@@ -360,6 +376,18 @@ def test_what_a_param_str_must_not_be(tmp_path, more, said):
     net = prototxt(tmp_path, "voc_layers", "VOCSegDataLayer", params)
     with pytest.raises(CaffeFormatError, match=f"'data'.*{said}|{said}.*'data'"):
         layer_dataset(net, tmp_path)
+
+
+def test_the_folders_that_layers_name(tmp_path):
+    for module, name, params, wanted in (
+        ("voc_layers", "VOCSegDataLayer", {"voc_dir": "v"}, ("v", "")),
+        ("voc_layers", "SBDDSegDataLayer", {"sbdd_dir": "s"}, ("s", "")),
+        ("pascalcontext_layers", "PASCALContextSegDataLayer",
+         {"voc_dir": "v", "context_dir": "c"}, ("c", "v")),
+        ("nyud_layers", "NYUDSegDataLayer", {}, ("", "")),
+    ):  # fmt: skip
+        net = read_prototxt(prototxt(tmp_path, module, name, params))
+        assert told_folders(name_python_layers(net).layers[0]) == wanted
 
 
 def test_what_these_layers_have_not(tmp_path):

@@ -9,6 +9,8 @@ import pytest
 from data_files import batches, picture, png, rows
 
 from keras_caffe_zoo.caffe import write_mean
+from keras_caffe_zoo.caffe.reader import parse_prototxt
+from keras_caffe_zoo.rules.registry import rule_of
 from keras_caffe_zoo.training import from_solver
 from keras_caffe_zoo.training.data import BadRecords, layer_dataset, window_dataset
 from keras_caffe_zoo.training.data.windows import Warp, Window
@@ -294,6 +296,12 @@ def test_a_net_trains_on_windows(tmp_path):
     assert int(training.optimizer.iterations) == 4
     assert history["loss"][-1] < history["loss"][0]
     assert len(history["val_accuracy"]) == 2
+
+
+def test_the_scale_of_windows_is_their_own():
+    net = parse_prototxt(NET)
+    scales = [rule_of(x.type).pixels(x).scale for x in net.layers[:2]]
+    np.testing.assert_allclose(scales, [0.02, 1])
 
 
 @pytest.mark.slow
