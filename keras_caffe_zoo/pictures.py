@@ -49,6 +49,10 @@ class _UnknownRange(Exception):
     """Numbers of which nobody tells which is white."""
 
 
+class _NoNumbers(Exception):
+    """Colours in place of numbers."""
+
+
 class _SixteenBits(Exception):
     """Numbers that Caffe does not take."""
 
@@ -97,7 +101,9 @@ def _files_below(folder: str, prefix: str) -> Iterator[str]:
                 yield prefix + name
 
 
-def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
+def read_picture(
+    source: str | os.PathLike | bytes, *, upright: bool = True
+) -> np.ndarray:
     """Return a picture as an RGB uint8 array `(H, W, 3)`.
 
     Its EXIF orientation is applied; of an animation it is the first frame; an alpha
@@ -105,6 +111,8 @@ def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
 
     Args:
         source: A path, or the bytes of a file.
+        upright: Whether the orientation is applied; for a picture that something else
+            was drawn over as it is stored, it is not.
 
     Raises:
         PictureError: A `ValueError`, if it is no picture, a damaged one, one of more
@@ -112,7 +120,23 @@ def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
             whose range no file tells.
         OSError: If there is no such file, or it may not be read.
     """
-    return _read(source, _rgb)
+    return _read(source, _rgb if upright else _rgb_as_stored)
+
+
+def read_numbers(source: str | os.PathLike | bytes) -> np.ndarray:
+    """Return the numbers `(H, W)` that a picture has in place of colours.
+
+    Those of a palette's colours, or greys of 1, 8, 16 or 32 bits, as they are stored:
+    maps of labels and depths are kept so.
+
+    Args:
+        source: A path, or the bytes of a file.
+
+    Raises:
+        PictureError: A `ValueError`, if it is no such picture, or as of `read_picture`.
+        OSError: If there is no such file, or it may not be read.
+    """
+    return _read(source, _numbers)
 
 
 def read_bgr(source: str | os.PathLike | bytes) -> np.ndarray:
@@ -201,6 +225,16 @@ def _rgb(picture) -> np.ndarray:
     return _colours(_upright(picture), picture.format)
 
 
+def _rgb_as_stored(picture) -> np.ndarray:
+    return _colours(picture, picture.format)
+
+
+def _numbers(picture) -> np.ndarray:
+    if picture.mode not in ("1", "L", "P", "I", "F") and picture.mode[:4] != "I;16":
+        raise _NoNumbers(f"colours in place of numbers: mode {picture.mode}")
+    return np.asarray(picture)
+
+
 def _colours(picture, file_format: str) -> np.ndarray:
     if picture.mode == "RGB":
         return np.asarray(picture)
@@ -276,7 +310,7 @@ def _reason(error: Exception, file) -> str:
     said = str(error)
     if isinstance(error, Image.DecompressionBombError):
         return f"decompression bomb: more than {Image.MAX_IMAGE_PIXELS:,} pixels"
-    if isinstance(error, _UnknownRange | _SixteenBits):
+    if isinstance(error, _UnknownRange | _SixteenBits | _NoNumbers):
         return said
     if isinstance(error, MemoryError):
         return "needs more memory than there is"

@@ -17,6 +17,8 @@ from keras_caffe_zoo.training.data import (
     layer_dataset,
     leveldb_dataset,
     lmdb_dataset,
+    segmentation_dataset,
+    window_dataset,
 )
 from keras_caffe_zoo.training.finetuning import finetune
 from keras_caffe_zoo.training.losses import (
@@ -46,6 +48,7 @@ from keras_caffe_zoo.training.solver import (
     Training,
     from_solver,
 )
+from keras_caffe_zoo.training.upsampling import interpolate_upsampling
 
 __all__ = [
     "MSRA",
@@ -82,9 +85,12 @@ __all__ = [
     "from_solver",
     "hdf5_dataset",
     "image_dataset",
+    "interpolate_upsampling",
     "layer_dataset",
     "leveldb_dataset",
     "lmdb_dataset",
+    "segmentation_dataset",
+    "window_dataset",
 ]
 
 register_classes(__name__)

@@ -128,6 +128,17 @@ def test_what_feeds_fcn_and_hed(tmp_path, data):
     assert model.input_shape == (None, None, None, 3)
 
 
+def test_what_feeds_fcn_with_depths(tmp_path):
+    data = (
+        "data Python -> colour depth label; python_param { module: 'nyud_layers' "
+        """layer: 'NYUDSegDataLayer' param_str: "{'tops': ['color', 'depth', """
+        """'label']}" }"""
+    )
+    join = "data2 Concat colour depth -> data"
+    model = model_of(tmp_path, join, FC, "l SoftmaxWithLoss fc label -> l", data=data)
+    assert model.input_shape == [(None, None, None, 3), (None, None, None, 1)]
+
+
 def test_a_net_that_shows_its_answers_itself_ends_with_them(tmp_path):
     video = "data VideoData -> data; transform_param { crop_size: 4 }"
     ends = "y ReLU fc -> y", "s Silence y fc"

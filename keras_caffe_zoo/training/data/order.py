@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-_CROPS, _ORDER, _SKIP = 1, 2, 4  # streams that share a seed
+_CROPS, _ORDER, _CHOICES, _SKIP = 1, 2, 3, 4  # streams that share a seed
 
 
 class Order:
@@ -115,6 +115,38 @@ class Order:
         return np.lexsort((keys[: self.records], of_file))
 
 
+class Chosen(Order):
+    """An endless sequence of records that are chosen, again and again, by chance.
+
+    Every batch is full. What an epoch is called has as many batches as would have
+    all records once, but a record may come in it often, or not at all.
+
+    Args:
+        records: How many records there are.
+        batch_size: Records in a batch.
+        choose: Function of positions in the sequence, int64: the records there.
+        seed: Chooses, as `choose` knows.
+        repeat: Whether a pass is endless.
+
+    Raises:
+        ValueError: As of `Order`.
+    """
+
+    def __init__(self, records, batch_size: int, choose, seed=0, repeat=False):
+        super().__init__(records, batch_size, seed=seed, repeat=repeat)
+        self.choose = choose
+
+    def endless(self) -> "Chosen":
+        """Return the same sequence without epochs."""
+        return Chosen(self.files, self.batch_size, self.choose, self.seed, repeat=True)
+
+    def batch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of a batch's records, and which records they are."""
+        first = number * self.batch_size
+        positions = np.arange(first, first + self.batch_size)
+        return positions, np.asarray(self.choose(positions), "int64")
+
+
 def count_passes(order: Order) -> Callable[[], int]:
     """Return a function that tells the number of the first batch of each pass.
 
@@ -141,6 +173,11 @@ def crop_draws(seed: int, position: int) -> tuple[int, int, int]:
 def below(draw: int, stop: int) -> int:
     """Return a draw as one of `range(stop)`, each equally likely."""
     return draw * stop >> 64
+
+
+def choice_draw(seed: int, position: int) -> int:
+    """Return the draw, of 64 random bits, by which a record is chosen for a place."""
+    return int(_philox(seed, _CHOICES, position).random_raw())
 
 
 def skip_draw(seed: int, stop: int) -> int:

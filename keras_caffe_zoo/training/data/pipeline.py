@@ -22,6 +22,7 @@ def record_dataset(
     bad_records: BadRecords | None = None,
     labels: bool = True,
     skip: int = 0,
+    order: Order | None = None,
 ):
     """Return records as a `tf.data.Dataset` of batches.
 
@@ -36,10 +37,12 @@ def record_dataset(
         bad_records: Where bad records are counted; they raise if None.
         labels: Whether a batch is `(images, labels)` or images alone.
         skip: How many records are left out at the start.
+        order: The sequence of batches, where it is not that of all records in turn; it
+            knows of `batch_size`, `shuffle`, `repeat` and `skip` then.
     """
     import tensorflow as tf
 
-    order = Order(len(records), batch_size, shuffle, seed, repeat, skip)
+    order = order or Order(len(records), batch_size, shuffle, seed, repeat, skip)
     varying = batch_size == 1 and getattr(transform, "crop_size", None) is None
     loader = Loader(records, transform, seed, bad_records, varying)
 
