@@ -9,13 +9,23 @@ from keras_caffe_zoo.layers.initializers import (
 )
 from keras_caffe_zoo.lazy import register_classes
 from keras_caffe_zoo.training.data import (
+    AnnotatedPictures,
+    AnnotatedTransform,
     BadRecords,
+    BatchSampler,
+    COCOPictures,
+    Distortion,
+    Fitting,
+    LabelMap,
     Transform,
+    VOCPictures,
+    annotated_dataset,
     dataset_classes,
     hdf5_dataset,
     image_dataset,
     layer_dataset,
     lmdb_dataset,
+    read_label_map,
 )
 from keras_caffe_zoo.training.finetuning import finetune
 from keras_caffe_zoo.training.losses import (
@@ -49,8 +59,12 @@ from keras_caffe_zoo.training.solver import (
 __all__ = [
     "MSRA",
     "Accuracy",
+    "AnnotatedPictures",
+    "AnnotatedTransform",
     "BadRecords",
+    "BatchSampler",
     "Bilinear",
+    "COCOPictures",
     "CaffeAdaDelta",
     "CaffeAdaGrad",
     "CaffeAdam",
@@ -59,10 +73,13 @@ __all__ = [
     "CaffeSnapshot",
     "CaffeTrainingModel",
     "ContrastiveLoss",
+    "Distortion",
     "EuclideanLoss",
+    "Fitting",
     "Gaussian",
     "HingeLoss",
     "InfogainLoss",
+    "LabelMap",
     "LearningRatePolicy",
     "MultiBoxLoss",
     "MultinomialLogisticLoss",
@@ -73,7 +90,9 @@ __all__ = [
     "SoftmaxWithLoss",
     "Training",
     "Transform",
+    "VOCPictures",
     "Xavier",
+    "annotated_dataset",
     "box_annotator_ohem",
     "box_targets",
     "dataset_classes",
@@ -83,6 +102,7 @@ __all__ = [
     "image_dataset",
     "layer_dataset",
     "lmdb_dataset",
+    "read_label_map",
 ]
 
 register_classes(__name__)

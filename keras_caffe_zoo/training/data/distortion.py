@@ -10,9 +10,7 @@ _SHIFT = 12  # bits of OpenCV's fixed-point quotients
 _LEVELS = np.arange(256)
 # Of value, least and greatest share and what lies between: which are B, G and R in each
 # sixth of the circle of hues.
-_SIXTHS = np.array(
-    [[1, 3, 0], [1, 0, 2], [3, 0, 1], [0, 2, 1], [0, 1, 3], [2, 1, 0]]
-)
+_SIXTHS = np.array([[1, 3, 0], [1, 0, 2], [3, 0, 1], [0, 2, 1], [0, 1, 3], [2, 1, 0]])
 _PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 
 
@@ -200,9 +198,7 @@ def bgr_to_hsv(image: np.ndarray) -> np.ndarray:
     hue = np.where(
         value == red,
         green - blue,
-        np.where(
-            value == green, blue - red + 2 * range_, red - green + 4 * range_
-        ),
+        np.where(value == green, blue - red + 2 * range_, red - green + 4 * range_),
     )
     hue = (hue * _PER_DIFFERENCE[range_] + half) >> _SHIFT
     hue += np.where(hue < 0, 180, 0)

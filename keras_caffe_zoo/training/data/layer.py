@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from keras_caffe_zoo.caffe import TRANSFORM, Layer, Net, read_prototxt, schema
 from keras_caffe_zoo.preprocessing import resize
 from keras_caffe_zoo.rules.registry import role_of
+from keras_caffe_zoo.training.data.annotated import annotated_dataset, annotated_records
+from keras_caffe_zoo.training.data.annotated_transform import AnnotatedTransform
 from keras_caffe_zoo.training.data.database import lmdb_dataset
 from keras_caffe_zoo.training.data.hdf5 import hdf5_dataset
 from keras_caffe_zoo.training.data.pictures import PictureList, Pictures
@@ -157,6 +159,17 @@ def _listed(layer: Layer, param, request: Request):
     )
 
 
+def _annotated(layer: Layer, param, request: Request):
+    typed = not layer.param.HasField("anno_type")
+    return annotated_dataset(
+        annotated_records(request.source, _color(layer, param), typed),
+        transform=AnnotatedTransform.from_layer(layer, request.mean, request.phase),
+        bad_records=request.bad_records,
+        labels=len(layer.tops) > 1,
+        **request.order,
+    )
+
+
 def _of_pictures(layer: Layer, request: Request) -> dict:
     """Return the options of datasets whose pictures are transformed."""
     return {
@@ -226,4 +239,5 @@ _KINDS = {
     "Data": _Kind("data_param", _database),
     "ImageData": _Kind("image_data_param", _listed),
     "HDF5Data": _Kind("hdf5_data_param", _hdf5),
+    "AnnotatedData": _Kind("data_param", _annotated),
 }
