@@ -133,9 +133,11 @@ class BatchSampler:
         """Return parts by draws `(T, 4)`: of scale, ratio, left and top."""
         low = np.array([self.min_scale, self.min_aspect_ratio])
         high = np.array([self.max_scale, self.max_aspect_ratio])
-        scale, ratio = (low + (high - low) * units[:, :2]).astype("float32").T
-        ratio = np.clip(ratio, scale**2, 1 / scale**2)
-        sides = np.stack([scale * np.sqrt(ratio), scale / np.sqrt(ratio)], 1)
+        drawn = (low + (high - low) * units[:, :2]).astype("float32")
+        scale, ratio = drawn.astype("float64").T  # C++ has powers and roots in double
+        ratio = np.clip(ratio, scale**2, 1 / scale**2).astype("float32")
+        root = np.sqrt(ratio, dtype="float64")
+        sides = np.stack([scale * root, scale / root], 1).astype("float32")
         sides = np.minimum(sides, np.float32(1))
         corner = ((1 - sides) * units[:, 2:]).astype("float32")
         return np.concatenate([corner, corner + sides], 1)

@@ -4,6 +4,7 @@ Written from the fork's description alone; it shares nothing with the package bu
 numbers that Philox gives to a seed and a place.
 """
 
+import contextlib
 import math
 
 import cv2
@@ -34,6 +35,11 @@ class Chance:
 
     def below(self, stop):
         return int(self.bits.random_raw()) * stop // 2**64
+
+
+def float32(number):
+    """Round as C++ does where it stores a `float`."""
+    return float(np.float32(number))
 
 
 def area(box):
@@ -100,15 +106,15 @@ def sampled(samplers, boxes, chance):
             if found >= sampler.get("max_sample", math.inf):
                 break
             low, high = sampler.get("min_scale", 1), sampler.get("max_scale", 1)
-            scale = low + (high - low) * scale
+            scale = float32(low + (high - low) * scale)
             low = sampler.get("min_aspect_ratio", 1)
             high = sampler.get("max_aspect_ratio", 1)
-            ratio = low + (high - low) * ratio
-            ratio = min(max(ratio, scale**2), 1 / scale**2)
-            width = min(scale * math.sqrt(ratio), 1.0)
-            height = min(scale / math.sqrt(ratio), 1.0)
-            x, y = (1 - width) * left, (1 - height) * top
-            part = [x, y, x + width, y + height]
+            ratio = float32(low + (high - low) * ratio)
+            ratio = float32(min(max(ratio, scale**2), 1 / scale**2))
+            width = min(float32(scale * math.sqrt(ratio)), 1.0)
+            height = min(float32(scale / math.sqrt(ratio)), 1.0)
+            x, y = float32((1 - width) * left), float32((1 - height) * top)
+            part = [x, y, float32(x + width), float32(y + height)]
             if satisfies(part, boxes, sampler):
                 parts.append(part)
                 found += 1
@@ -142,18 +148,34 @@ def within(rows, frame, emit):
 
 
 def leveled(image, factor, offset):
-    return np.clip(np.rint(image * np.float64(factor) + offset), 0, 255).astype("uint8")
+    levels = np.float32(factor) * image.astype("float32") + np.float32(offset)
+    return np.clip(np.rint(levels), 0, 255).astype("uint8")
+
+
+@contextlib.contextmanager
+def opencvs_own():
+    """OpenCV's own code: not IPP's, whose cubic is another, and without FMA."""
+    optimized, ipp = cv2.useOptimized(), cv2.ipp.useIPP()
+    cv2.setUseOptimized(False)
+    cv2.ipp.setUseIPP(False)
+    try:
+        yield
+    finally:
+        cv2.setUseOptimized(optimized)
+        cv2.ipp.setUseIPP(ipp)
 
 
 def to_bgr(hsv):
     """OpenCV's scalar code, which it runs on columns of one pixel."""
-    optimized = cv2.useOptimized()
-    cv2.setUseOptimized(False)
-    try:
-        column = np.ascontiguousarray(hsv.reshape(-1, 1, 3))
+    column = np.ascontiguousarray(hsv.reshape(-1, 1, 3))
+    with opencvs_own():
         return cv2.cvtColor(column, cv2.COLOR_HSV2BGR).reshape(hsv.shape)
-    finally:
-        cv2.setUseOptimized(optimized)
+
+
+def resized(image, size, mode):
+    image = np.ascontiguousarray(image)
+    with opencvs_own():
+        return cv2.resize(image, size[::-1], interpolation=INTERPOLATIONS[mode])
 
 
 def distorted(image, told, chance):
@@ -215,10 +237,7 @@ def transformed(image, rows, told, seed, position):
         image = image[int(y1) : int(y1) + int(y2 - y1)]
         image = image[:, int(x1) : int(x1) + int(x2 - x1)]
     mode = told["interpolations"][chance.below(len(told["interpolations"]))]
-    size = told["size"]
-    image = cv2.resize(
-        np.ascontiguousarray(image), size[::-1], interpolation=INTERPOLATIONS[mode]
-    )
+    image = resized(image, told["size"], mode)
     rows = within(rows, [0.0, 0.0, 1.0, 1.0], told["emit"])
     out = image.astype("float32") - np.float32(told["mean"])
     mirror = Chance(seed, position, stream=1).below(2)
