@@ -24,6 +24,7 @@ from keras_caffe_zoo.training.data import (
     hdf5_dataset,
     image_dataset,
     layer_dataset,
+    leveldb_dataset,
     lmdb_dataset,
     read_label_map,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "hdf5_dataset",
     "image_dataset",
     "layer_dataset",
+    "leveldb_dataset",
     "lmdb_dataset",
     "read_label_map",
 ]

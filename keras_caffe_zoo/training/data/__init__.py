@@ -9,7 +9,7 @@ from keras_caffe_zoo.training.data.annotations import (
     VOCPictures,
     read_label_map,
 )
-from keras_caffe_zoo.training.data.database import lmdb_dataset
+from keras_caffe_zoo.training.data.database import leveldb_dataset, lmdb_dataset
 from keras_caffe_zoo.training.data.distortion import Distortion
 from keras_caffe_zoo.training.data.fitting import Fitting
 from keras_caffe_zoo.training.data.hdf5 import hdf5_dataset
@@ -36,6 +36,7 @@ __all__ = [
     "hdf5_dataset",
     "image_dataset",
     "layer_dataset",
+    "leveldb_dataset",
     "lmdb_dataset",
     "read_label_map",
 ]

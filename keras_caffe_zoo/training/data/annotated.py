@@ -196,8 +196,22 @@ class _ObjectLoader(Loader):
             return image, filled_up(rows, self.max_objects), True
         except Exception as error:  # a damaged picture makes Pillow raise anything
             self._bad(int(index), error)
-            blank = np.zeros([side or 1 for side in self.shape], "float32")
-            return blank, filled_up(np.zeros((0, 8)), self.max_objects), False
+            return None, None, False
+
+    def batch(self, positions, indices):
+        """Return the images and objects of a batch, without those that are bad.
+
+        Raises:
+            ValueError: If the first of bad records is not to be left out, or all are.
+        """
+        loaded = list(self._pool.map(self, positions, indices))
+        self.require_some(np.array([readable for *_, readable in loaded]))
+        images, objects = zip(*((x, y) for x, y, there in loaded if there), strict=True)
+        most = max(map(len, objects))
+        rows = np.stack([filled_up(rows, most) for rows in objects])
+        items = np.arange(len(rows), dtype="float32")[:, None]
+        rows[..., 0] = np.where(rows[..., 0] < 0, -1, items)
+        return np.stack(images), rows
 
 
 def _dataset(records, transform, order, resume, bad_records, max_objects, labels):
@@ -212,37 +226,18 @@ def _dataset(records, transform, order, resume, bad_records, max_objects, labels
         records, transform, order.seed, bad_records, max_objects, vary
     )
 
-    def load(position, index):
-        kinds = (tf.float32, tf.float32, tf.bool)
-        image, rows, readable = tf.numpy_function(loader, (position, index), kinds)
-        image.set_shape(loader.shape)
-        rows.set_shape((max_objects, 8))
-        readable.set_shape(())
-        return image, rows, readable
-
-    def keep(images, rows, readable):
-        if bad_records is not None:
-            checked = tf.numpy_function(loader.require_some, [readable], tf.bool)
-            checked.set_shape((None,))
-            images = tf.boolean_mask(images, checked)
-            rows = tf.boolean_mask(rows, checked)
-        if not labels:
-            return images
-        items = tf.range(tf.shape(rows)[0], dtype=tf.float32)[:, None]
-        items = tf.where(rows[..., 0] < 0, -1.0, items)
-        return images, tf.concat([items[..., None], rows[..., 1:]], axis=-1)
+    def load(positions, indices):
+        kinds = (tf.float32, tf.float32)
+        images, rows = tf.numpy_function(loader.batch, (positions, indices), kinds)
+        images.set_shape((None, *loader.shape))
+        rows.set_shape((None, max_objects, 8))
+        return (images, rows) if labels else images
 
     def batches(order, start, stop=None):
         numbers = tf.TensorSpec((None,), tf.int64)
         places = sequence(order, start, stop, lambda batch: batch, (numbers, numbers))
-        images = places.unbatch().map(
-            load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-        )
-        batched = images.padded_batch(
-            order.batch_size,
-            (loader.shape, (max_objects, 8), ()),
-            (0.0, -1.0, False),
-        )
-        return batched.map(keep).prefetch(tf.data.AUTOTUNE)
+        # A batch is loaded by many threads, and the next while its last ones work.
+        loaded = places.map(load, num_parallel_calls=2, deterministic=True)
+        return loaded.prefetch(tf.data.AUTOTUNE)
 
     return dataset_of(batches, order, resume)

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, schema
 from keras_caffe_zoo.caffe.prototxt import Parser
-from keras_caffe_zoo.pictures import picture_suffixes, read_picture
+from keras_caffe_zoo.pictures import picture_suffixes, read_bgr, read_grey
 from keras_caffe_zoo.training.data.boxes import object_rows
 from keras_caffe_zoo.training.data.pictures import caffe_channels
 
@@ -344,7 +344,7 @@ def _bytes_of(path: Path, most: int) -> bytes:
 def _picture(picture, gray: bool = False) -> np.ndarray:
     """Return a picture as Caffe has it, BGR or grey `(H, W, C)`, uint8."""
     if isinstance(picture, str | os.PathLike):
-        picture = read_picture(picture)
+        return read_grey(picture) if gray else read_bgr(picture)
     picture = np.asarray(picture)
     if (
         picture.dtype != np.uint8

@@ -21,6 +21,7 @@ def record_dataset(
     resume=None,
     bad_records: BadRecords | None = None,
     labels: bool = True,
+    skip: int = 0,
 ):
     """Return records as a `tf.data.Dataset` of batches.
 
@@ -34,36 +35,27 @@ def record_dataset(
         resume: The compiled model that knows where to go on.
         bad_records: Where bad records are counted; they raise if None.
         labels: Whether a batch is `(images, labels)` or images alone.
+        skip: How many records are left out at the start.
     """
     import tensorflow as tf
 
-    order = Order(len(records), batch_size, shuffle, seed, repeat)
+    order = Order(len(records), batch_size, shuffle, seed, repeat, skip)
     varying = batch_size == 1 and getattr(transform, "crop_size", None) is None
     loader = Loader(records, transform, seed, bad_records, varying)
 
-    def load(position, index):
-        kinds = (tf.float32, tf.int32, tf.bool)
-        image, label, readable = tf.numpy_function(loader, (position, index), kinds)
-        image.set_shape(loader.shape)
-        label.set_shape(())
-        readable.set_shape(())
-        return image, label, readable
-
-    def keep(images, targets, readable):
-        if bad_records is not None:
-            checked = tf.numpy_function(loader.require_some, [readable], tf.bool)
-            checked.set_shape((None,))
-            images = tf.boolean_mask(images, checked)
-            targets = tf.boolean_mask(targets, checked)
+    def load(positions, indices):
+        kinds = (tf.float32, tf.int32)
+        images, targets = tf.numpy_function(loader.batch, (positions, indices), kinds)
+        images.set_shape((None, *loader.shape))
+        targets.set_shape((None,))
         return (images, targets) if labels else images
 
     def batches(order, start, stop=None):
         numbers = tf.TensorSpec((None,), tf.int64)
         places = sequence(order, start, stop, lambda batch: batch, (numbers, numbers))
-        images = places.unbatch().map(
-            load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-        )
-        return images.batch(order.batch_size).map(keep).prefetch(tf.data.AUTOTUNE)
+        # A batch is loaded by many threads, and the next while its last ones work.
+        loaded = places.map(load, num_parallel_calls=2, deterministic=True)
+        return loaded.prefetch(tf.data.AUTOTUNE)
 
     return dataset_of(batches, order, resume)
 

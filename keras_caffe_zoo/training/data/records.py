@@ -1,12 +1,17 @@
 """Records: read and transformed one at a time; the bad ones named, never dropped."""
 
+import os
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 
 from keras_caffe_zoo.pictures import PictureError
+
+_PARTS = 4  # of a batch, for each thread: some parts take longer than others
+_MOST_THREADS = 32
 
 
 class Records(Protocol):
@@ -22,7 +27,7 @@ class Records(Protocol):
 
 
 class Loader:
-    """Reads and transforms one record at a time; thread-safe.
+    """Reads and transforms records, one at a time or a batch; thread-safe.
 
     Args:
         records: The records.
@@ -42,6 +47,8 @@ class Loader:
     def __init__(self, records, transform, seed, bad_records=None, sizes_vary=False):
         self.records, self.transform, self.seed = records, transform, seed
         self.bad_records, self.shape = bad_records, (None, None, None)
+        self._threads = min(os.cpu_count() or 1, _MOST_THREADS)
+        self._pool = ThreadPoolExecutor(self._threads, "records")
         first = self._first()
         self.shape = (None, None, first[2]) if sizes_vary else first
 
@@ -56,6 +63,37 @@ class Loader:
             self._bad(int(index), error)
             blank = [side or 1 for side in self.shape]
             return np.zeros(blank, "float32"), np.int32(0), False
+
+    def batch(self, positions, indices):
+        """Return the images and labels of a batch, without those that are bad.
+
+        Its records are loaded by several threads: pictures are decoded outside of
+        Python's lock.
+
+        Raises:
+            ValueError: If the first of bad records is not to be left out, or all are.
+        """
+        count = len(indices)
+        if count == 1:  # whose size may be its own
+            image, label, readable = self(positions[0], indices[0])
+            images, labels = image[None], np.array([label], "int32")
+            readable = np.array([readable])
+        else:
+            images = np.empty((count, *self.shape), "float32")
+            labels, readable = np.empty(count, "int32"), np.empty(count, bool)
+
+            def load(part: range) -> None:
+                for i in part:
+                    one = self(positions[i], indices[i])
+                    images[i], labels[i], readable[i] = one
+
+            step = -(-count // (_PARTS * self._threads))
+            parts = [range(i, min(i + step, count)) for i in range(0, count, step)]
+            list(self._pool.map(load, parts))  # in order: the first error is raised
+        if readable.all():
+            return images, labels
+        self.require_some(readable)
+        return images[readable], labels[readable]
 
     def require_some(self, readable):
         """Check that a batch has a readable record: the mean of none would be NaN."""

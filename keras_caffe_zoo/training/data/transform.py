@@ -103,7 +103,6 @@ class Transform:
             ValueError: If the image is smaller than the crop.
         """
         check_seed(seed)
-        flip, *draws = crop_draws(seed, position)
         crop = self.crop_size
         if crop is not None and min(size) < crop:
             raise ValueError(
@@ -111,7 +110,11 @@ class Transform:
                 f"received: {size[0]} x {size[1]}"
             )
         spare = [0, 0] if crop is None else [side - crop for side in size]
-        if self.phase == "TRAIN":
+        at_random = self.phase == "TRAIN" and any(spare)
+        if not (at_random or self.mirror):
+            return spare[0] // 2, spare[1] // 2, False
+        flip, *draws = crop_draws(seed, position)
+        if at_random:
             pairs = zip(draws, spare, strict=True)
             top, left = (below(draw, rest + 1) for draw, rest in pairs)
         else:
@@ -142,7 +145,7 @@ class Transform:
             out -= self.mean[window] if self.mean.ndim == 3 else self.mean
         if self.scale != 1:
             out *= np.float32(self.scale)
-        return np.ascontiguousarray(out[:, ::-1]) if mirrored else out
+        return _mirror_image(out) if mirrored else out
 
     def batch(self, images, positions, seed: int = 0) -> np.ndarray:
         """Transform images `(N, H, W, C)`; `positions` are theirs in the sequence."""
@@ -160,6 +163,12 @@ class Transform:
         else:
             expected = f"an image of {len(mean)} channels, as many as the mean has"
         raise ValueError(f"Expected {expected}; received: {tuple(shape)}")
+
+
+def _mirror_image(image: np.ndarray) -> np.ndarray:
+    """Return a contiguous image `(H, W, C)` mirrored, whole pixels at a time."""
+    pixels = image.view(f"V{image.itemsize * image.shape[2]}")
+    return np.ascontiguousarray(pixels[:, ::-1]).view(image.dtype)
 
 
 def _as_mean(mean) -> np.ndarray | None:
