@@ -161,11 +161,6 @@ class AnnotatedTransform:
         )
 
     @property
-    def crop_size(self) -> int | None:
-        """Side of all pictures; None where they may differ, or are no squares."""
-        return self.pixels.crop_size
-
-    @property
     def one_size(self) -> bool:
         """Whether all pictures are of one size."""
         fitted = self.fitting is not None and self.fitting.mode != "fit_small_size"

@@ -19,6 +19,7 @@ from keras_caffe_zoo.training.data.boxes import object_rows
 from keras_caffe_zoo.training.data.pictures import caffe_channels
 
 _MAX_XML = 1 << 22  # bytes of one picture's annotation; VOC's are below 10,000
+_OTHERS = (TypeError, ValueError, RecursionError)  # that JSON of others causes
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _LABEL_MAPS = schema.Schema(
     """\
@@ -171,7 +172,7 @@ class COCOPictures:
                 row = (x, y, x + width, y + height, bool(one.get("iscrowd")))
                 label = labels[int(one["category_id"])]
                 self._objects[int(one["image_id"])].append((label, *row))
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+        except (ArithmeticError, LookupError, *_OTHERS) as error:
             raise ValueError(
                 "Expected COCO's JSON: images, annotations and categories; received: "
                 f"{annotations} ({type(error).__name__}: {error})"

@@ -10,6 +10,7 @@ import numpy as np
 
 SIZE = 8  # of a row
 CORNERS = slice(3, 7)
+MOST = 1e9  # of a corner: areas stay finite in float32
 WHOLE = np.array([0, 0, 1, 1], "float32")
 
 
@@ -25,13 +26,17 @@ def object_rows(labels, corners, difficult=None) -> np.ndarray:
         difficult: Whether each is difficult, `(G,)`; none is if None.
 
     Raises:
-        ValueError: If a label is no integer of 32 bits, or a corner no number.
+        ValueError: If a label is no integer of at most 2**24, or a corner no number of
+            at most 1e9.
     """
     labels = np.asarray(labels, "float64").reshape(-1)
-    corners = np.asarray(corners, "float32").reshape(-1, 4)
+    corners = np.asarray(corners, "float64").reshape(-1, 4)
     difficult = np.zeros(len(labels)) if difficult is None else np.asarray(difficult)
-    if not np.isfinite(corners).all():
-        raise ValueError(f"Expected corners that are numbers; received: {corners}")
+    if not (np.abs(corners) <= MOST).all():
+        raise ValueError(
+            f"Expected corners that are numbers of at most {MOST:g}; received: "
+            f"{corners.tolist()[:5]}"
+        )
     # Beyond 2**24 labels would not be themselves in float32, as the loss has them.
     if (labels != np.rint(labels)).any() or (np.abs(labels) > 2**24).any():
         raise ValueError(

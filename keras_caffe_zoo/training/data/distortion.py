@@ -33,7 +33,7 @@ class Distortion:
         random_order_prob: How often channels are shuffled.
 
     Raises:
-        ValueError: If a number is negative, or limits are crossed.
+        ValueError: If a number is negative or infinite, or limits are crossed.
 
     Reference:
         `ApplyDistort` of the SSD fork of Caffe, and OpenCV's conversions to and from
@@ -54,9 +54,9 @@ class Distortion:
     random_order_prob: float = 0.0
 
     def __post_init__(self):
-        negative = {k: v for k, v in vars(self).items() if not v >= 0}
-        if negative:
-            raise ValueError(f"Expected numbers from 0 on; received: {negative}")
+        wrong = {k: v for k, v in vars(self).items() if not 0 <= v < np.inf}
+        if wrong:
+            raise ValueError(f"Expected finite numbers from 0 on; received: {wrong}")
         for kind in ("contrast", "saturation"):
             lower = getattr(self, f"{kind}_lower")
             upper = getattr(self, f"{kind}_upper")

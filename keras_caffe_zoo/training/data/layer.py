@@ -68,8 +68,10 @@ def layer_dataset(
     """Return the dataset of the data layer of a `train_val.prototxt`.
 
     The layer gives the kind of data, the batch size, the transform and whether to
-    shuffle. Paths in it are another machine's and are never opened. Which database a
-    Data layer's is, its files tell; the layer's `backend` counts where they do not.
+    shuffle; an AnnotatedData layer, SSD's, also the samplers and what else is done to
+    pictures and their objects. Paths in it are another machine's and are never opened.
+    Which database a Data layer's is, its files tell; the layer's `backend` counts where
+    they do not.
 
     Of the fields that Caffe 1.0 has but does not read, `force_encoded_color` and a Data
     layer's `rand_skip`, a warning tells where they would change the data. ImageData's
@@ -79,7 +81,8 @@ def layer_dataset(
     Args:
         prototxt: The file, or the net read from it.
         source: Where the data is on this machine: an LMDB or LevelDB, or a list file of
-            pictures or of HDF5 files.
+            pictures or of HDF5 files; for AnnotatedData any source that
+            `annotated_dataset` takes.
         phase: `"TRAIN"` or `"TEST"`: which layer is meant, and how images are cropped.
         name: The layer's name, where there are several in that phase.
         mean: What the layer's `mean_file` stands for, where it has one: the path of a
@@ -96,7 +99,8 @@ def layer_dataset(
 
     Returns:
         `tf.data.Dataset`: that of `lmdb_dataset` or `hdf5_dataset`; for pictures as
-        that of `image_dataset`. Images alone where the layer has no second top.
+        that of `image_dataset`, for AnnotatedData that of `annotated_dataset`. Images
+        alone where the layer has no second top.
 
     Raises:
         ValueError: If there is no such layer, it is of a kind that is not read, no

@@ -91,6 +91,7 @@ def test_an_annotation_of_vocs_is_read_as_by_the_forks_tool(voc):
         (voc_xml(SIZE, [("cow", (0, 0, 1, 1), "")]), "class of the label map.*'cow'"),
         (voc_xml(SIZE, [("dog", (0, 0, 1, "x"), "")]), "bndbox/ymax.*'x'"),
         (voc_xml(SIZE, [("dog", (0, 0, 1, "inf"), "")]), "corners that are numbers"),
+        (voc_xml(SIZE, [("dog", (0, 0, 1, "1e300"), "")]), "at most 1e.09"),
         (" " * (1 << 22) + voc_xml(SIZE, []), "at most 4,194,304 bytes"),
     ],
 )
@@ -175,7 +176,12 @@ def test_what_is_none_of_cocos_files_is_refused(tmp_path, changes):
         COCOPictures(path, tmp_path, {"dog": 1, "cat": 2})
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "{", json.dumps({"images": 3})])
+INFINITE = '{"categories": [{"id": Infinity, "name": "a"}]}'
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "[]", "{", json.dumps({"images": 3}), INFINITE]
+)
 def test_hostile_json_is_refused(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ValueError, match="COCO's JSON"):
