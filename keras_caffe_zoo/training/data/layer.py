@@ -10,6 +10,8 @@ from keras_caffe_zoo.caffe import TRANSFORM, Layer, Net, read_prototxt, schema
 from keras_caffe_zoo.preprocessing import resize
 from keras_caffe_zoo.rules.python import name_python_layers
 from keras_caffe_zoo.rules.registry import role_of
+from keras_caffe_zoo.training.data.annotated import annotated_dataset, annotated_records
+from keras_caffe_zoo.training.data.annotated_transform import AnnotatedTransform
 from keras_caffe_zoo.training.data.database import (
     backend_of,
     leveldb_dataset,
@@ -69,8 +71,10 @@ def layer_dataset(
     """Return the dataset of the data layer of a `train_val.prototxt`.
 
     The layer gives the kind of data, the batch size, the transform and whether to
-    shuffle. Paths in it are another machine's and are never opened. Which database a
-    Data layer's is, its files tell; the layer's `backend` counts where they do not.
+    shuffle; an AnnotatedData layer, SSD's, also the samplers and what else is done to
+    pictures and their objects. Paths in it are another machine's and are never opened.
+    Which database a Data layer's is, its files tell; the layer's `backend` counts where
+    they do not.
 
     Of the fields that Caffe 1.0 has but does not read, `force_encoded_color` and a Data
     layer's `rand_skip`, a warning tells where they would change the data. ImageData's
@@ -80,8 +84,9 @@ def layer_dataset(
     Args:
         prototxt: The file, or the net read from it.
         source: Where the data is on this machine: an LMDB or LevelDB, a list file of
-            pictures or of HDF5 files, a window file, or for a data layer of FCN's
-            repository the data set's folder.
+            pictures or of HDF5 files, a window file; for AnnotatedData any source that
+            `annotated_dataset` takes; for a data layer of FCN's repository the data
+            set's folder.
         phase: `"TRAIN"` or `"TEST"`: which layer is meant, and how images are cropped.
         name: The layer's name, where there are several in that phase.
         mean: What the layer's `mean_file` stands for, where it has one: the path of a
@@ -98,9 +103,10 @@ def layer_dataset(
             it the first of them is an error.
 
     Returns:
-        `tf.data.Dataset`: that of `lmdb_dataset`, `hdf5_dataset`, `window_dataset` or
-        `segmentation_dataset`; for pictures as that of `image_dataset`. Images alone
-        where the layer has no second top; a dict by top of several images, or labels.
+        `tf.data.Dataset`: that of `lmdb_dataset`, `hdf5_dataset`, `window_dataset`,
+        `annotated_dataset` or `segmentation_dataset`; for pictures as that of
+        `image_dataset`. Images alone where the layer has no second top; a dict by top
+        of several images, or labels.
 
     Raises:
         ValueError: If there is no such layer, it is of a kind that is not read, no
@@ -213,6 +219,17 @@ def _windows(layer: Layer, param, request: Request):
     )
 
 
+def _annotated(layer: Layer, param, request: Request):
+    typed = not layer.param.HasField("anno_type")
+    return annotated_dataset(
+        annotated_records(request.source, _color(layer), typed),
+        transform=AnnotatedTransform.from_layer(layer, request.mean, request.phase),
+        bad_records=request.bad_records,
+        labels=len(layer.tops) > 1,
+        **request.order,
+    )
+
+
 def _fcn(layer: Layer, param, request: Request):
     if request.mean is not None or request.bad_records is not None:
         raise ValueError(
@@ -295,4 +312,5 @@ _KINDS = {
     "HDF5Data": _Kind("hdf5_data_param", _hdf5),
     "WindowData": _Kind("window_data_param", _windows),
     **dict.fromkeys(LAYERS, _Kind("python_param", _fcn)),
+    "AnnotatedData": _Kind("data_param", _annotated),
 }

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-_CROPS, _ORDER, _CHOICES, _SKIP = 1, 2, 3, 4  # streams that share a seed
+# Streams that share a seed.
+_CROPS, _ORDER, _CHOICES, _SKIP, _OBJECTS = 1, 2, 3, 4, 8
 
 
 class Order:
@@ -168,6 +169,31 @@ def crop_draws(seed: int, position: int) -> tuple[int, int, int]:
     """
     mirror, top, left = _philox(seed, _CROPS, position).random_raw(3)
     return int(mirror), int(top), int(left)
+
+
+class Draws:
+    """A record's further draws, one after the other: those of its objects.
+
+    Args:
+        seed: The dataset's seed.
+        position: Place of the record in the whole sequence, over all epochs.
+    """
+
+    def __init__(self, seed: int, position: int):
+        check_seed(seed)
+        self._bits = _philox(seed, _OBJECTS, position)
+
+    def below(self, stop: int) -> int:
+        """Return one of `range(stop)`."""
+        return below(int(self._bits.random_raw()), stop)
+
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> np.float32:
+        """Return a number between two, the first of which it may be."""
+        return np.float32(low + (high - low) * self.units(1)[0])
+
+    def units(self, count: int) -> np.ndarray:
+        """Return numbers from 0 to below 1, float64."""
+        return (self._bits.random_raw(count) >> np.uint64(11)) * 2.0**-53
 
 
 def below(draw: int, stop: int) -> int:

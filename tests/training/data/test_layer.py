@@ -194,6 +194,6 @@ def test_the_layer_must_be_one_that_is_read(prototxt, tmp_path):
         layer_dataset(prototxt(two), tmp_path)
     with pytest.raises(ValueError, match="batch_size"):
         layer_dataset(prototxt(two), tmp_path, name="d")
-    for kind in ("MemoryData", "AnnotatedData"):
+    for kind in ("MemoryData", "VideoData"):
         with pytest.raises(ValueError, match=rf"'d' \({kind}\)"):
             layer_dataset(prototxt(one_layer(kind, "")), tmp_path)
