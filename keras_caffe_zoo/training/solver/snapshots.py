@@ -109,7 +109,12 @@ class CaffeSnapshot(keras.callbacks.Callback):
 
     def _caffe_net(self):
         net, params = caffe_net(self.model, input_shape=self.input_shape)
-        return (net, params) if self.net is None else _like(net, params, self.net)
+        if self.net is None:
+            return net, params
+        net, params = _like(net, params, self.net)
+        if self._ending and params.keys() <= {x.name for x in self.net.layers}:
+            net = self.net  # in its order the first owns what layers share
+        return net, params
 
     def _can_have_state(self, net: Net) -> bool:
         if not isinstance(self._optimizer(), CaffeOptimizer):
