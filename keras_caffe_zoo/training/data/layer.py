@@ -110,6 +110,21 @@ def layer_dataset(
     return kind.read(layer, param, request)
 
 
+def layer_source(layer: Layer) -> tuple[str, str]:
+    """Return the paths that a data layer names: of its data, and of its root folder.
+
+    Raises:
+        ValueError: If the layer is of a kind that is not read.
+    """
+    if layer.type not in _KINDS:
+        raise ValueError(
+            f"Expected a layer of type {', '.join(_KINDS)}; received: {layer.name!r} "
+            f"({layer.type})"
+        )
+    param = layer.read(_KINDS[layer.type].param)
+    return getattr(param, "source", ""), getattr(param, "root_folder", "")
+
+
 def _data_layer(net: Net, phase: str, name: str | None) -> Layer:
     layers = [x for x in net.filter(phase).layers if name in (None, x.name)]
     found = [x for x in layers if x.type in _KINDS]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-_CROPS, _ORDER = 1, 2  # streams that share a seed
+_CROPS, _ORDER, _VALUES = 1, 2, 16  # streams that share a seed
 
 
 class Order:
@@ -127,6 +127,17 @@ def below(draw: int, stop: int) -> int:
 def order_keys(seed: int, epoch: int, count: int) -> np.ndarray:
     """Return random keys, uint64, that shuffle an epoch when sorted."""
     return _philox(seed, _ORDER, epoch).random_raw(count)
+
+
+def draws_of(seed: int, place: int, number: int) -> np.random.Philox:
+    """Return the source of the random values of a batch.
+
+    Args:
+        seed: The dataset's seed.
+        place: Which of several blobs they are for.
+        number: The batch's number.
+    """
+    return _philox(seed, _VALUES + place, number)
 
 
 def check_seed(seed: int) -> None:

@@ -1,0 +1,322 @@
+"""The data of a whole net: of all its data layers together, as its model takes them."""
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_caffe_zoo.caffe import Layer, Net, read_prototxt
+from keras_caffe_zoo.conversion.deploy import deploy_net
+from keras_caffe_zoo.conversion.roles import roles
+from keras_caffe_zoo.files import last_part
+from keras_caffe_zoo.rules.data import pixel_transform
+from keras_caffe_zoo.rules.names import keras_name
+from keras_caffe_zoo.rules.node import Node
+from keras_caffe_zoo.rules.python import name_python_layers
+from keras_caffe_zoo.rules.registry import role_of, rule_of
+from keras_caffe_zoo.training.data.layer import layer_dataset, layer_source
+from keras_caffe_zoo.training.data.order import Order, draws_of
+from keras_caffe_zoo.training.data.pipeline import StartAt, dataset_of, sequence
+from keras_caffe_zoo.training.data.records import BadRecords
+
+PathLike = str | os.PathLike
+Places = PathLike | Sequence[PathLike] | Mapping[str, PathLike]
+
+
+def net_dataset(
+    net: PathLike | Net,
+    places: Places | None = None,
+    *,
+    phase: str = "TRAIN",
+    level: int = 0,
+    stages: Collection[str] = (),
+    seed: int = 0,
+    repeat: bool = True,
+    resume=None,
+    bad_records: BadRecords | None = None,
+):
+    """Return the dataset of all data layers of a net, as its training model takes it.
+
+    What a layer names, its `source`, its `mean_file`, its `root_folder`, is looked for
+    by the last part of its path in places of the caller's; paths in a net are another
+    machine's and are never opened. The layers are read side by side: a batch has one
+    of each. DummyData gives the values of its fillers, random ones drawn anew for each
+    batch.
+
+    Args:
+        net: A `train_val.prototxt`; or a net that was read, filtered for its phase.
+        places: A folder, or several, where the files lie; or a mapping of paths by the
+            last part of what is looked for, such as `"mnist_train_lmdb"`, or by a
+            layer's name. None where all data is DummyData.
+        phase: `"TRAIN"` or `"TEST"`: which layers are meant, and how images are
+            cropped.
+        level: As in `from_caffe`, for a prototxt.
+        stages: As in `from_caffe`, for a prototxt.
+        seed: Chooses orders, crops, mirrors and what DummyData draws.
+        repeat: Whether the dataset is endless, as Caffe's data is: batches then run
+            over the end of an epoch. Of layers of different lengths the shortest ends
+            a pass, if not.
+        resume: The compiled model that is trained, to go on where it is: see
+            `image_dataset`. For endless data alone.
+        bad_records: Where records that cannot be read are counted and named; for nets
+            with one data layer alone. Without it the first of them is an error.
+
+    Returns:
+        `tf.data.Dataset` of `(x, y)`, or of `(x,)` where no label is read. Where there
+        are several, `x` is a dict by the model's input names, `y` one by Caffe's label
+        blobs. Tops that nobody reads are left out.
+
+    Raises:
+        FileNotFoundError: If something is in none of the places; lists what is looked
+            for.
+        ValueError: If the net has no data layers that can be read, or as
+            `layer_dataset`.
+        CaffeFormatError: If the file is no prototxt.
+    """
+    if not isinstance(net, Net):
+        net = name_python_layers(read_prototxt(net).fold_splits())
+        net = net.filter(phase, level, stages)
+    inputs, labels = _read_tops(net)
+    layers = _data_layers(net, {*inputs, *labels})
+    if bad_records is not None and len(layers) > 1:
+        raise ValueError(
+            "Expected no `bad_records` for a net with several data layers, whose "
+            "records belong together; received some, and the layers "
+            f"{[layer.name for layer in layers]}. Mend the records"
+        )
+    if resume is not None and not repeat:
+        raise ValueError(
+            "Expected `repeat=True` with `resume` for the data of a net; received: "
+            "repeat=False"
+        )
+    files = _found(layers, _Places(places), net)
+    options = {"seed": seed, "repeat": repeat, "bad_records": bad_records}
+
+    def batches(order, start, stop=None):
+        import tensorflow as tf
+
+        resume = StartAt(start) if start else None
+        made = [
+            _tops_of(layer, net, phase, {**files[layer.name], **options}, resume)
+            for layer in layers
+        ]
+        structure = _structure(layers, inputs, labels)
+        return tf.data.Dataset.zip(tuple(made)).map(structure)
+
+    if resume is None:
+        return batches(None, None)
+    return dataset_of(batches, Order(1, 1, repeat=True), resume)
+
+
+def is_places(data) -> bool:
+    """Tell whether something is places of files, and no data itself."""
+    if isinstance(data, Mapping):
+        data = list(data.values())
+    if isinstance(data, list | tuple):
+        return bool(data) and all(isinstance(x, str | os.PathLike) for x in data)
+    return isinstance(data, str | os.PathLike)
+
+
+def _read_tops(net: Net) -> tuple[list[str], list[str]]:
+    """Return the data blobs that become a model's inputs, and those that are labels."""
+    inputs = list(deploy_net(net, answers=False).inputs)
+    read = {
+        blob
+        for layer in net.layers
+        if role_of(layer.type) != "silence"
+        for blob in layer.bottoms
+    }
+    tops = [
+        top
+        for layer, role in zip(net.layers, roles(net, by_place=False), strict=True)
+        if role in ("data", "input")
+        for top in layer.tops
+    ]
+    return inputs, [top for top in tops if top in read and top not in inputs]
+
+
+def _data_layers(net: Net, tops: set[str]) -> list[Layer]:
+    """Return the layers that give some tops, which must be layers of data."""
+    layers = [x for x in net.layers if not x.bottoms and not tops.isdisjoint(x.tops)]
+    fed = [x for x in layers if role_of(x.type) != "data" or x.type == "MemoryData"]
+    if fed or not layers:
+        names = ", ".join(f"{x.name!r} ({x.type})" for x in fed)
+        raise ValueError(
+            f"Expected data layers in {net.source or 'the net'} that read files; "
+            f"received: {names or 'none'}. Pass a dataset of (x, y) instead"
+        )
+    return layers
+
+
+class _Places:
+    """Where files are looked for, by the last part of their paths."""
+
+    def __init__(self, places: Places | None):
+        self.named: dict[str, Path] = {}
+        self.folders: list[Path] = []
+        if isinstance(places, Mapping):
+            self.named = {name: Path(path) for name, path in places.items()}
+        elif isinstance(places, str | os.PathLike):
+            self.folders = [Path(places)]
+        else:
+            self.folders = [Path(path) for path in places or ()]
+
+    def find(self, path: str, layer: str | None = None) -> Path | None:
+        """Return where something is; None if it is in no place.
+
+        Args:
+            path: What a file says; its last part counts.
+            layer: The name of the layer whose source it is.
+        """
+        name = last_part(path)
+        for key in (layer, name):
+            if key in self.named:
+                return self.named[key]
+        if not name or name in (".", ".."):
+            return None
+        for folder in self.folders:
+            if (folder / name).exists():
+                return folder / name
+            if folder.name == name and folder.exists():
+                return folder
+        return None
+
+    def __str__(self):
+        folders = ", ".join(map(str, self.folders))
+        return folders or f"the names {list(self.named)}"
+
+
+def _found(layers, places: _Places, net: Net) -> dict[str, dict[str, Any]]:
+    """Return where the files of each layer are, as `layer_dataset` takes them.
+
+    Raises:
+        FileNotFoundError: If some are not there.
+    """
+    found, missing = {}, []
+    for layer in layers:
+        files = found[layer.name] = {}
+        for kind, path in _files_of(layer).items():
+            place = places.find(path, layer.name if kind == "source" else None)
+            if place is not None:
+                files[kind] = place
+            elif kind != "root":  # without one, the pictures are beside their list
+                missing.append(f"{last_part(path)!r} ({kind} of layer {layer.name!r})")
+    if missing:
+        raise FileNotFoundError(
+            f"Expected the data of {net.source or 'the net'} in {places}; received "
+            f"none of: {', '.join(missing)}. Pass the folders where they are, or a "
+            "mapping of paths by these names"
+        )
+    return found
+
+
+def _files_of(layer: Layer) -> dict[str, str]:
+    """Return the paths that a data layer names: source, mean, root."""
+    if _is_dummy(layer):
+        return {}
+    transformed = getattr(rule_of(layer.type), "pixels", lambda layer: None)(layer)
+    mean = pixel_transform(layer).mean_file if transformed else ""
+    source, root = layer_source(layer)
+    files = {"source": source or layer.name, "mean": mean, "root": root}
+    return {kind: path for kind, path in files.items() if path}
+
+
+def _is_dummy(layer: Layer) -> bool:
+    return layer.type == "DummyData"
+
+
+def _tops_of(layer: Layer, net: Net, phase: str, options: dict, resume):
+    """Return the dataset of a layer's tops, a dict by top."""
+    options = {**options, "resume": resume}
+    if _is_dummy(layer):
+        return _dummy(layer, net, options)
+    bare = replace(layer, message=layer.to_message())
+    for field in ("include", "exclude"):  # obeyed before
+        bare.message.ClearField(field)
+    dataset = layer_dataset(replace(net, layers=[bare]), phase=phase, **options)
+    if isinstance(dataset.element_spec, Mapping):
+        return dataset
+
+    def by_top(*parts):
+        return dict(zip(layer.tops, parts, strict=False))
+
+    return dataset.map(by_top)
+
+
+def _structure(layers, inputs, labels) -> Callable:
+    """Return a function of the layers' dicts that gives what the model takes."""
+
+    def structure(*parts):
+        tops = {top: values for part in parts for top, values in part.items()}
+        x = {keras_name(name): tops[name] for name in inputs}
+        y = {name: tops[name] for name in labels}
+        x, y = (
+            next(iter(one.values())) if len(one) == 1 else one for one in (x, y)
+        )
+        return (x, y) if labels else (x,)
+
+    return structure
+
+
+class _Dummy(NamedTuple):
+    """A top of DummyData: its name, its shape and its filler."""
+
+    top: str
+    shape: tuple[int, ...]
+    filler: Any
+
+    def values(self, seed: int, place: int, number: int) -> np.ndarray:
+        """Return the values of a batch, channels last."""
+        kind = self.filler.type if self.filler else "constant"
+        constant = self.filler.value if self.filler else 0.0
+        rng = np.random.Generator(draws_of(seed, place, number))
+        fillers = {
+            "constant": lambda: np.full(self.shape, constant),
+            "uniform": lambda: rng.uniform(self.filler.min, self.filler.max, self.shape),
+            "gaussian": lambda: rng.normal(
+                self.filler.mean, self.filler.std, self.shape
+            ),
+        }
+        values = fillers[kind]().astype("float32")
+        return np.moveaxis(values, 1, -1) if values.ndim == 4 else values
+
+
+_FILLERS = ("constant", "uniform", "gaussian")
+
+
+def _dummy(layer: Layer, net: Net, options: dict):
+    """Return the dataset of a layer of DummyData."""
+    import tensorflow as tf
+
+    rule = rule_of(layer.type)
+    node = Node(layer, net.source, rule=rule)
+    triples = zip(layer.tops, rule.shapes(node), rule.fillers(node), strict=True)
+    tops = [_Dummy(*triple) for triple in triples]
+    for top in tops:
+        if top.filler and top.filler.type not in _FILLERS:
+            raise node.error(
+                f"Expected one of {list(_FILLERS)} for data; received: "
+                f"{top.filler.type!r}",
+                "dummy_data_param.data_filler",
+            )
+    seed = options["seed"]
+
+    def load(batch):
+        number = int(batch[0][0])
+        return {
+            top.top: top.values(seed, place, number) for place, top in enumerate(tops)
+        }
+
+    specs = {
+        top.top: tf.TensorSpec(value.shape, tf.float32)
+        for top, value in ((top, top.values(seed, 0, 0)) for top in tops)
+    }
+
+    def batches(order, start, stop=None):
+        return sequence(order, start, stop, load, specs).prefetch(tf.data.AUTOTUNE)
+
+    order = Order(1, 1, repeat=True)  # a position is a batch's number
+    return dataset_of(batches, order, options["resume"])
