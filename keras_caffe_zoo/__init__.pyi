@@ -1,5 +1,14 @@
 from . import plots, training
-from .caffe import CaffeFormatError, Param, read_caffemodel, read_mean, write_caffemodel
+from .caffe import (
+    CaffeFormatError,
+    Param,
+    SolverState,
+    read_caffemodel,
+    read_mean,
+    read_solverstate,
+    write_caffemodel,
+    write_solverstate,
+)
 from .cards import model_card
 from .conversion import (
     caffe_params,
@@ -124,6 +133,7 @@ __all__ = [
     "Poses",
     "Rule",
     "STORED",
+    "SolverState",
     "Traits",
     "WeightsDownloadError",
     "Window",
@@ -199,6 +209,7 @@ __all__ = [
     "rcnn_ilsvrc13",
     "read_caffemodel",
     "read_mean",
+    "read_solverstate",
     "register",
     "res10_face",
     "res10_face_fp16",
@@ -238,4 +249,5 @@ __all__ = [
     "vgg_cnn_s",
     "vgg_face",
     "write_caffemodel",
+    "write_solverstate",
 ]

@@ -2,7 +2,7 @@
 
 Reading, rewriting and listing Caffe's files needs no Keras, whose import takes seconds;
 so the modules that only sometimes need it have `from keras_caffe_zoo.lazy import keras`
-in place of `import keras`.
+in place of `import keras`; and so with h5py, which few of Caffe's files need.
 """
 
 import importlib
@@ -26,6 +26,7 @@ class _Module(types.ModuleType):
 
 
 if TYPE_CHECKING:
+    import h5py
     import keras
     from keras import ops
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from keras_caffe_zoo.conversion import model as caffe_model
     from keras_caffe_zoo.layers import initializers
 else:
+    h5py = _Module("h5py")
     keras, ops = _Module("keras"), _Module("keras.ops")
     layers = _Module("keras_caffe_zoo.layers")
     caffe_model = _Module("keras_caffe_zoo.conversion.model")

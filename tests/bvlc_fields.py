@@ -60,6 +60,8 @@ NetStateRule
 ParamSpec
     1 name string; 2 share_mode DimCheckMode; 3 lr_mult float=1; 4 decay_mult float=1
     enum DimCheckMode: STRICT=0 PERMISSIVE=1
+SolverState
+    1 iter int32; 2 learned_net string; 3 history BlobProto*; 4 current_step int32=0
 SolverParameter
     1 train_net string; 2 test_net string*; 3 test_iter int32*; 4 test_interval int32=0;
     5 base_lr float; 6 display int32; 7 max_iter int32; 8 lr_policy string;

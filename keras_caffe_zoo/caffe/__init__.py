@@ -13,8 +13,9 @@ from .reader import (
     read_solver,
 )
 from .skeleton import MAX_UNKNOWN
+from .solverstate import SolverState, read_solverstate
 from .upgrade import DATA, IMAGE_DATA, TRANSFORM, WINDOW_DATA
-from .writer import write_caffemodel, write_mean, write_prototxt
+from .writer import write_caffemodel, write_mean, write_prototxt, write_solverstate
 
 __all__ = [
     "DATA",
@@ -28,6 +29,7 @@ __all__ = [
     "Layer",
     "Net",
     "Param",
+    "SolverState",
     "UnknownField",
     "declare",
     "declared",
@@ -37,8 +39,10 @@ __all__ = [
     "read_net",
     "read_prototxt",
     "read_solver",
+    "read_solverstate",
     "schema",
     "write_caffemodel",
     "write_mean",
     "write_prototxt",
+    "write_solverstate",
 ]

@@ -205,7 +205,8 @@ class Net:
         name: The net's name.
         layers: Its layers. Data blobs declared by `input` fields have become an
             `Input` layer named `"input"`, the first.
-        version: Form of the file it came from: `"V0"`, `"V1"` or `"V2"`.
+        version: Form of the file it came from: `"V0"`, `"V1"` or `"V2"`; `"HDF5"` of
+            a `.caffemodel.h5`, which has no structure.
         source: The file, for error messages.
         message: The `NetParameter` without name, layers and inputs: `state`,
             `force_backward`, `debug_info`.

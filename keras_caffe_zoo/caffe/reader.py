@@ -5,44 +5,51 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
-from . import schema
+from . import hdf5, schema
 from .blobs import blob_shape, check_count, fit_legacy, is_legacy, text_values
+from .decoding import binary_values, decode, in_file
 from .errors import CaffeFormatError, UnknownField
 from .net import Layer, Net
 from .prototxt import Parser
 from .skeleton import Skeleton
 from .sniff import PathLike, check_size, read_text, read_text_file, sniff
+from .solverstate import refuse_state
 from .upgrade import net_version, upgrade_net, upgrade_solver
 from .wire import Payload, Source
 
 
-def read_net(path: PathLike) -> Net:
+def read_net(path: PathLike, gaps: bool = False) -> Net:
     """Read a net from a caffemodel or a prototxt, told apart by content.
 
     The net comes in V2 form. Blobs come with a binary file, in the shapes that
     pycaffe shows in `net.params`, and Split layers that Caffe inserted are folded.
+    A `.caffemodel.h5` has blobs by layer only: its layers have no type, and are in no
+    order.
 
     Args:
         path: The file.
+        gaps: Whether a layer may have some of its blobs and share others, which a
+            `.caffemodel.h5` leaves out: those are `None`, for who knows the net.
 
     Raises:
-        CaffeFormatError: If the file is neither, or is damaged.
+        CaffeFormatError: If the file is neither, or is damaged, or has gaps.
         OSError: If it cannot be opened, such as FileNotFoundError.
     """
     with open(path, "rb", buffering=0) as file:
         source = Source(file, str(path))
+        if hdf5.is_hdf5(source):
+            return _read_hdf5(source, gaps)
         if sniff(source, "a caffemodel or a prototxt"):
             return parse_prototxt(read_text(source), source.name)
         return _read_binary(source)
 
 
 def read_caffemodel(path: PathLike) -> dict[str, list[np.ndarray]]:
-    """Read the learned parameters of a `.caffemodel` of any version.
+    """Read the learned parameters of a `.caffemodel` of any version, or in HDF5.
 
     Args:
-        path: The file.
+        path: The `.caffemodel` or `.caffemodel.h5`, told apart by content.
 
     Returns:
         Layer name to list of float32 arrays in Caffe's layout, in the file's order,
@@ -55,6 +62,8 @@ def read_caffemodel(path: PathLike) -> dict[str, list[np.ndarray]]:
     """
     with open(path, "rb", buffering=0) as file:
         source = Source(file, str(path))
+        if hdf5.is_hdf5(source):
+            return _read_hdf5(source).params
         if sniff(source, "a caffemodel"):
             raise CaffeFormatError(
                 "Expected a caffemodel; received: text. If it is a prototxt, read it "
@@ -121,7 +130,7 @@ def read_solver(path: PathLike) -> Any:
             f"{'; '.join(map(str, unknown))}. Remove them",
             source=str(path),
         )
-    return _in_file(str(path), upgrade_solver, message)
+    return in_file(str(path), upgrade_solver, message)
 
 
 def read_mean(path: PathLike) -> np.ndarray:
@@ -144,13 +153,13 @@ def read_mean(path: PathLike) -> np.ndarray:
                 "Expected a binaryproto; received: text", source=source.name
             )
         skeleton = Skeleton(source, "BlobProto")
-        blob = _decode(schema.BlobProto, skeleton, source)
-        mean = _in_file(source.name, _mean_array, blob, source, skeleton.payloads[0])
+        blob = decode(schema.BlobProto, skeleton, source)
+        mean = in_file(source.name, _mean_array, blob, source, skeleton.payloads[0])
     return mean
 
 
 def _mean_array(blob: Any, source: Source, payload: Payload) -> np.ndarray:
-    mean = _binary_values(blob, source, payload)
+    mean = binary_values(blob, source, payload)
     mean = mean.reshape(blob_shape(blob))
     if mean.ndim == 4 and mean.shape[0] == 1:
         mean = mean[0]
@@ -162,28 +171,27 @@ def _mean_array(blob: Any, source: Source, payload: Payload) -> np.ndarray:
     return mean
 
 
-def _decode(message: type, skeleton: Skeleton, source: Source) -> Any:
-    try:
-        decoded = message.FromString(skeleton.data)
-    except DecodeError as error:
-        raise CaffeFormatError(
-            f"Expected a serialized {message.DESCRIPTOR.name}; received: {error}. The "
-            "file is damaged or no Caffe file",
-            source=source.name,
-        ) from None
-    missing = decoded.FindInitializationErrors()
-    if missing:
-        raise CaffeFormatError(
-            f"Expected a value for every required field; received none for: "
-            f"{', '.join(missing)}",
-            source=source.name,
-        )
-    return decoded
+def _read_hdf5(source: Source, gaps: bool = False) -> Net:
+    refuse_state(source)
+    layers = []
+    for name, blobs in hdf5.read_params(source.name).items():
+        layer = Layer(name, "", blobs=hdf5.blob_list(blobs), source=source.name)
+        if not gaps and any(blob is None for blob in layer.blobs):
+            raise CaffeFormatError(
+                f"Expected parameters 0 to {len(layer.blobs) - 1}; received only "
+                f"{sorted(blobs)}: it shares the others with an earlier layer, and "
+                "only the net's definition tells with which. Give it, too",
+                source=source.name,
+                layer=name,
+            )
+        layers.append(layer)
+    return Net(layers=layers, version="HDF5", source=source.name)
 
 
 def _read_binary(source: Source) -> Net:
+    refuse_state(source)
     skeleton = Skeleton(source, "NetParameter")
-    message = _decode(schema.NetParameter, skeleton, source)
+    message = decode(schema.NetParameter, skeleton, source)
     if not message.layer and not message.layers:
         raise CaffeFormatError(
             "Expected a caffemodel with layers; received: none. The file is truncated "
@@ -192,17 +200,6 @@ def _read_binary(source: Source) -> Net:
         )
     net = _build_net(message, skeleton.unknown, source.name, source, skeleton.payloads)
     return net.fold_splits()
-
-
-def _in_file(source: str, function, *args) -> Any:
-    """Call `function`, adding the file's name to the errors it raises."""
-    try:
-        return function(*args)
-    except CaffeFormatError as error:
-        if error.source is not None:
-            raise
-        place = {**error.__dict__, "source": source}
-        raise CaffeFormatError(place.pop("problem"), **place) from None
 
 
 def net_of_message(message: Any, source: str) -> Net:
@@ -228,7 +225,7 @@ def _build_net(
     payloads: list[Payload] = (),
 ) -> Net:
     version, count = net_version(message), len(message.layer) + len(message.layers)
-    message, notes = _in_file(name, upgrade_net, message)
+    message, notes = in_file(name, upgrade_net, message)
     first = min(0, count - len(message.layer))  # -1 where inputs have become a layer
     layers = [
         _build_layer(x, i, name, source, payloads)
@@ -275,7 +272,7 @@ def _read_blob(layer: Layer, blob, index: int, source, payloads) -> np.ndarray:
             values = text_values(blob)
             check_count(blob, values.size)
         else:
-            values = _binary_values(blob, source, payloads[int(blob.double_diff[0])])
+            values = binary_values(blob, source, payloads[int(blob.double_diff[0])])
         shape = blob_shape(blob)
         if is_legacy(blob):
             axes = layer.blob_axes or ()
@@ -289,8 +286,3 @@ def _read_blob(layer: Layer, blob, index: int, source, payloads) -> np.ndarray:
             field=error.field or f"blobs[{index}]",
             offset=error.offset,
         ) from None
-
-
-def _binary_values(blob: Any, source: Source, payload: Payload) -> np.ndarray:
-    check_count(blob, payload.count, payload.unknown)  # before anything is allocated
-    return payload.read(source)

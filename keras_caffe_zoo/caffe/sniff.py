@@ -11,8 +11,7 @@ PathLike = str | os.PathLike
 
 MAX_TEXT = 16 << 20
 _MAGIC = (
-    (b"\x89HDF\r\n\x1a\n", "HDF5. Caffe's .caffemodel.h5 is not supported; save the "
-     "net as .caffemodel (snapshot_format: BINARYPROTO)"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"PK\x03\x04", "a zip archive; unpack it first"),
     (b"\x1f\x8b", "a gzip archive; unpack it first"),
     (b"7z\xbc\xaf", "a 7z archive; unpack it first"),

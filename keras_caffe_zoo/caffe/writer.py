@@ -1,4 +1,4 @@
-"""Write Caffe's files: caffemodels, mean images, prototxts.
+"""Write Caffe's files: caffemodels, mean images, prototxts, solvers' states.
 
 Files appear whole or not at all. Blob values go from the array to the file as they
 are; no Python number is made of any.
@@ -13,16 +13,18 @@ from typing import BinaryIO
 import numpy as np
 
 from ..files import replacing
-from . import schema
+from . import hdf5, schema
 from .blobs import MAX_AXES
 from .net import Layer, Net
 from .reader import read_net
 from .sniff import PathLike
-from .wire import encode_header
+from .solverstate import SolverState
+from .wire import encode_header, encode_tag, encode_varint
 
 # Caffe reads a file with protobuf's limit set to INT_MAX.
 MAX_FILE = 2**31 - 1
 _BLOBS, _LAYER, _DATA, _SHAPE = 7, 100, 5, 7
+_ITER, _LEARNED_NET, _HISTORY, _CURRENT_STEP = 1, 2, 3, 4
 
 Params = Mapping[str, Sequence[np.ndarray]]
 
@@ -30,20 +32,22 @@ Params = Mapping[str, Sequence[np.ndarray]]
 def write_caffemodel(
     path: PathLike, params: Params, net: Net | PathLike | None = None
 ) -> None:
-    """Write a `.caffemodel` that Caffe 1.0 loads.
+    """Write a `.caffemodel`, or a `.caffemodel.h5`, that Caffe 1.0 loads.
 
     Args:
-        path: The file; replaced if it exists.
+        path: The file; replaced if it exists. HDF5 if its name ends in `.h5`.
         params: Layer name to arrays of a floating type, in Caffe's layout. Other
             types than float32 are converted; infinities and NaNs are kept.
         net: The net, or the path of its definition. Then the layers' structure is
             written too, after checking that `params` has the right number of blobs
             for exactly the layers that need some. Without it, the file holds names
-            and blobs only, which is all that Caffe looks at.
+            and blobs only, which is all that Caffe looks at. HDF5 never has the
+            structure; of a net, parameters that a layer shares with an earlier one
+            are left out, as Caffe does.
 
     Raises:
         ValueError: If names, numbers of blobs or values do not fit, or the file would
-            be larger than the 2 GiB that Caffe can read.
+            be larger than the 2 GiB that Caffe can read, or HDF5 cannot have a name.
         TypeError: If an array is not of a floating type.
     """
     arrays = {name: _check_arrays(name, blobs) for name, blobs in params.items()}
@@ -54,6 +58,9 @@ def write_caffemodel(
         _check_names(net, arrays)
         layers = net.layers
         head = net.head().SerializeToString()
+    if _is_hdf5(path):
+        hdf5.write_params(path, _owned(layers, arrays))
+        return
     records = [_record(layer, arrays.get(layer.name, [])) for layer in layers]
     _check_size(len(head) + sum(size for _, size, _ in records))
     with replacing(path) as file:
@@ -63,6 +70,44 @@ def write_caffemodel(
             for blob_header, blob in blobs:
                 file.write(blob_header)
                 _write_values(file, blob, f"layer {layer.name!r}")
+
+
+def write_solverstate(path: PathLike, state: SolverState) -> None:
+    """Write a `.solverstate`, or a `.solverstate.h5`, that Caffe 1.0 resumes from.
+
+    Args:
+        path: The file; replaced if it exists. HDF5 if its name ends in `.h5`, which is
+            how Caffe tells the two apart.
+        state: The state. Caffe opens its `learned_net` from the folder it runs in.
+
+    Raises:
+        ValueError: If a number is out of range or a value beyond float32, or the file
+            would be larger than the 2 GiB that Caffe can read.
+        TypeError: If an array of the history is not of a floating type.
+    """
+    for name in ("iteration", "current_step"):
+        value = getattr(state, name)
+        if not 0 <= value < 1 << 31:
+            raise ValueError(f"Expected {name} of at least 0; received: {value}")
+    blobs = [_check_array(f"history {i}", x) for i, x in enumerate(state.history)]
+    if _is_hdf5(path):
+        blobs = [_float32(x, f"history {i}") for i, x in enumerate(blobs)]
+        numbers = (state.iteration, state.learned_net, state.current_step)
+        hdf5.write_state(path, hdf5.State(*numbers, blobs))
+        return
+    name = state.learned_net.encode()
+    head = _number(_ITER, state.iteration)
+    head += encode_header(_LEARNED_NET, len(name)) + name
+    tail = _number(_CURRENT_STEP, state.current_step)
+    headers = [_blob_header(blob, _HISTORY) for blob in blobs]
+    sizes = [len(h) + 4 * b.size for h, b in zip(headers, blobs, strict=True)]
+    _check_size(len(head) + sum(sizes) + len(tail))
+    with replacing(path) as file:
+        file.write(head)
+        for i, (header, blob) in enumerate(zip(headers, blobs, strict=True)):
+            file.write(header)
+            _write_values(file, blob, f"history {i}")
+        file.write(tail)
 
 
 def write_mean(path: PathLike, mean: np.ndarray) -> None:
@@ -102,6 +147,30 @@ def write_prototxt(path: PathLike, net: Net) -> None:
     text = net.to_prototxt()
     with replacing(path) as file:
         file.write(text.encode("utf-8", "surrogateescape"))
+
+
+def _is_hdf5(path: PathLike) -> bool:
+    return str(path).endswith(".h5")
+
+
+def _owned(layers: list[Layer], arrays: dict[str, list]) -> dict[str, dict]:
+    """Return the blobs of each layer by number, but those of an earlier layer's."""
+    found, owners = {}, set()
+    for layer in layers:
+        names = [spec.name for spec in layer.message.param]
+        blobs = arrays.get(layer.name, [])
+        names += [""] * (len(blobs) - len(names))
+        found[layer.name] = {
+            i: _float32(blob, f"layer {layer.name!r}")
+            for i, (blob, name) in enumerate(zip(blobs, names, strict=False))
+            if name not in owners
+        }
+        owners.update(filter(None, names))
+    return found
+
+
+def _number(field: int, value: int) -> bytes:
+    return encode_tag(field, 0) + encode_varint(value)
 
 
 def _check_arrays(name: str, blobs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -167,14 +236,14 @@ def _record(layer: Layer, blobs: list[np.ndarray]) -> tuple[bytes, int, list]:
     return header, len(header) - len(structure) + body, parts
 
 
-def _blob_header(blob: np.ndarray) -> bytes:
+def _blob_header(blob: np.ndarray, field: int = _BLOBS) -> bytes:
     """Return the bytes of a BlobProto field up to its values."""
     shape = b""
     if blob.ndim:  # Caffe writes no shape for a blob without axes
         shape = schema.BlobShape(dim=blob.shape).SerializeToString()
         shape = encode_header(_SHAPE, len(shape)) + shape
     head = shape + encode_header(_DATA, 4 * blob.size)
-    return encode_header(_BLOBS, len(head) + 4 * blob.size) + head
+    return encode_header(field, len(head) + 4 * blob.size) + head
 
 
 def _check_size(size: int) -> None:
@@ -186,12 +255,15 @@ def _check_size(size: int) -> None:
 
 
 def _write_values(file: BinaryIO, blob: np.ndarray, what: str) -> None:
+    file.write(_float32(blob, what).reshape(-1).view(np.uint8).data)
+
+
+def _float32(blob: np.ndarray, what: str) -> np.ndarray:
     try:
         with np.errstate(over="raise"):
-            values = np.ascontiguousarray(blob, dtype="<f4")
+            return np.ascontiguousarray(blob, dtype="<f4").reshape(blob.shape)
     except FloatingPointError:
         raise ValueError(
             f"Expected values within float32 for {what}; received one of size "
             f"{np.abs(blob[np.isfinite(blob)]).max()}"
         ) from None
-    file.write(values.reshape(-1).view(np.uint8).data)

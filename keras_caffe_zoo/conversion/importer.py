@@ -52,9 +52,10 @@ def from_caffe(
 
     Args:
         prototxt: The net's definition, of any version.
-        caffemodel: Its weights; without them they are what the prototxt's fillers say
-            (random, with the seed of `keras.utils.set_random_seed`). Weights without a
-            filler start as Keras' own: Caffe would make them 0.
+        caffemodel: Its weights, a `.caffemodel` or `.caffemodel.h5`; without them they
+            are what the prototxt's fillers say (random, with the seed of
+            `keras.utils.set_random_seed`). Weights without a filler start as Keras'
+            own: Caffe would make them 0.
         phase: `"TEST"` or `"TRAIN"`: which of the layers with include and exclude
             rules are built. A TRAIN net's BatchNorm takes the batch's statistics.
         level: What `min_level` and `max_level` of such rules are compared with.

@@ -76,7 +76,7 @@ def prepared_net(
     settings = _settings(python_config, max_detections)
     net = read_prototxt(prototxt).fold_splits()
     net = name_python_layers(_in_phase(net, phase, level, stages), custom)
-    trained = None if caffemodel is None else read_net(caffemodel)
+    trained = None if caffemodel is None else read_net(caffemodel, gaps=True)
     part = deploy_net(net, trained, custom, by_place=True)
     check_types(part.net, custom)
     _check_config(settings["python_config"], part.net, custom)

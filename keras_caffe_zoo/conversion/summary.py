@@ -34,7 +34,7 @@ class FileSummary:
         path: The file.
         size: Bytes.
         name: The net's name.
-        version: Caffe's format, `"V0"`, `"V1"` or `"V2"`; none for a mean.
+        version: Caffe's format, `"V0"`, `"V1"`, `"V2"` or `"HDF5"`; none for a mean.
         layers: For each layer its name, type, bottoms, tops, the shapes of its
             parameters (`blobs`) and, of a definition, of what it writes (`shapes`;
             None for a size that only the data tells, as of rows that are found).
@@ -106,7 +106,7 @@ class FileSummary:
 
 
 def inspect_file(path: str | os.PathLike, **options) -> FileSummary:
-    """Say what is in a `.caffemodel`, `.prototxt` or `.binaryproto`.
+    """Say what is in a `.caffemodel` (HDF5 too), `.prototxt` or `.binaryproto`.
 
     Args:
         path: The file; its kind is told by its content.

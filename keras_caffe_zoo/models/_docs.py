@@ -9,7 +9,8 @@ Args:
     include_top: Whether to have the classifier; else the model takes images of any size
         from {smallest} x {smallest} pixels and ends with `{features}`.
     weights: `"caffe"` for the published weights, `None` for random ones, or the path of
-        a `.caffemodel`, an `.h5` of `keras-caffe-zoo dump`, or a Keras `.weights.h5`.
+        a `.caffemodel` or Caffe's `.caffemodel.h5`, an `.h5` of `keras-caffe-zoo
+        dump`, or a Keras `.weights.h5`.
     input_tensor: Keras tensor to use as the image.
     input_shape: {input_shape}
     pooling: `None`, `"avg"` or `"max"` over all of that, without the top.
@@ -35,7 +36,8 @@ A layer has the name and the values of Caffe's blob.
 
 Args:
     weights: `"caffe"` for the published weights, `None` for random ones, or the path of
-        a `.caffemodel`, an `.h5` of `keras-caffe-zoo dump`, or a Keras `.weights.h5`.
+        a `.caffemodel` or Caffe's `.caffemodel.h5`, an `.h5` of `keras-caffe-zoo
+        dump`, or a Keras `.weights.h5`.
     input_tensor: Keras tensor to use as the image.
     input_shape: {input_shape}
     name: The model's name.

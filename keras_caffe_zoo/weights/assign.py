@@ -6,10 +6,10 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from keras_caffe_zoo.caffe import CaffeFormatError, read_net
+from keras_caffe_zoo.caffe import CaffeFormatError, hdf5, read_net
+from keras_caffe_zoo.caffe.wire import Source
 from keras_caffe_zoo.conversion.params import assign, fitted, layers_with_weights
 from keras_caffe_zoo.conversion.structure import check_structure, learned_blobs
 from keras_caffe_zoo.lazy import keras
@@ -18,7 +18,7 @@ from keras_caffe_zoo.rules.names import caffe_name, twin_name
 from keras_caffe_zoo.rules.order import flat_channels
 from keras_caffe_zoo.rules.registry import codec_of
 from keras_caffe_zoo.weights.cache import converted_weights
-from keras_caffe_zoo.weights.store import FORMAT, DamagedFileError, StoredWeights
+from keras_caffe_zoo.weights.store import DamagedFileError, StoredWeights
 
 KERAS_SUFFIX = ".weights.h5"
 
@@ -37,8 +37,8 @@ def load_weights(
 
     Args:
         model: The model.
-        path: A `.caffemodel`, an HDF5 file of `dump_caffe_weights`, or a Keras
-            `.weights.h5` of a model of this very form.
+        path: A `.caffemodel` or `.caffemodel.h5`, an HDF5 file of
+            `dump_caffe_weights`, or a Keras `.weights.h5` of a model of this very form.
         may_differ: Caffe names of layers that keep their initial weights, with a
             message, where the file's have other shapes.
         may_lack: Caffe names of layers that keep what they have where the file has
@@ -50,13 +50,14 @@ def load_weights(
         OSError: If the file cannot be read.
     """
     path = Path(path)
-    if not _is_hdf5(path):
-        _load_caffemodel(model, path, may_differ, may_lack)
-    elif _is_ours(path):
+    kind = _kind_of(path)
+    if kind == "dump":
         with StoredWeights(path) as stored:
             _load_stored(model, stored, may_differ, may_lack)
-    else:
+    elif kind == "Keras":
         _load_keras(model, path)
+    else:
+        _load_caffemodel(model, path, may_differ, may_lack)
 
 
 def load_published(
@@ -88,20 +89,19 @@ def load_published(
         load_weights(model, converted_weights(name), **allowed)
 
 
-def _is_hdf5(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(8) == b"\x89HDF\r\n\x1a\n"
-
-
-def _is_ours(path: Path) -> bool:
+def _kind_of(path: Path) -> str:
+    """Return `"dump"`, `"Keras"`, or `"caffemodel"` for whatever else."""
+    with open(path, "rb", buffering=0) as file:
+        if not hdf5.is_hdf5(Source(file, str(path))):
+            return "caffemodel"
     try:
-        with h5py.File(path, "r") as file:
-            return file.attrs.get("format") == FORMAT
-    except OSError as error:
+        kind = hdf5.kind_of(str(path))
+    except CaffeFormatError as error:
         raise DamagedFileError(
             f"Expected a file of weights; received: {path}, a damaged HDF5 file "
-            f"({error}). Fetch or convert it again."
+            f"({error.problem}). Fetch or convert it again."
         ) from error
+    return {"": "Keras", "solverstate": "caffemodel"}.get(kind, kind)
 
 
 def _load_keras(model: keras.Model, path: Path) -> None:

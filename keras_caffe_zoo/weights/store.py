@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
+from keras_caffe_zoo.caffe.hdf5 import DUMP_FORMAT as FORMAT
 from keras_caffe_zoo.conversion.structure import flattened_channels, learned_blobs
 from keras_caffe_zoo.files import replacing_path
 from keras_caffe_zoo.progress import Progress
@@ -28,7 +29,6 @@ from keras_caffe_zoo.rules.registry import rule_of
 from keras_caffe_zoo.version import package_version
 from keras_caffe_zoo.weights.integrity import sha256_of
 
-FORMAT = "keras_caffe_zoo weights"
 FORMAT_VERSION = 1
 
 
@@ -42,7 +42,8 @@ def dump_caffe_weights(
     """Convert a `.caffemodel` into one HDF5 file in Keras layout.
 
     Args:
-        caffemodel: The file, of any version.
+        caffemodel: The file, of any version, or a `.caffemodel.h5`. Without the net's
+            structure, dense kernels stay in Caffe's order.
         output: The HDF5 file to write; it appears whole or not at all.
         mean: A mean image (`.binaryproto`) to store with it.
         progress: Whether to show a progress bar.

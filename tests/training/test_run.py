@@ -82,7 +82,7 @@ def test_files_of_a_paper_train_and_resume(files, iter_size):
     assert int(whole.optimizer.iterations) == 13
     assert len(history["val_loss"]) == 3  # after 5, 10 and 13 iterations
     assert history["val_accuracy"][-1] > 0.7
-    names = sorted(path.name for path in (files / "out").iterdir())
+    names = sorted(path.name for path in (files / "out").glob("*.caffemodel"))
     assert names == [f"tiny_iter_{n}.caffemodel" for n in (12, 13, 6)]
 
     backup = files / "backup"

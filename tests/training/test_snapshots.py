@@ -26,15 +26,16 @@ def start():
 def test_snapshots_come_when_they_should(tmp_path):
     prefix = tmp_path / "new" / "tiny"
     fit(start(), [CaffeSnapshot(prefix, 10)])
-    names = sorted(p.name for p in prefix.parent.iterdir())
-    assert names == [f"tiny_iter_{n}.caffemodel" for n in (10, 20, 24)]
+    names = {p.name for p in prefix.parent.iterdir()}
+    kinds = ("caffemodel", "solverstate")
+    assert names == {f"tiny_iter_{n}.{kind}" for n in (10, 20, 24) for kind in kinds}
 
 
 @pytest.mark.slow
 def test_the_last_is_not_written_twice_or_if_not_wanted(tmp_path):
     fit(start(), [CaffeSnapshot(tmp_path / "a", 12), CaffeSnapshot(tmp_path / "b", 0)])
     fit(start(), [CaffeSnapshot(tmp_path / "c", 0, at_end=False)])
-    names = sorted(p.name for p in tmp_path.iterdir())
+    names = sorted(p.name for p in tmp_path.glob("*.caffemodel"))
     assert names == [
         "a_iter_12.caffemodel",
         "a_iter_24.caffemodel",
@@ -47,7 +48,7 @@ def test_accumulated_passes_count_as_one_iteration(tmp_path):
     model = start()
     model.optimizer.gradient_accumulation_steps = 2
     fit(model, [CaffeSnapshot(tmp_path / "s", 5, at_end=False)])
-    names = sorted(p.name for p in tmp_path.iterdir())
+    names = sorted(p.name for p in tmp_path.glob("*.caffemodel"))
     assert names == ["s_iter_10.caffemodel", "s_iter_5.caffemodel"]
 
 
@@ -115,5 +116,5 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path):
     assert int(resumed.optimizer.iterations) == 24
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    written = sorted(p.name for p in tmp_path.glob("s_*"))
+    written = sorted(p.name for p in tmp_path.glob("s_*.caffemodel"))
     assert written == [f"s_iter_{n}.caffemodel" for n in (15, 20, 24)]

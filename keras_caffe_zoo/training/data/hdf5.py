@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from keras_caffe_zoo.caffe.hdf5 import own_dataset
 from keras_caffe_zoo.training.data.order import Order
 from keras_caffe_zoo.training.data.pipeline import dataset_of, sequence
 
@@ -137,12 +138,8 @@ def _file(path: str) -> h5py.File:
 
 def _dataset(file: h5py.File, path: str, top: str) -> h5py.Dataset:
     """Return a file's dataset, which must be in that file."""
-    link = file.get(top, getlink=True)
-    dataset = file.get(top) if isinstance(link, h5py.HardLink) else None
-    outside = isinstance(dataset, h5py.Dataset) and (
-        dataset.external or dataset.is_virtual
-    )
-    if not isinstance(dataset, h5py.Dataset) or outside:
+    dataset = own_dataset(file, top)
+    if dataset is None:
         raise ValueError(
             f"Expected a dataset {top!r} in {path}, of numbers that are in that file; "
             f"received: {sorted(file)}"

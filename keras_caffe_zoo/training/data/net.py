@@ -23,7 +23,8 @@ from keras_caffe_zoo.training.data.pipeline import StartAt, dataset_of, sequence
 from keras_caffe_zoo.training.data.records import BadRecords
 
 PathLike = str | os.PathLike
-Places = PathLike | Sequence[PathLike] | Mapping[str, PathLike]
+_Named = Mapping[str, PathLike]
+Places = PathLike | _Named | Sequence[PathLike | _Named]
 
 
 def net_dataset(
@@ -48,9 +49,9 @@ def net_dataset(
 
     Args:
         net: A `train_val.prototxt`; or a net that was read, filtered for its phase.
-        places: A folder, or several, where the files lie; or a mapping of paths by the
-            last part of what is looked for, such as `"mnist_train_lmdb"`, or by a
-            layer's name. None where all data is DummyData.
+        places: A folder where the files lie; or a mapping of paths by the last part of
+            what is looked for, such as `"mnist_train_lmdb"`, or by a layer's name; or
+            several of both. None where all data is DummyData.
         phase: `"TRAIN"` or `"TEST"`: which layers are meant, and how images are
             cropped.
         level: As in `from_caffe`, for a prototxt.
@@ -115,8 +116,9 @@ def is_places(data) -> bool:
     """Tell whether something is places of files, and no data itself."""
     if isinstance(data, Mapping):
         data = list(data.values())
+        return all(isinstance(x, str | os.PathLike) for x in data)
     if isinstance(data, list | tuple):
-        return bool(data) and all(isinstance(x, str | os.PathLike) for x in data)
+        return bool(data) and all(map(is_places, data))
     return isinstance(data, str | os.PathLike)
 
 
@@ -157,12 +159,13 @@ class _Places:
     def __init__(self, places: Places | None):
         self.named: dict[str, Path] = {}
         self.folders: list[Path] = []
-        if isinstance(places, Mapping):
-            self.named = {name: Path(path) for name, path in places.items()}
-        elif isinstance(places, str | os.PathLike):
-            self.folders = [Path(places)]
-        else:
-            self.folders = [Path(path) for path in places or ()]
+        if places is None or isinstance(places, str | os.PathLike | Mapping):
+            places = [] if places is None else [places]
+        for place in places:
+            if isinstance(place, Mapping):
+                self.named |= {name: Path(path) for name, path in place.items()}
+            else:
+                self.folders.append(Path(place))
 
     def find(self, path: str, layer: str | None = None) -> Path | None:
         """Return where something is; None if it is in no place.
@@ -185,8 +188,8 @@ class _Places:
         return None
 
     def __str__(self):
-        folders = ", ".join(map(str, self.folders))
-        return folders or f"the names {list(self.named)}"
+        named = [f"the names {list(self.named)}"] if self.named else []
+        return ", ".join([*map(str, self.folders), *named]) or "no place"
 
 
 def _found(layers, places: _Places, net: Net) -> dict[str, dict[str, Any]]:
@@ -253,9 +256,7 @@ def _structure(layers, inputs, labels) -> Callable:
         tops = {top: values for part in parts for top, values in part.items()}
         x = {keras_name(name): tops[name] for name in inputs}
         y = {name: tops[name] for name in labels}
-        x, y = (
-            next(iter(one.values())) if len(one) == 1 else one for one in (x, y)
-        )
+        x, y = (next(iter(one.values())) if len(one) == 1 else one for one in (x, y))
         return (x, y) if labels else (x,)
 
     return structure
@@ -270,12 +271,15 @@ class _Dummy(NamedTuple):
 
     def values(self, seed: int, place: int, number: int) -> np.ndarray:
         """Return the values of a batch, channels last."""
-        kind = self.filler.type if self.filler else "constant"
-        constant = self.filler.value if self.filler else 0.0
+        filler = self.filler
+        kind = filler.type if filler else "constant"
+        constant = filler.value if filler else 0.0
         rng = np.random.Generator(draws_of(seed, place, number))
         fillers = {
             "constant": lambda: np.full(self.shape, constant),
-            "uniform": lambda: rng.uniform(self.filler.min, self.filler.max, self.shape),
+            "uniform": lambda: rng.uniform(
+                self.filler.min, self.filler.max, self.shape
+            ),
             "gaussian": lambda: rng.normal(
                 self.filler.mean, self.filler.std, self.shape
             ),

@@ -1,9 +1,10 @@
 """Caffe's log: the lines that its solver prints, for the scripts that read them."""
 
 import os
+import re
 import threading
 from datetime import datetime
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
@@ -21,8 +22,8 @@ class CaffeLog(Events):
 
     With a solver's `debug_info`, each iteration that is displayed has the mean absolute
     values of all blobs (`[Forward]`), and of all parameters and their updates
-    (`[Update]`). Caffe's `[Backward]` lines are not written: Keras keeps no gradients of
-    blobs.
+    (`[Update]`). Caffe's `[Backward]` lines are not written: Keras keeps no gradients
+    of blobs.
 
     Args:
         stream: An open text file, such as `sys.stderr`.
@@ -88,13 +89,13 @@ class CaffeLog(Events):
         """Write a test's outputs."""
         self._write_outputs("Test", test.outputs, "solver.cpp:397")
 
-    def on_snapshot(self, path: str | os.PathLike) -> None:
+    def on_snapshot(self, path: str) -> None:
         """Write which file holds a snapshot."""
-        kind = "HDF5" if os.fspath(path).endswith(".h5") else "binary proto"
-        what = "Snapshotting solver state to" if "solverstate" in os.fspath(path) else (
-            "Snapshotting to"
-        )
-        self.write(f"{what} {kind} file {os.fspath(path)}", "solver.cpp:447")
+        kind = "HDF5" if path.endswith(".h5") else "binary proto"
+        is_state = ".solverstate" in os.path.basename(path)
+        what = "Snapshotting solver state to" if is_state else "Snapshotting to"
+        place = "sgd_solver.cpp:273" if is_state else "solver.cpp:447"
+        self.write(f"{what} {kind} file {path}", place)
 
     def on_solved(self, iteration: int, stopped: bool) -> None:
         """Write that the training is over."""
@@ -116,3 +117,65 @@ class CaffeLog(Events):
 def number(value: float) -> str:
     """Return a number as C++ writes it to a stream: six digits, no zeros behind."""
     return f"{float(value):g}"
+
+
+class LoggedTraining(NamedTuple):
+    """The numbers in a log, each with its iteration.
+
+    Attributes:
+        loss: The displayed, averaged losses.
+        learning_rate: The rates.
+        train: Outputs of the training net, by name.
+        tests: Outputs of the test nets, by Caffe's number of the net and by name.
+    """
+
+    loss: dict[int, float]
+    learning_rate: dict[int, float]
+    train: dict[str, dict[int, float]]
+    tests: dict[tuple[int, str], dict[int, float]]
+
+
+_NUMBER = r"([-+.\w]+)"
+_LOSS = re.compile(rf"Iteration (\d+).*, loss = {_NUMBER}")
+_RATE = re.compile(rf"Iteration (\d+), lr = {_NUMBER}")
+_TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d+)\)")
+_OUTPUT = re.compile(rf"(Train|Test) net output #\d+: (\S+) = {_NUMBER}")
+
+
+def read_log(path: str | os.PathLike) -> LoggedTraining:
+    """Return the numbers of a log of Caffe's, or of `CaffeLog`.
+
+    Where a training was resumed and iterations occur twice, the later count. Of an
+    output with several values the last counts.
+
+    Args:
+        path: The log.
+
+    Raises:
+        OSError: If the file cannot be opened.
+    """
+    found = LoggedTraining({}, {}, {}, {})
+    iteration = net = 0
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if match := _LOSS.search(line):
+                iteration = int(match[1])
+                found.loss[iteration] = _float(match[2])
+            elif match := _RATE.search(line):
+                found.learning_rate[int(match[1])] = _float(match[2])
+            elif match := _TESTING.search(line):
+                iteration, net = int(match[1]), int(match[2])
+            elif match := _OUTPUT.search(line):
+                kind, name, value = match.groups()
+                in_test = kind == "Test"
+                place = found.tests if in_test else found.train
+                key = (net, name) if in_test else name
+                place.setdefault(key, {})[iteration] = _float(value)
+    return found
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

@@ -95,6 +95,9 @@ class Events(keras.callbacks.Callback):
     def on_test(self, test: Test) -> None:
         """Be told what a test gave."""
 
+    def on_snapshot(self, path: str) -> None:
+        """Be told which file a snapshot was written to."""
+
     def on_solved(self, iteration: int, stopped: bool) -> None:
         """Be told that the training ended, and whether before its time."""
 
@@ -310,7 +313,8 @@ class Solving(keras.callbacks.Callback):
             data = self._data.get(test.number)
             if data is None:
                 done = self._tests_before(now) * test.net.iterations
-                data = self._data[test.number] = iter(test.data(done))
+                data = map(_as_arrays, test.data(done))
+                self._data[test.number] = data
             values = test.net.evaluate(self.model, data)
             weights = test.net.weights
             outputs = tuple(
@@ -350,9 +354,14 @@ class Solving(keras.callbacks.Callback):
         return int(self.model.optimizer.iterations)
 
 
+def _as_arrays(batch):
+    """Return a batch of NumPy's arrays, which every engine takes."""
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, batch)
+
+
 def loss_of(model: keras.Model, batch) -> float:
     """Return the loss of a batch in a pass of training that leaves no trace."""
-    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(_as_arrays(batch))
     with traceless(model):
         prediction = model(x, training=True)
         loss = model.compute_loss(x, y, prediction, weight, training=True)

@@ -103,7 +103,7 @@ def training_model(
         The model, and the Caffe names of the layers that took parameters from the file.
     """
     objectives = losses(net)
-    trained = None if weights is None else read_net(weights)
+    trained = None if weights is None else read_net(weights, gaps=True)
     part = deploy_net(net, trained, answers=False)
     asked = {objective.layer.name for objective in objectives}
     check_unknown_fields(net, part.changed - asked, training=True)

@@ -23,7 +23,7 @@ class Multipliers(NamedTuple):
     decay_mult: float = 1.0
 
 
-class _CaffeRules:
+class CaffeOptimizer:
     """What Caffe does to a gradient before any solver: clip, decay, multiply.
 
     The gradients of all parameters together are clipped to `global_clipnorm`; then
@@ -33,6 +33,17 @@ class _CaffeRules:
 
     Keras' own `weight_decay` would shrink the parameter beside the solver instead.
     """
+
+    history_sign = 1.0  # what Caffe's history is multiplied with here
+
+    @property
+    def history_slots(self) -> tuple[list, ...]:
+        """The variables that are Caffe's history, once built.
+
+        A list by parameter for each array that Caffe keeps of one; empty if what it
+        keeps is of no further use.
+        """
+        raise NotImplementedError
 
     def __init__(
         self,
@@ -178,11 +189,18 @@ _MOMENTUM = "        momentum: What is kept of the last update.\n"
     _MOMENTUM
     + "        nesterov: Whether to look ahead: Caffe's solver type `Nesterov`.\n"
 )
-class CaffeSGD(_CaffeRules, keras.optimizers.SGD):
+class CaffeSGD(CaffeOptimizer, keras.optimizers.SGD):
     """Stochastic gradient descent as Caffe's `SGD` and `Nesterov` solvers do it.
 
-    `v = momentum * v + rate * gradient`, `w -= v`: Keras' own arithmetic.
+    `v = momentum * v + rate * gradient`, `w -= v`: Keras' own arithmetic, with -v.
     """
+
+    history_sign = -1.0
+
+    @property
+    def history_slots(self):
+        """The last updates; none without momentum."""
+        return (self.momentums,)
 
 
 @_register
@@ -191,16 +209,26 @@ class CaffeSGD(_CaffeRules, keras.optimizers.SGD):
     "        beta_2: A solver's `momentum2`.\n"
     "        epsilon: A solver's `delta`.\n"
 )
-class CaffeAdam(_CaffeRules, keras.optimizers.Adam):
+class CaffeAdam(CaffeOptimizer, keras.optimizers.Adam):
     """Adam as Caffe's `Adam` solver does it: Keras' own arithmetic."""
+
+    @property
+    def history_slots(self):
+        """The means of the gradients, and of their squares."""
+        return self._momentums, self._velocities
 
 
 @_register
 @_documented(
     "        rho: A solver's `momentum`.\n        epsilon: A solver's `delta`.\n"
 )
-class CaffeAdaDelta(_CaffeRules, keras.optimizers.Adadelta):
+class CaffeAdaDelta(CaffeOptimizer, keras.optimizers.Adadelta):
     """AdaDelta as Caffe's `AdaDelta` solver does it: Keras' own arithmetic."""
+
+    @property
+    def history_slots(self):
+        """The means of the gradients' squares, and of the updates'."""
+        return self._accumulated_grads, self._accumulated_delta_vars
 
 
 class _AdaGrad(keras.optimizers.Adagrad):
@@ -222,7 +250,7 @@ class _RMSProp(keras.optimizers.RMSprop):
 
 @_register
 @_documented("        epsilon: A solver's `delta`.\n")
-class CaffeAdaGrad(_CaffeRules, _AdaGrad):
+class CaffeAdaGrad(CaffeOptimizer, _AdaGrad):
     """AdaGrad as Caffe's `AdaGrad` solver does it.
 
     `h = h + gradient ^ 2` from 0, `w -= rate * gradient / (sqrt(h) + epsilon)`.
@@ -232,12 +260,17 @@ class CaffeAdaGrad(_CaffeRules, _AdaGrad):
         kwargs.setdefault("initial_accumulator_value", 0.0)
         super().__init__(learning_rate, epsilon=epsilon, **kwargs)
 
+    @property
+    def history_slots(self):
+        """The sums of the gradients' squares."""
+        return (self._accumulators,)
+
 
 @_register
 @_documented(
     "        rho: A solver's `rms_decay`.\n        epsilon: A solver's `delta`.\n"
 )
-class CaffeRMSProp(_CaffeRules, _RMSProp):
+class CaffeRMSProp(CaffeOptimizer, _RMSProp):
     """RMSProp as Caffe's `RMSProp` solver does it, without momentum.
 
     `h = rho * h + (1 - rho) * gradient ^ 2` from 0,
@@ -252,3 +285,8 @@ class CaffeRMSProp(_CaffeRules, _RMSProp):
                 f"centered={kwargs.get('centered')}"
             )
         super().__init__(learning_rate, rho=rho, epsilon=epsilon, **kwargs)
+
+    @property
+    def history_slots(self):
+        """The means of the gradients' squares."""
+        return (self._velocities,)

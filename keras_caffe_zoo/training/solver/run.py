@@ -8,7 +8,8 @@ from typing import Any, TextIO
 
 import keras
 
-from keras_caffe_zoo.caffe import Net, read_solver
+from keras_caffe_zoo.caffe import Net, read_solver, schema
+from keras_caffe_zoo.conversion.exporter import caffe_net
 from keras_caffe_zoo.training.data.net import is_places, net_dataset
 from keras_caffe_zoo.training.data.pipeline import StartAt, batches_done
 from keras_caffe_zoo.training.data.records import BadRecords
@@ -23,9 +24,11 @@ from keras_caffe_zoo.training.solver.objectives import losses
 from keras_caffe_zoo.training.solver.settings import optimizer_of
 from keras_caffe_zoo.training.solver.shapes import shapes_of
 from keras_caffe_zoo.training.solver.snapshots import CaffeSnapshot
+from keras_caffe_zoo.training.solver.state import restore
 from keras_caffe_zoo.training.solver.testing import TestNet
 
 PathLike = str | os.PathLike
+_SNAPSHOT_FORMAT = "SolverParameter.SnapshotFormat"
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class Training:
             **options: As for `CaffeSnapshot`.
         """
         options.setdefault("at_end", self.snapshot_after_train)
+        options.setdefault("net", self.net)
+        options.setdefault("snapshot_format", _format_of(self.solver))
         prefix = os.path.join(folder, self.snapshot_name)
         return CaffeSnapshot(prefix, self.snapshot_interval, **options)
 
@@ -93,12 +98,34 @@ class Training:
         options.setdefault("name", self.net.name if self.net else self.model.name)
         return CaffeLog(stream, policy=self.solver.lr_policy, **options)
 
+    def restore(self, path: PathLike, weights: PathLike | None = None) -> None:
+        """Go on from a snapshot, Caffe's or one of `snapshots`.
+
+        Sets the parameters, what the solver keeps of its updates, and the iteration; a
+        dataset made with `resume=model` goes on at the batch that follows. With a
+        `seed`, dropout and random crops draw what they would have drawn.
+
+        Args:
+            path: The `.solverstate`, or `.solverstate.h5`.
+            weights: The caffemodel with the parameters; if None, it is the one whose
+                name the state has, beside the state.
+
+        Raises:
+            CaffeFormatError: If a file is damaged, or is of another net or solver.
+            FileNotFoundError: If a file is not there.
+        """
+        net = self.net if self.net is not None else caffe_net(self.model)[0]
+        restore(self.model, self.optimizer, net, path, weights)
+        if self.seed is not None:
+            set_chance(self.model, self.seed, batches_done(self.model))
+
     def fit(
         self,
         data=None,
         validation_data=None,
         *,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        iterations: int | None = None,
         **options,
     ) -> keras.callbacks.History:
         """Train for as long as the solver does, testing when it tests.
@@ -119,6 +146,8 @@ class Training:
             callbacks: Keras' callbacks, such as `snapshots(folder)`,
                 `log_lines(sys.stderr)` and
                 `keras.callbacks.BackupAndRestore(folder)`.
+            iterations: Where to stop before `max_iter`, counted from the beginning of
+                the training.
             **options: Everything else that `fit` takes.
 
         Raises:
@@ -136,10 +165,14 @@ class Training:
         if self.seed is not None:
             set_chance(self.model, self.seed, passes)
         listeners = [one for one in callbacks if isinstance(one, Events)]
+        for one in callbacks:
+            if isinstance(one, CaffeSnapshot):
+                one.listeners = listeners
         tests = self.tests if validation_data is None else ()
         every = self.test_interval if tests or validation_data is not None else 0
-        every = min(every or self.iterations, self.iterations)
-        left = max(self.iterations - int(self.optimizer.iterations), 0)
+        end = min(iterations or self.iterations, self.iterations)
+        every = min(every or end, end)
+        left = max(end - int(self.optimizer.iterations), 0)
         if hasattr(data, "repeat"):
             data = data.repeat()
             options.setdefault("shuffle", False)
@@ -156,7 +189,7 @@ class Training:
             data = solving.kept.generate()
         if validation_data is not None and self.test_iterations:
             options.setdefault("validation_steps", self.test_iterations[0])
-        last = _StopAt(self.iterations)
+        last = _StopAt(end)
         history = self.model.fit(
             data,
             validation_data=validation_data,
@@ -172,6 +205,11 @@ class Training:
         if self.start:
             self.start.read()
         return next(iter(self.data))
+
+
+def _format_of(solver) -> str:
+    names = {n: name for name, n in schema.ENUMS[_SNAPSHOT_FORMAT].items()}
+    return names[solver.snapshot_format]
 
 
 class _StopAt(keras.callbacks.Callback):
@@ -192,6 +230,7 @@ def from_solver(
     *,
     net: PathLike | None = None,
     weights: PathLike | None = None,
+    snapshot: PathLike | None = None,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     infogain=None,
     data=None,
@@ -217,7 +256,10 @@ def from_solver(
             same names. It is compiled here.
         net: The net's `.prototxt`, where it is not beside the solver.
         weights: A `.caffemodel` to start from (`caffe train -weights`): layers take the
-            parameters of their names; the others start from their fillers.
+            parameters of their names; the others start from their fillers. With a
+            snapshot, its caffemodel, where that is not beside it.
+        snapshot: A `.solverstate` to go on from (`caffe train -snapshot`): see
+            `Training.restore`.
         input_shape: Shape of one image `(H, W, C)`, or a mapping by blob, where the net
             does not tell it.
         infogain: The matrix H of an InfogainLoss, or its `.binaryproto`.
@@ -244,7 +286,7 @@ def from_solver(
     nets = SolverNets(message, source, net)
     train_net, test_net = nets.training(needed=model is None), nets.test()
     loaded = ()
-    if message.weights and weights is None:
+    if message.weights and weights is None and snapshot is None:
         warnings.warn(
             f"{source} starts from {list(message.weights)}, which are not looked for: "
             "pass weights=….",
@@ -256,9 +298,10 @@ def from_solver(
     if model is None:
         if input_shape is None and data is not None:
             input_shape = shapes_of(feed(None), train_net)
+        begin = weights if snapshot is None else None
         fillers = -1 if seed is None else seed
-        model, loaded = training_model(train_net, weights, input_shape, fillers)
-    elif weights is not None:
+        model, loaded = training_model(train_net, begin, input_shape, fillers)
+    elif weights is not None and snapshot is None:
         raise ValueError(
             "Expected `weights` for the solver's own net only; received them with a "
             f"model. Load them into it: '{model.name}'"
@@ -267,12 +310,15 @@ def from_solver(
         declared = multipliers.declared(train_net)
         optimizer.multipliers = multipliers.by_variable(model, declared)
     compile_for(model, optimizer, train_net, test_net, infogain)
-    if seed is not None:
-        set_chance(model, seed, 0)
     tests, start = (), None
     if is_places(data):
         tests = _tests_of(nets, feed, infogain)
         start = _Start(model) if keras.backend.backend() == "jax" else None
+    if snapshot is not None:
+        order = train_net if train_net is not None else caffe_net(model)[0]
+        loaded = restore(model, optimizer, order, snapshot, weights)
+    if seed is not None:
+        set_chance(model, seed, batches_done(model))
     return Training(
         model,
         optimizer,
