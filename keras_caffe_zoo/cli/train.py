@@ -56,8 +56,8 @@ def add_commands(commands) -> None:
         action="append",
         default=[],
         metavar="FOLDER|NAME=PATH",
-        help="a folder with the databases, lists and means of the data layers, or where "
-        "one of them is, by its name or its layer's; may be given several times "
+        help="a folder with the databases, lists and means of the data layers, or "
+        "where one of them is, by its name or its layer's; may be given several times "
         "(default: the solver's folder)",
     )
     parser.add_argument(

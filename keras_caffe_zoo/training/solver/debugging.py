@@ -63,7 +63,8 @@ class DebugInfo:
                 key = f"{len(self._tops)}"
                 outputs[key] = tensors[place if layer.bottoms else 0]
                 self._tops.append((layer.name, top, key))
-        self._blobs = keras.Model(model.inputs, outputs)
+        inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+        self._blobs = keras.Model(inputs, outputs)
         self._before: dict[str, list[np.ndarray]] = {}
 
     def forward(self, batch) -> list[str]:

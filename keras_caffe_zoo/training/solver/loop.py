@@ -214,7 +214,8 @@ class Solving(keras.callbacks.Callback):
         if self.exact and logs is not None:
             logs.update({name: np.mean(v) for name, v in self._epoch.items()})
 
-    def on_train_end(self, logs=None):
+    def end(self) -> None:
+        """Do what Caffe does after the last iteration, and its snapshot."""
         if not self._begun:
             self._begin()
         now = self._iteration()
@@ -352,6 +353,17 @@ class Solving(keras.callbacks.Callback):
 
     def _iteration(self) -> int:
         return int(self.model.optimizer.iterations)
+
+
+class Ending(keras.callbacks.Callback):
+    """Ends what a `Solving` began; the last of the callbacks."""
+
+    def __init__(self, solving: Solving):
+        super().__init__()
+        self._solving = solving
+
+    def on_train_end(self, logs=None):
+        self._solving.end()
 
 
 def _as_arrays(batch):

@@ -17,7 +17,7 @@ from keras_caffe_zoo.training.solver import multipliers
 from keras_caffe_zoo.training.solver.chance import set_chance
 from keras_caffe_zoo.training.solver.debugging import KeptBatches
 from keras_caffe_zoo.training.solver.log import CaffeLog
-from keras_caffe_zoo.training.solver.loop import Events, Solving, Test, TestData
+from keras_caffe_zoo.training.solver.loop import Ending, Events, Solving, Test, TestData
 from keras_caffe_zoo.training.solver.model import compile_for, training_model
 from keras_caffe_zoo.training.solver.nets import SolverNets, last_part
 from keras_caffe_zoo.training.solver.objectives import losses
@@ -195,7 +195,7 @@ class Training:
             validation_data=validation_data,
             epochs=-(-left // every),
             steps_per_epoch=every * self.iter_size,
-            callbacks=[solving, *callbacks, last],
+            callbacks=[solving, *callbacks, last, Ending(solving)],
             **options,
         )
         self.results.extend(solving.results)
