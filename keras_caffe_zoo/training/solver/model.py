@@ -3,33 +3,30 @@
 import os
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import keras
 from keras import ops
 
 from keras_caffe_zoo.caffe import Net, read_net
-from keras_caffe_zoo.conversion.deploy import DeployNet, Kept, deploy_net, loss_tops
+from keras_caffe_zoo.conversion.deploy import deploy_net
 from keras_caffe_zoo.conversion.filling import fill
 from keras_caffe_zoo.conversion.importer import build_net
 from keras_caffe_zoo.conversion.loading import blobs_by_position, load
 from keras_caffe_zoo.conversion.model import CaffeModel
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
-from keras_caffe_zoo.rules.registry import role_of, rule_of
 from keras_caffe_zoo.training.heads import ends_with_softmax
 from keras_caffe_zoo.training.losses import SumLoss, loss_of, prediction_of
-from keras_caffe_zoo.training.losses.in_graph import in_graph
 from keras_caffe_zoo.training.metrics import (
     LossValue,
     accuracy_of,
     accuracy_per_class_of,
 )
-from keras_caffe_zoo.training.solver.label_net import STOPS, LabelNet, with_stops
+from keras_caffe_zoo.training.solver.building import prepare
+from keras_caffe_zoo.training.solver.label_net import LabelNet
 from keras_caffe_zoo.training.solver.measuring import measures_of, warn_of
 from keras_caffe_zoo.training.solver.objectives import (
     Objective,
     accuracies,
-    label_order,
     objectives_of,
 )
 from keras_caffe_zoo.training.solver.reading import Measure, Reading
@@ -197,35 +194,6 @@ def training_model(
         load(builder.nodes, trained.source, partial=True)
     fill(builder.nodes, seed=None if seed < 0 else seed)
     return whole, [node.layer.name for node, _ in builder.nodes if node.blobs]
-
-
-def prepare(part: DeployNet, net: Net, kept: Kept, infogain=None) -> dict:
-    """Make a net's kept losses, and its stopped gradients, ready to be built.
-
-    Args:
-        part: What is to be built of the net; its `net` is replaced.
-        net: The whole net.
-        kept: What is kept of it.
-        infogain: The matrix of an InfogainLoss.
-
-    Returns:
-        Functions that build these layers, by type, as `build_net` takes them.
-    """
-    orders = {net.layers[at].name: label_order(net, at) for at in kept.layers}
-    layers, types = [], set()
-    for layer in part.net.layers:
-        rule = rule_of(layer.type)
-        if role_of(layer.type) not in ("loss", "metric"):
-            layers.append(layer)
-            continue
-        types.add(layer.type)
-        tops = loss_tops(layer)
-        own = tops[:1] if role_of(layer.type) == "loss" else tops
-        layers.append(replace(layer, tops=own))
-        if tops[len(own) :]:  # the prediction, as a layer of its own
-            layers += rule.predict(layer, tops[len(own) :])
-    part.net = with_stops(replace(part.net, layers=layers))
-    return {**STOPS, **dict.fromkeys(types, in_graph(orders, infogain))}
 
 
 def _prediction(objective: Objective, blobs: Mapping):

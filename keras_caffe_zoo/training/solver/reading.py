@@ -121,10 +121,11 @@ class Reading:
     def _given(self, x, y, outputs: dict) -> dict:
         """Return the tensors of all blobs that are there, by name."""
         given = {**_by_input(x, self.inputs), **self._by_blob(y)}
-        by_blob = {
-            b: outputs[name] for name, b in self.blobs.items() if name in outputs
-        }
-        return {**given, **by_blob}
+        return {**given, **self._of_outputs(outputs)}
+
+    def _of_outputs(self, outputs: dict) -> dict:
+        """Return the tensors of the blobs that outputs hold, by name."""
+        return {b: outputs[name] for name, b in self.blobs.items() if name in outputs}
 
     def _by_blob(self, y) -> dict:
         if isinstance(y, Mapping) and set(self.sources) <= set(y):
