@@ -110,17 +110,13 @@ def layer_dataset(
     return kind.read(layer, param, request)
 
 
-def layer_source(layer: Layer) -> tuple[str, str]:
-    """Return the paths that a data layer names: of its data, and of its root folder.
+def reads_files(layer: Layer) -> bool:
+    """Tell whether `layer_dataset` reads the data of a layer."""
+    return layer.type in _KINDS
 
-    Raises:
-        ValueError: If the layer is of a kind that is not read.
-    """
-    if layer.type not in _KINDS:
-        raise ValueError(
-            f"Expected a layer of type {', '.join(_KINDS)}; received: {layer.name!r} "
-            f"({layer.type})"
-        )
+
+def layer_source(layer: Layer) -> tuple[str, str]:
+    """Return the paths that a data layer names: of its data, and of its root folder."""
     param = layer.read(_KINDS[layer.type].param)
     return getattr(param, "source", ""), getattr(param, "root_folder", "")
 

@@ -11,7 +11,7 @@ import numpy as np
 from keras_caffe_zoo.training.solver.loop import Display, Events, Output, Test
 
 
-class CaffeLog(Events):
+class SolverLog(Events):
     """Writes what Caffe's solver logs of a training, line for line.
 
     Scripts that read Caffe's logs, such as its own `parse_log.py`, read these. Losses
@@ -143,7 +143,7 @@ _OUTPUT = re.compile(rf"(Train|Test) net output #\d+: (\S+) = {_NUMBER}")
 
 
 def read_log(path: str | os.PathLike) -> LoggedTraining:
-    """Return the numbers of a log of Caffe's, or of `CaffeLog`.
+    """Return the numbers of a log of Caffe's, or of `SolverLog`.
 
     Where a training was resumed and iterations occur twice, the later count. Of an
     output with several values the last counts.

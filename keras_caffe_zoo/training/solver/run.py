@@ -10,15 +10,15 @@ import keras
 
 from keras_caffe_zoo.caffe import Net, read_solver, schema
 from keras_caffe_zoo.conversion.exporter import caffe_net
-from keras_caffe_zoo.training.data.net import is_places, net_dataset
 from keras_caffe_zoo.training.data.pipeline import StartAt, batches_done
 from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.solver import multipliers
 from keras_caffe_zoo.training.solver.chance import set_chance
 from keras_caffe_zoo.training.solver.debugging import KeptBatches
-from keras_caffe_zoo.training.solver.log import CaffeLog
+from keras_caffe_zoo.training.solver.log import SolverLog
 from keras_caffe_zoo.training.solver.loop import Ending, Events, Solving, Test, TestData
 from keras_caffe_zoo.training.solver.model import compile_for, training_model
+from keras_caffe_zoo.training.solver.net_data import is_places, net_dataset
 from keras_caffe_zoo.training.solver.nets import SolverNets, last_part
 from keras_caffe_zoo.training.solver.objectives import losses
 from keras_caffe_zoo.training.solver.settings import optimizer_of
@@ -88,15 +88,15 @@ class Training:
         prefix = os.path.join(folder, self.snapshot_name)
         return CaffeSnapshot(prefix, self.snapshot_interval, **options)
 
-    def log_lines(self, stream: TextIO, **options) -> CaffeLog:
+    def log_lines(self, stream: TextIO, **options) -> SolverLog:
         """Return a callback that writes Caffe's log lines to a stream.
 
         Args:
             stream: An open text file, such as `sys.stderr`.
-            **options: As for `CaffeLog`.
+            **options: As for `SolverLog`.
         """
         options.setdefault("name", self.net.name if self.net else self.model.name)
-        return CaffeLog(stream, policy=self.solver.lr_policy, **options)
+        return SolverLog(stream, policy=self.solver.lr_policy, **options)
 
     def restore(self, path: PathLike, weights: PathLike | None = None) -> None:
         """Go on from a snapshot, Caffe's or one of `snapshots`.
@@ -300,7 +300,9 @@ def from_solver(
             input_shape = shapes_of(feed(None), train_net)
         begin = weights if snapshot is None else None
         fillers = -1 if seed is None else seed
-        model, loaded = training_model(train_net, begin, input_shape, fillers)
+        model, loaded = training_model(
+            train_net, begin, input_shape, fillers, test_net, infogain
+        )
     elif weights is not None and snapshot is None:
         raise ValueError(
             "Expected `weights` for the solver's own net only; received them with a "
@@ -366,6 +368,7 @@ def _feed_of(data, net, seed, bad_records):
         if not is_places(data):
             return data
         options = {"seed": seed or 0, "bad_records": bad_records}
+        options["by_blob"] = phase == "TEST"
         return net_dataset(net, data, phase=phase, resume=resume, **options)
 
     return feed
@@ -379,7 +382,6 @@ def _tests_of(nets: SolverNets, feed, infogain) -> tuple[TestData, ...]:
 
     found = []
     for part in nets.tests():
-        shapes = shapes_of(feed(None, part.net, "TEST"), part.net)
-        net = TestNet(part.net, part.name, part.iterations, shapes, infogain)
+        net = TestNet(part.net, part.name, part.iterations, None, infogain)
         found.append(TestData(net, part.number, data_of(part.net)))
     return tuple(found)

@@ -7,6 +7,17 @@ import keras
 from keras_caffe_zoo.caffe import Net
 from keras_caffe_zoo.conversion.deploy import deploy_net
 from keras_caffe_zoo.rules.names import keras_name
+from keras_caffe_zoo.training.solver.objectives import objectives_of
+
+
+def data_blobs(net: Net) -> list[str]:
+    """Return the data blobs that are the inputs of a net's training model.
+
+    Args:
+        net: The net, filtered for its phase.
+    """
+    kept = objectives_of(net).kept
+    return list(deploy_net(net, answers=False, kept=kept).inputs)
 
 
 def shapes_of(data, net: Net) -> dict[str, tuple]:
@@ -19,7 +30,7 @@ def shapes_of(data, net: Net) -> dict[str, tuple]:
     Raises:
         ValueError: If the data has not as many inputs as the net.
     """
-    blobs = list(deploy_net(net, answers=False).inputs)
+    blobs = data_blobs(net)
     x = _first(data)
     if isinstance(x, Mapping):
         shapes = {blob: x.get(blob, x.get(keras_name(blob))) for blob in blobs}

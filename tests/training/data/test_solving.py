@@ -107,7 +107,7 @@ def float64_loss(x, y, params):
     """Return the loss of the tiny net without dropout, in NumPy float64."""
     conv, b = params["conv"]
     windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3))
-    maps = np.einsum("nhwcij,ocij->nohw", windows, conv.astype("float64"))
+    maps = np.einsum("nchwij,ocij->nohw", windows, conv.astype("float64"))
     maps = np.maximum(maps + b[:, None, None], 0).reshape(len(x), -1)
     w, b = params["fc"]
     scores = maps @ w.T.astype("float64") + b
@@ -161,7 +161,7 @@ def check_log(text, path):
     )
     assert said[6].startswith("    Train net output #0: loss = ")
     assert said[7] == "Iteration 0, lr = 0.01"
-    assert re.fullmatch(r"Iteration 8, loss = [\d.]+", said[-4])
+    assert re.fullmatch(r"Iteration 8, loss = [\d.]+", said[-5])
     assert said[-1] == "Optimization Done."
     path.write_text(text)
     logged = read_log(path)

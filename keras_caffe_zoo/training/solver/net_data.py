@@ -4,9 +4,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from keras_caffe_zoo.caffe import Layer, Net, read_prototxt
 from keras_caffe_zoo.conversion.deploy import deploy_net
@@ -14,13 +12,18 @@ from keras_caffe_zoo.conversion.roles import roles
 from keras_caffe_zoo.files import last_part
 from keras_caffe_zoo.rules.data import pixel_transform
 from keras_caffe_zoo.rules.names import keras_name
-from keras_caffe_zoo.rules.node import Node
 from keras_caffe_zoo.rules.python import name_python_layers
 from keras_caffe_zoo.rules.registry import role_of, rule_of
-from keras_caffe_zoo.training.data.layer import layer_dataset, layer_source
-from keras_caffe_zoo.training.data.order import Order, draws_of
-from keras_caffe_zoo.training.data.pipeline import StartAt, dataset_of, sequence
+from keras_caffe_zoo.training.data.dummy import dummy_dataset, is_dummy
+from keras_caffe_zoo.training.data.layer import (
+    layer_dataset,
+    layer_source,
+    reads_files,
+)
+from keras_caffe_zoo.training.data.order import Order
+from keras_caffe_zoo.training.data.pipeline import StartAt, dataset_of
 from keras_caffe_zoo.training.data.records import BadRecords
+from keras_caffe_zoo.training.solver.shapes import data_blobs
 
 PathLike = str | os.PathLike
 _Named = Mapping[str, PathLike]
@@ -38,6 +41,7 @@ def net_dataset(
     repeat: bool = True,
     resume=None,
     bad_records: BadRecords | None = None,
+    by_blob: bool = False,
 ):
     """Return the dataset of all data layers of a net, as its training model takes it.
 
@@ -64,6 +68,7 @@ def net_dataset(
             `image_dataset`. For endless data alone.
         bad_records: Where records that cannot be read are counted and named; for nets
             with one data layer alone. Without it the first of them is an error.
+        by_blob: Whether `x` and `y` are dicts by Caffe's blobs, one of each too.
 
     Returns:
         `tf.data.Dataset` of `(x, y)`, or of `(x,)` where no label is read. Where there
@@ -80,7 +85,7 @@ def net_dataset(
     if not isinstance(net, Net):
         net = name_python_layers(read_prototxt(net).fold_splits())
         net = net.filter(phase, level, stages)
-    inputs, labels = _read_tops(net)
+    inputs, labels = _read_tops(net, by_blob)
     layers = _data_layers(net, {*inputs, *labels})
     if bad_records is not None and len(layers) > 1:
         raise ValueError(
@@ -104,7 +109,7 @@ def net_dataset(
             _tops_of(layer, net, phase, {**files[layer.name], **options}, resume)
             for layer in layers
         ]
-        structure = _structure(layers, inputs, labels)
+        structure = _structure(inputs, labels, by_blob)
         return tf.data.Dataset.zip(tuple(made)).map(structure)
 
     if resume is None:
@@ -122,9 +127,11 @@ def is_places(data) -> bool:
     return isinstance(data, str | os.PathLike)
 
 
-def _read_tops(net: Net) -> tuple[list[str], list[str]]:
+def _read_tops(net: Net, by_blob: bool) -> tuple[list[str], list[str]]:
     """Return the data blobs that become a model's inputs, and those that are labels."""
-    inputs = list(deploy_net(net, answers=False).inputs)
+    # A test net gets all that it reads by blob, whatever is done with it.
+    plain = deploy_net(net, answers=False).inputs if by_blob else None
+    inputs = list(plain) if by_blob else data_blobs(net)
     read = {
         blob
         for layer in net.layers
@@ -143,7 +150,7 @@ def _read_tops(net: Net) -> tuple[list[str], list[str]]:
 def _data_layers(net: Net, tops: set[str]) -> list[Layer]:
     """Return the layers that give some tops, which must be layers of data."""
     layers = [x for x in net.layers if not x.bottoms and not tops.isdisjoint(x.tops)]
-    fed = [x for x in layers if role_of(x.type) != "data" or x.type == "MemoryData"]
+    fed = [x for x in layers if not (is_dummy(x) or reads_files(x))]
     if fed or not layers:
         names = ", ".join(f"{x.name!r} ({x.type})" for x in fed)
         raise ValueError(
@@ -218,7 +225,7 @@ def _found(layers, places: _Places, net: Net) -> dict[str, dict[str, Any]]:
 
 def _files_of(layer: Layer) -> dict[str, str]:
     """Return the paths that a data layer names: source, mean, root."""
-    if _is_dummy(layer):
+    if is_dummy(layer):
         return {}
     transformed = getattr(rule_of(layer.type), "pixels", lambda layer: None)(layer)
     mean = pixel_transform(layer).mean_file if transformed else ""
@@ -227,15 +234,11 @@ def _files_of(layer: Layer) -> dict[str, str]:
     return {kind: path for kind, path in files.items() if path}
 
 
-def _is_dummy(layer: Layer) -> bool:
-    return layer.type == "DummyData"
-
-
 def _tops_of(layer: Layer, net: Net, phase: str, options: dict, resume):
     """Return the dataset of a layer's tops, a dict by top."""
     options = {**options, "resume": resume}
-    if _is_dummy(layer):
-        return _dummy(layer, net, options)
+    if is_dummy(layer):
+        return dummy_dataset(layer, net.source, **options)
     bare = replace(layer, message=layer.to_message())
     for field in ("include", "exclude"):  # obeyed before
         bare.message.ClearField(field)
@@ -249,78 +252,15 @@ def _tops_of(layer: Layer, net: Net, phase: str, options: dict, resume):
     return dataset.map(by_top)
 
 
-def _structure(layers, inputs, labels) -> Callable:
+def _structure(inputs, labels, by_blob: bool) -> Callable:
     """Return a function of the layers' dicts that gives what the model takes."""
 
     def structure(*parts):
         tops = {top: values for part in parts for top, values in part.items()}
-        x = {keras_name(name): tops[name] for name in inputs}
+        x = {name if by_blob else keras_name(name): tops[name] for name in inputs}
         y = {name: tops[name] for name in labels}
-        x, y = (next(iter(one.values())) if len(one) == 1 else one for one in (x, y))
+        if not by_blob:
+            x, y = (next(iter(z.values())) if len(z) == 1 else z for z in (x, y))
         return (x, y) if labels else (x,)
 
     return structure
-
-
-class _Dummy(NamedTuple):
-    """A top of DummyData: its name, its shape and its filler."""
-
-    top: str
-    shape: tuple[int, ...]
-    filler: Any
-
-    def values(self, seed: int, place: int, number: int) -> np.ndarray:
-        """Return the values of a batch, channels last."""
-        filler = self.filler
-        kind = filler.type if filler else "constant"
-        constant = filler.value if filler else 0.0
-        rng = np.random.Generator(draws_of(seed, place, number))
-        fillers = {
-            "constant": lambda: np.full(self.shape, constant),
-            "uniform": lambda: rng.uniform(
-                self.filler.min, self.filler.max, self.shape
-            ),
-            "gaussian": lambda: rng.normal(
-                self.filler.mean, self.filler.std, self.shape
-            ),
-        }
-        values = fillers[kind]().astype("float32")
-        return np.moveaxis(values, 1, -1) if values.ndim == 4 else values
-
-
-_FILLERS = ("constant", "uniform", "gaussian")
-
-
-def _dummy(layer: Layer, net: Net, options: dict):
-    """Return the dataset of a layer of DummyData."""
-    import tensorflow as tf
-
-    rule = rule_of(layer.type)
-    node = Node(layer, net.source, rule=rule)
-    triples = zip(layer.tops, rule.shapes(node), rule.fillers(node), strict=True)
-    tops = [_Dummy(*triple) for triple in triples]
-    for top in tops:
-        if top.filler and top.filler.type not in _FILLERS:
-            raise node.error(
-                f"Expected one of {list(_FILLERS)} for data; received: "
-                f"{top.filler.type!r}",
-                "dummy_data_param.data_filler",
-            )
-    seed = options["seed"]
-
-    def load(batch):
-        number = int(batch[0][0])
-        return {
-            top.top: top.values(seed, place, number) for place, top in enumerate(tops)
-        }
-
-    specs = {
-        top.top: tf.TensorSpec(value.shape, tf.float32)
-        for top, value in ((top, top.values(seed, 0, 0)) for top in tops)
-    }
-
-    def batches(order, start, stop=None):
-        return sequence(order, start, stop, load, specs).prefetch(tf.data.AUTOTUNE)
-
-    order = Order(1, 1, repeat=True)  # a position is a batch's number
-    return dataset_of(batches, order, options["resume"])
