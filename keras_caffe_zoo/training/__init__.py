@@ -42,8 +42,11 @@ from keras_caffe_zoo.training.solver import (
     CaffeTrainingModel,
     LearningRatePolicy,
     Multipliers,
+    SolverLog,
     Training,
     from_solver,
+    net_dataset,
+    read_log,
 )
 
 __all__ = [
@@ -71,6 +74,7 @@ __all__ = [
     "SigmoidCrossEntropyLoss",
     "SmoothL1Loss",
     "SoftmaxWithLoss",
+    "SolverLog",
     "Training",
     "Transform",
     "Xavier",
@@ -83,6 +87,8 @@ __all__ = [
     "image_dataset",
     "layer_dataset",
     "lmdb_dataset",
+    "net_dataset",
+    "read_log",
 ]
 
 register_classes(__name__)

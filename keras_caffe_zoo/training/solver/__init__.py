@@ -1,6 +1,8 @@
 """What a Caffe solver's prototxt says: its net, its optimizer, its training."""
 
+from keras_caffe_zoo.training.solver.log import SolverLog, read_log
 from keras_caffe_zoo.training.solver.model import CaffeTrainingModel
+from keras_caffe_zoo.training.solver.net_data import net_dataset
 from keras_caffe_zoo.training.solver.optimizers import (
     CaffeAdaDelta,
     CaffeAdaGrad,
@@ -23,6 +25,9 @@ __all__ = [
     "CaffeTrainingModel",
     "LearningRatePolicy",
     "Multipliers",
+    "SolverLog",
     "Training",
     "from_solver",
+    "net_dataset",
+    "read_log",
 ]

@@ -216,6 +216,12 @@ def test_all_test_nets_are_tested_under_their_names(files):
     training = from_solver(solver, data=files)
     assert [test.net.name for test in training.tests] == ["deep", "test"]
     assert [test.net.iterations for test in training.tests] == [2, 3]
+
+
+@pytest.mark.slow
+def test_several_test_nets_are_in_the_history_under_their_names(files):
+    solver = solver_of(files, lambda text: text + TWO)
+    training = from_solver(solver, data=files)
     history = training.fit(iterations=1, verbose=0).history
     assert len(history["val_deep_accuracy"]) == len(history["val_test_loss"]) == 1
 
@@ -223,11 +229,11 @@ def test_all_test_nets_are_tested_under_their_names(files):
 def test_a_test_net_that_is_missing_is_told_of(files):
     place = 'train_net: "net.prototxt" test_net: "lost.prototxt"'
     solver = solver_of(files, lambda s: s.replace('net: "models/net.prototxt"', place))
-    with (
-        pytest.warns(UserWarning, match="lost.prototxt.*no metrics"),
-        pytest.warns(UserWarning, match="lost.prototxt.*it is not tested"),
-    ):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
         training = from_solver(solver, data=files)
+    said = " ".join(str(one.message) for one in found)
+    assert re.search("lost.prototxt.*no metrics.*lost.prototxt.*it is not tested", said)
     assert training.tests == ()
 
 
@@ -348,7 +354,8 @@ def test_debug_info_tells_of_blobs_parameters_and_updates(files):
     ]
 
 
-@pytest.mark.parametrize("iter_size", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("iter_size", [1, 2])
 def test_debug_info_changes_nothing(files, iter_size):
     solver = solver_of(files, lambda text: f"{text} iter_size: {iter_size}")
     plain = from_solver(solver, data=files)
@@ -362,7 +369,9 @@ def test_debug_info_changes_nothing(files, iter_size):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("source", ["pictures", "database"])
+@pytest.mark.parametrize(
+    "source", ["pictures", pytest.param("database", marks=pytest.mark.slow)]
+)
 def test_interrupted_and_resumed_equals_uninterrupted(
     files, source, monkeypatch, capsys
 ):
