@@ -329,6 +329,7 @@ def test_a_net_inside_a_solver_is_imported(tmp_path):
         from_caffe(solver)
 
 
+@pytest.mark.slow
 def test_debug_info_tells_of_blobs_parameters_and_updates(files):
     solver = solver_of(files, lambda text: text + " debug_info: true")
     training = from_solver(solver, data=files)
