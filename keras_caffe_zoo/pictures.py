@@ -5,7 +5,7 @@ import functools
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -42,6 +42,10 @@ class PictureError(ValueError):
 
 class _UnknownRange(Exception):
     """Numbers of which nobody tells which is white."""
+
+
+class _NoNumbers(Exception):
+    """Colours in place of numbers."""
 
 
 @functools.cache
@@ -88,7 +92,9 @@ def _files_below(folder: str, prefix: str) -> Iterator[str]:
                 yield prefix + name
 
 
-def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
+def read_picture(
+    source: str | os.PathLike | bytes, *, upright: bool = True
+) -> np.ndarray:
     """Return a picture as an RGB uint8 array `(H, W, 3)`.
 
     Its EXIF orientation is applied; of an animation it is the first frame; an alpha
@@ -96,6 +102,8 @@ def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
 
     Args:
         source: A path, or the bytes of a file.
+        upright: Whether the orientation is applied; for a picture that something else
+            was drawn over as it is stored, it is not.
 
     Raises:
         PictureError: A `ValueError`, if it is no picture, a damaged one, one of more
@@ -103,14 +111,40 @@ def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
             whose range no file tells.
         OSError: If there is no such file, or it may not be read.
     """
+
+    def take(picture) -> np.ndarray:
+        file_format = picture.format
+        return _rgb(_upright(picture) if upright else picture, file_format)
+
+    return _of_source(source, take)
+
+
+def read_numbers(source: str | os.PathLike | bytes) -> np.ndarray:
+    """Return the numbers `(H, W)` that a picture has in place of colours.
+
+    Those of a palette's colours, or greys of 1, 8, 16 or 32 bits, as they are stored:
+    maps of labels and depths are kept so.
+
+    Args:
+        source: A path, or the bytes of a file.
+
+    Raises:
+        PictureError: A `ValueError`, if it is no such picture, or as of `read_picture`.
+        OSError: If there is no such file, or it may not be read.
+    """
+    return _of_source(source, _numbers)
+
+
+def _of_source(source, take: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+    """Return what is taken of a picture that is open."""
     if isinstance(source, bytes):
-        return _read(io.BytesIO(source), source)
+        return _read(io.BytesIO(source), source, take)
     try:
         file = open(source, "rb")  # noqa: SIM115  closed below
     except ValueError as error:
         raise PictureError(source, f"no file's name: {error}") from error
     with file:
-        return _read(file, source)
+        return _read(file, source, take)
 
 
 @contextlib.contextmanager
@@ -121,11 +155,11 @@ def silent_pillow() -> Iterator[None]:
         yield
 
 
-def _read(file, source) -> np.ndarray:
+def _read(file, source, take) -> np.ndarray:
     try:
         with Image.open(file, formats=picture_formats()) as picture:
             _check_size(picture)
-            return _rgb(_upright(picture), picture.format)
+            return take(picture)
     except Exception as error:  # hostile bytes make Pillow raise anything at all
         raise PictureError(source, _reason(error, file)) from error
 
@@ -163,12 +197,18 @@ def _rgb(picture, file_format: str) -> np.ndarray:
     return np.asarray(picture.convert("RGB"))
 
 
+def _numbers(picture) -> np.ndarray:
+    if picture.mode not in ("1", "L", "P", "I", "F") and picture.mode[:4] != "I;16":
+        raise _NoNumbers(f"colours in place of numbers: mode {picture.mode}")
+    return np.asarray(picture)
+
+
 def _reason(error: Exception, file) -> str:
     """Say in a few words what is wrong with a file."""
     said = str(error)
     if isinstance(error, Image.DecompressionBombError):
         return f"decompression bomb: more than {Image.MAX_IMAGE_PIXELS:,} pixels"
-    if isinstance(error, _UnknownRange):
+    if isinstance(error, _UnknownRange | _NoNumbers):
         return said
     if isinstance(error, MemoryError):
         return "needs more memory than there is"

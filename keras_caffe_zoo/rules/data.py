@@ -1,7 +1,7 @@
 """Layers that read no blob, and those that write none."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -158,6 +158,10 @@ class ImageData(PictureLayer):
 class WindowData(PictureLayer):
     types = ("WindowData",)
     param, also = WINDOW_DATA, (TRANSFORM,)
+
+    def pixels(self, layer):
+        # Caffe reads this scale, not the one in transform_param.
+        return replace(super().pixels(layer), scale=layer.param.scale)
 
 
 @register

@@ -16,6 +16,8 @@ from keras_caffe_zoo.training.data import (
     image_dataset,
     layer_dataset,
     lmdb_dataset,
+    segmentation_dataset,
+    window_dataset,
 )
 from keras_caffe_zoo.training.finetuning import finetune
 from keras_caffe_zoo.training.losses import (
@@ -48,6 +50,7 @@ from keras_caffe_zoo.training.solver import (
     net_dataset,
     read_log,
 )
+from keras_caffe_zoo.training.upsampling import interpolate_upsampling
 
 __all__ = [
     "MSRA",
@@ -85,10 +88,13 @@ __all__ = [
     "from_solver",
     "hdf5_dataset",
     "image_dataset",
+    "interpolate_upsampling",
     "layer_dataset",
     "lmdb_dataset",
     "net_dataset",
     "read_log",
+    "segmentation_dataset",
+    "window_dataset",
 ]
 
 register_classes(__name__)

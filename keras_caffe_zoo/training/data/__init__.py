@@ -6,7 +6,9 @@ from keras_caffe_zoo.training.data.images import image_dataset
 from keras_caffe_zoo.training.data.layer import layer_dataset
 from keras_caffe_zoo.training.data.pictures import dataset_classes
 from keras_caffe_zoo.training.data.records import BadRecords
+from keras_caffe_zoo.training.data.segmentation import segmentation_dataset
 from keras_caffe_zoo.training.data.transform import Transform
+from keras_caffe_zoo.training.data.windows import window_dataset
 
 __all__ = [
     "BadRecords",
@@ -16,4 +18,6 @@ __all__ = [
     "image_dataset",
     "layer_dataset",
     "lmdb_dataset",
+    "segmentation_dataset",
+    "window_dataset",
 ]

@@ -8,13 +8,16 @@ from typing import Any, NamedTuple
 
 from keras_caffe_zoo.caffe import TRANSFORM, Layer, Net, read_prototxt, schema
 from keras_caffe_zoo.preprocessing import resize
+from keras_caffe_zoo.rules.python import name_python_layers
 from keras_caffe_zoo.rules.registry import role_of
 from keras_caffe_zoo.training.data.database import lmdb_dataset
+from keras_caffe_zoo.training.data.fcn import LAYERS, fcn_dataset, told_folders
 from keras_caffe_zoo.training.data.hdf5 import hdf5_dataset
 from keras_caffe_zoo.training.data.pictures import PictureList, Pictures
 from keras_caffe_zoo.training.data.pipeline import record_dataset
 from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.data.transform import Transform
+from keras_caffe_zoo.training.data.windows import window_dataset
 
 
 class Request(NamedTuple):
@@ -65,14 +68,16 @@ def layer_dataset(
 
     Args:
         prototxt: The file, or the net read from it.
-        source: Where the data is on this machine: an LMDB, or a list file of pictures
-            or of HDF5 files.
+        source: Where the data is on this machine: an LMDB, a list file of pictures or
+            of HDF5 files, a window file, or for a data layer of FCN's repository the
+            data set's folder.
         phase: `"TRAIN"` or `"TEST"`: which layer is meant, and how images are cropped.
         name: The layer's name, where there are several in that phase.
         mean: What the layer's `mean_file` stands for, where it has one: the path of a
             `.binaryproto`, or the image `(H, W, C)`.
         root: Folder of the pictures or HDF5 files, instead of the layer's
-            `root_folder`; that of the list if None.
+            `root_folder`; that of the list if None. For PASCAL-Context the folder with
+            `VOC2010`.
         seed: Chooses orders, crops and mirrors.
         repeat: Whether the dataset is endless; batches then run over the end of an
             epoch, as Caffe's do.
@@ -82,8 +87,9 @@ def layer_dataset(
             it the first of them is an error.
 
     Returns:
-        `tf.data.Dataset`: that of `lmdb_dataset` or `hdf5_dataset`; for pictures as
-        that of `image_dataset`. Images alone where the layer has no second top.
+        `tf.data.Dataset`: that of `lmdb_dataset`, `hdf5_dataset`, `window_dataset` or
+        `segmentation_dataset`; for pictures as that of `image_dataset`. Images alone
+        where the layer has no second top; a dict by top of several images, or labels.
 
     Raises:
         ValueError: If there is no such layer, it is of a kind that is not read, no
@@ -97,14 +103,14 @@ def layer_dataset(
     if source is None:
         raise ValueError(
             f"Expected `source=…`, the place of the data of layer {layer.name!r} on "
-            f"this machine; received: None. In the net it is {param.source!r}"
+            f"this machine; received: None. In the net it is {layer_source(layer)[0]!r}"
         )
-    if param.batch_size < 1:
+    batch_size = getattr(param, "batch_size", 1)
+    if batch_size < 1:
         raise ValueError(
-            f"Expected a batch_size in layer {layer.name!r}; received: "
-            f"{param.batch_size}"
+            f"Expected a batch_size in layer {layer.name!r}; received: {batch_size}"
         )
-    order = {"batch_size": param.batch_size, "seed": seed, "repeat": repeat}
+    order = {"batch_size": batch_size, "seed": seed, "repeat": repeat}
     order["resume"] = resume
     request = Request(source, mean, root, phase, bad_records, order)
     return kind.read(layer, param, request)
@@ -117,12 +123,15 @@ def reads_files(layer: Layer) -> bool:
 
 def layer_source(layer: Layer) -> tuple[str, str]:
     """Return the paths that a data layer names: of its data, and of its root folder."""
+    if layer.type in LAYERS:
+        return told_folders(layer)
     param = layer.read(_KINDS[layer.type].param)
     return getattr(param, "source", ""), getattr(param, "root_folder", "")
 
 
 def _data_layer(net: Net, phase: str, name: str | None) -> Layer:
-    layers = [x for x in net.filter(phase).layers if name in (None, x.name)]
+    layers = name_python_layers(net.filter(phase)).layers
+    layers = [layer for layer in layers if name in (None, layer.name)]
     found = [x for x in layers if x.type in _KINDS]
     if len(found) == 1:
         return found[0]
@@ -166,6 +175,41 @@ def _listed(layer: Layer, param, request: Request):
     return record_dataset(
         pictures, shuffle=param.shuffle, **_of_pictures(layer, request)
     )
+
+
+def _windows(layer: Layer, param, request: Request):
+    transform = Transform.from_layer(layer, request.mean, request.phase)
+    told = layer.decode(TRANSFORM).message.scale
+    if told not in (1, param.scale):
+        warnings.warn(
+            f"Layer {layer.name!r}: its transform_param's scale of {told:g} is not "
+            "used, as in Caffe: WindowData has its own, in window_data_param.",
+            stacklevel=3,
+        )
+    options = ("fg_threshold", "bg_threshold", "fg_fraction", "context_pad")
+    options = {name: getattr(param, name) for name in options}
+    return window_dataset(
+        request.source,
+        crop_size=transform.crop_size or 0,
+        crop_mode="square" if param.crop_mode == "square" else "warp",
+        mirror=transform.mirror,
+        mean=transform.mean,
+        scale=param.scale,
+        cache_images=param.cache_images,
+        bad_records=request.bad_records,
+        root=request.root,
+        **options,
+        **request.order,
+    )
+
+
+def _fcn(layer: Layer, param, request: Request):
+    if request.mean is not None or request.bad_records is not None:
+        raise ValueError(
+            f"Expected no `mean` and no `bad_records` for layer {layer.name!r}: the "
+            "first is its own, and without a record there is no batch; received: some"
+        )
+    return fcn_dataset(layer, request.source, root=request.root, **request.order)
 
 
 def _of_pictures(layer: Layer, request: Request) -> dict:
@@ -237,4 +281,6 @@ _KINDS = {
     "Data": _Kind("data_param", _database),
     "ImageData": _Kind("image_data_param", _listed),
     "HDF5Data": _Kind("hdf5_data_param", _hdf5),
+    "WindowData": _Kind("window_data_param", _windows),
+    **dict.fromkeys(LAYERS, _Kind("python_param", _fcn)),
 }

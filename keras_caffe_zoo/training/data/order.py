@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-_CROPS, _ORDER, _VALUES = 1, 2, 16  # streams that share a seed
+# Streams that share a seed; values are a stream for each of several blobs.
+_CROPS, _ORDER, _CHOICES, _VALUES = 1, 2, 3, 16
 
 
 class Order:
@@ -96,6 +97,38 @@ class Order:
         return np.lexsort((keys[: self.records], of_file))
 
 
+class Chosen(Order):
+    """An endless sequence of records that are chosen, again and again, by chance.
+
+    Every batch is full. What an epoch is called has as many batches as would have
+    all records once, but a record may come in it often, or not at all.
+
+    Args:
+        records: How many records there are.
+        batch_size: Records in a batch.
+        choose: Function of positions in the sequence, int64: the records there.
+        seed: Chooses, as `choose` knows.
+        repeat: Whether a pass is endless.
+
+    Raises:
+        ValueError: As of `Order`.
+    """
+
+    def __init__(self, records, batch_size: int, choose, seed=0, repeat=False):
+        super().__init__(records, batch_size, seed=seed, repeat=repeat)
+        self.choose = choose
+
+    def endless(self) -> "Chosen":
+        """Return the same sequence without epochs."""
+        return Chosen(self.files, self.batch_size, self.choose, self.seed, repeat=True)
+
+    def batch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of a batch's records, and which records they are."""
+        first = number * self.batch_size
+        positions = np.arange(first, first + self.batch_size)
+        return positions, np.asarray(self.choose(positions), "int64")
+
+
 def count_passes(order: Order) -> Callable[[], int]:
     """Return a function that tells the number of the first batch of each pass.
 
@@ -122,6 +155,11 @@ def crop_draws(seed: int, position: int) -> tuple[int, int, int]:
 def below(draw: int, stop: int) -> int:
     """Return a draw as one of `range(stop)`, each equally likely."""
     return draw * stop >> 64
+
+
+def choice_draw(seed: int, position: int) -> int:
+    """Return the draw, of 64 random bits, by which a record is chosen for a place."""
+    return int(_philox(seed, _CHOICES, position).random_raw())
 
 
 def order_keys(seed: int, epoch: int, count: int) -> np.ndarray:

@@ -71,16 +71,30 @@ class PictureList:
             )
         if not -(2**31) <= int(label) < 2**31:
             raise ValueError(f"Expected a label of 32 bits; received: {int(label)}")
-        path = os.fsdecode(path)
-        if not self.inside:
-            return os.path.join(self.root, path), int(label)
-        whole = os.path.normpath(f"{self.root}{os.sep}{path}")
-        if os.path.commonpath([self.root, whole]) != self.root:
-            raise ValueError(f"Expected a path inside {self.root}; received: {path!r}")
-        return whole, int(label)
+        return path_in(self.root, os.fsdecode(path), self.inside), int(label)
 
     def _line(self, number: int) -> bytes:
         return self._text[self._bounds[number] : self._bounds[number + 1]]
+
+
+def path_in(root: str, path: str, inside: bool) -> str:
+    """Return the place of a file that a list names.
+
+    Args:
+        root: A folder, as an absolute path.
+        path: What the list says.
+        inside: Whether the folder stands before every path, as Caffe's `root_folder`
+            does, and no file may lie outside it; relative paths are in it anyway.
+
+    Raises:
+        ValueError: If the path leads out of the folder.
+    """
+    if not inside:
+        return os.path.join(root, path)
+    whole = os.path.normpath(f"{root}{os.sep}{path}")
+    if os.path.commonpath([root, whole]) != root:
+        raise ValueError(f"Expected a path inside {root}; received: {path!r}")
+    return whole
 
 
 class PictureFolders:

@@ -21,6 +21,7 @@ def record_dataset(
     resume=None,
     bad_records: BadRecords | None = None,
     labels: bool = True,
+    order: Order | None = None,
 ):
     """Return records as a `tf.data.Dataset` of batches.
 
@@ -34,10 +35,12 @@ def record_dataset(
         resume: The compiled model that knows where to go on.
         bad_records: Where bad records are counted; they raise if None.
         labels: Whether a batch is `(images, labels)` or images alone.
+        order: The sequence of batches, where it is not that of all records in turn;
+            it knows of `batch_size`, `shuffle` and `repeat` then.
     """
     import tensorflow as tf
 
-    order = Order(len(records), batch_size, shuffle, seed, repeat)
+    order = order or Order(len(records), batch_size, shuffle, seed, repeat)
     varying = batch_size == 1 and getattr(transform, "crop_size", None) is None
     loader = Loader(records, transform, seed, bad_records, varying)
 
