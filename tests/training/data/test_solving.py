@@ -18,6 +18,7 @@ from PIL import Image
 from keras_caffe_zoo import CaffeFormatError, caffe_params, from_caffe
 from keras_caffe_zoo.caffe import read_caffemodel
 from keras_caffe_zoo.cli import main
+from keras_caffe_zoo.plots import show_curves
 from keras_caffe_zoo.training import from_solver
 from keras_caffe_zoo.training.solver.log import number, read_log
 from keras_caffe_zoo.training.solver.loop import Events, SmoothedLoss
@@ -452,3 +453,24 @@ def test_a_killed_process_goes_on_from_its_last_snapshot(files, source):
     subprocess.run([*command, *resume], check=True, capture_output=True)
     name = "tiny_iter_400.caffemodel"
     assert (whole / name).read_bytes() == (two / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "option", [["--weights", "a"], ["--snapshot", "a.solverstate"]]
+)
+def test_the_command_names_what_is_missing(files, option, capsys):
+    command = ["train", "--solver", str(files / "solver.prototxt"), "-o", str(files)]
+    assert main([*command, *option]) == 2
+    assert "No such file" in capsys.readouterr().err
+    assert main([*command, "--data", str(files / "nowhere")]) == 2
+    assert "--data: a folder" in capsys.readouterr().err
+
+
+def test_curves_are_drawn_in_two_plots(tmp_path):
+    tests = {"accuracy": {0: 0.1, 5: 0.9}, "loss": {0: 2.0, 5: 1.0}}
+    figure = show_curves({0: 2.0, 1: 1.0}, tests, output=tmp_path / "c.png")
+    drawn = [[line.get_label() for line in axes.get_lines()] for axes in figure.axes]
+    assert drawn == [["training", "test: loss"], ["accuracy"]]
+    assert (tmp_path / "c.png").stat().st_size > 1000
+    with pytest.raises(ValueError, match="received: none"):
+        show_curves({}, {})
