@@ -28,10 +28,12 @@ from keras_caffe_zoo.training.losses import (
     SigmoidCrossEntropyLoss,
     SmoothL1Loss,
     SoftmaxWithLoss,
+    SumLoss,
     box_annotator_ohem,
     box_targets,
+    joined_labels,
 )
-from keras_caffe_zoo.training.metrics import Accuracy
+from keras_caffe_zoo.training.metrics import Accuracy, AccuracyPerClass
 from keras_caffe_zoo.training.solver import (
     CaffeAdaDelta,
     CaffeAdaGrad,
@@ -42,6 +44,7 @@ from keras_caffe_zoo.training.solver import (
     CaffeTrainingModel,
     LearningRatePolicy,
     Multipliers,
+    TestNet,
     Training,
     from_solver,
 )
@@ -49,6 +52,7 @@ from keras_caffe_zoo.training.solver import (
 __all__ = [
     "MSRA",
     "Accuracy",
+    "AccuracyPerClass",
     "BadRecords",
     "Bilinear",
     "CaffeAdaDelta",
@@ -71,6 +75,8 @@ __all__ = [
     "SigmoidCrossEntropyLoss",
     "SmoothL1Loss",
     "SoftmaxWithLoss",
+    "SumLoss",
+    "TestNet",
     "Training",
     "Transform",
     "Xavier",
@@ -81,6 +87,7 @@ __all__ = [
     "from_solver",
     "hdf5_dataset",
     "image_dataset",
+    "joined_labels",
     "layer_dataset",
     "lmdb_dataset",
 ]

@@ -12,6 +12,7 @@ from keras_caffe_zoo.training.solver.optimizers import (
 from keras_caffe_zoo.training.solver.policies import LearningRatePolicy
 from keras_caffe_zoo.training.solver.run import Training, from_solver
 from keras_caffe_zoo.training.solver.snapshots import CaffeSnapshot
+from keras_caffe_zoo.training.solver.testing import TestNet
 
 __all__ = [
     "CaffeAdaDelta",
@@ -23,6 +24,7 @@ __all__ = [
     "CaffeTrainingModel",
     "LearningRatePolicy",
     "Multipliers",
+    "TestNet",
     "Training",
     "from_solver",
 ]
