@@ -30,10 +30,12 @@ from keras_caffe_zoo.training.losses import (
     SigmoidCrossEntropyLoss,
     SmoothL1Loss,
     SoftmaxWithLoss,
+    SumLoss,
     box_annotator_ohem,
     box_targets,
+    joined_labels,
 )
-from keras_caffe_zoo.training.metrics import Accuracy
+from keras_caffe_zoo.training.metrics import Accuracy, AccuracyPerClass
 from keras_caffe_zoo.training.solver import (
     CaffeAdaDelta,
     CaffeAdaGrad,
@@ -45,6 +47,7 @@ from keras_caffe_zoo.training.solver import (
     LearningRatePolicy,
     Multipliers,
     SolverLog,
+    TestNet,
     Training,
     from_solver,
     net_dataset,
@@ -55,6 +58,7 @@ from keras_caffe_zoo.training.upsampling import interpolate_upsampling
 __all__ = [
     "MSRA",
     "Accuracy",
+    "AccuracyPerClass",
     "BadRecords",
     "Bilinear",
     "CaffeAdaDelta",
@@ -78,6 +82,8 @@ __all__ = [
     "SmoothL1Loss",
     "SoftmaxWithLoss",
     "SolverLog",
+    "SumLoss",
+    "TestNet",
     "Training",
     "Transform",
     "Xavier",
@@ -89,6 +95,7 @@ __all__ = [
     "hdf5_dataset",
     "image_dataset",
     "interpolate_upsampling",
+    "joined_labels",
     "layer_dataset",
     "lmdb_dataset",
     "net_dataset",

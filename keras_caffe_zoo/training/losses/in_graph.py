@@ -12,6 +12,17 @@ from keras_caffe_zoo.training.metrics import accuracy_of, accuracy_per_class_of
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
+class StopGradient(keras.layers.Layer):
+    """Gives back what it is given, which gets no gradient: `propagate_down: false`."""
+
+    def call(self, inputs):
+        return ops.stop_gradient(inputs)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class LossLayer(keras.layers.Layer):
     """A loss as a layer: one number, of predictions and labels.
 

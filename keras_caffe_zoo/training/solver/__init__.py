@@ -14,6 +14,7 @@ from keras_caffe_zoo.training.solver.optimizers import (
 from keras_caffe_zoo.training.solver.policies import LearningRatePolicy
 from keras_caffe_zoo.training.solver.run import Training, from_solver
 from keras_caffe_zoo.training.solver.snapshots import CaffeSnapshot
+from keras_caffe_zoo.training.solver.testing import TestNet
 
 __all__ = [
     "CaffeAdaDelta",
@@ -26,6 +27,7 @@ __all__ = [
     "LearningRatePolicy",
     "Multipliers",
     "SolverLog",
+    "TestNet",
     "Training",
     "from_solver",
     "net_dataset",

@@ -18,10 +18,11 @@ from keras_caffe_zoo.conversion.roles import gives_data, makers
 from keras_caffe_zoo.conversion.unknown_types import check_types
 from keras_caffe_zoo.rules.data import input_layer
 from keras_caffe_zoo.rules.node import unused
+from keras_caffe_zoo.training.losses.in_graph import StopGradient
 from keras_caffe_zoo.training.solver.objectives import ancestors
 
 _STOP = "caffe.StopGradient"  # a type that no file can have
-STOPS = {_STOP: lambda node, x: ops.stop_gradient(x)}
+STOPS = {_STOP: lambda node, x: StopGradient(name=node.name)(x)}
 
 
 def with_stops(net: Net) -> Net:

@@ -16,6 +16,7 @@ from keras_caffe_zoo.conversion.model import CaffeModel
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
 from keras_caffe_zoo.training.heads import ends_with_softmax
 from keras_caffe_zoo.training.losses import SumLoss, loss_of, prediction_of
+from keras_caffe_zoo.training.losses.in_graph import StopGradient
 from keras_caffe_zoo.training.metrics import (
     LossValue,
     accuracy_of,
@@ -72,7 +73,11 @@ class CaffeTrainingModel(CaffeModel):
         """Return the sum of the losses, each times its weight."""
         if self.reading.weights:
             y, y_pred = self.reading.for_losses(x, y, y_pred)
-        return super().compute_loss(x, y, y_pred, sample_weight, **kwargs)
+        loss = super().compute_loss(x, y, y_pred, sample_weight, **kwargs)
+        if any(isinstance(layer, StopGradient) for layer in self.layers):
+            # What no gradient reaches has one of 0 in Caffe, and decays.
+            loss += 0 * sum(ops.sum(weight) for weight in self.trainable_variables)
+        return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Return the metrics by name."""
@@ -183,7 +188,7 @@ def training_model(
     for blob in more:
         tensor = builder.blobs[blob]
         stopped = not asked.computed.get(blob, False)
-        outputs[blob] = ops.stop_gradient(tensor) if stopped else tensor
+        outputs[blob] = StopGradient()(tensor) if stopped else tensor
     single = len(outputs) == 1
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
     ends = next(iter(outputs.values())) if single else outputs
@@ -201,7 +206,7 @@ def _prediction(objective: Objective, blobs: Mapping):
     if objective.is_sum:
         return tensors[0]
     prediction = prediction_of(objective.layer, tensors)
-    return ops.stop_gradient(prediction) if objective.stopped else prediction
+    return StopGradient()(prediction) if objective.stopped else prediction
 
 
 def _reading(net, part, objectives, more, measures, test_net) -> Reading:

@@ -203,7 +203,8 @@ class TestNet:
                     f"{shapes[1]} of '{model.name}'."
                 )
             for ours, weight in zip(layer.weights, other.weights, strict=True):
-                ours.assign(weight)
+                # JAX gives the training model's own arrays away in its next step.
+                ours.assign(keras.ops.copy(weight))
 
 
 def _is_measure(layer) -> bool:
