@@ -1,11 +1,16 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the names of other machines' files."""
 
 import contextlib
 import os
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
+
+
+def last_part(path: str) -> str:
+    """Return a path's last part, whichever system the path was written on."""
+    return PureWindowsPath(PurePosixPath(path).name).name
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ def from_caffe(
     reads them and a name, a loss_weight or labels say that they are losses or measures.
 
     Args:
-        prototxt: The net's definition, of any version.
+        prototxt: The net's definition, of any version; or a solver that has it inside.
         caffemodel: Its weights, a `.caffemodel` or `.caffemodel.h5`; without them they
             are what the prototxt's fillers say (random, with the seed of
             `keras.utils.set_random_seed`). Weights without a filler start as Keras'

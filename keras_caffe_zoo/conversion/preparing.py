@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_net, read_prototxt
+from keras_caffe_zoo.caffe import (
+    CaffeFormatError,
+    Net,
+    read_net,
+    read_prototxt,
+    read_solver,
+)
+from keras_caffe_zoo.caffe.reader import net_of_message
 from keras_caffe_zoo.conversion.deploy import DeployNet, deploy_net, with_data
 from keras_caffe_zoo.conversion.loading import blobs_by_position
 from keras_caffe_zoo.conversion.net_builder import Custom
@@ -74,7 +81,7 @@ def prepared_net(
     """
     custom = _checked_custom(custom_layers or {})
     settings = _settings(python_config, max_detections)
-    net = read_prototxt(prototxt).fold_splits()
+    net = _definition(prototxt, phase).fold_splits()
     net = name_python_layers(_in_phase(net, phase, level, stages), custom)
     trained = None if caffemodel is None else read_net(caffemodel, gaps=True)
     part = deploy_net(net, trained, custom, by_place=True)
@@ -84,6 +91,39 @@ def prepared_net(
     check_unknown_fields(net, part.changed, custom, ignored=ignore_fields)
     blobs = None if trained is None else blobs_by_position(part.net, trained)
     return PreparedNet(part, trained, blobs, custom, settings)
+
+
+# Where a solver has its nets, by phase; the first that it has counts.
+_INSIDE = {
+    "TRAIN": ("train_net_param", "net_param"),
+    "TEST": ("test_net_param", "net_param", "train_net_param"),
+}
+_BESIDE = ("net", "train_net", "test_net")
+
+
+def _definition(prototxt: PathLike, phase: str) -> Net:
+    """Read a net's definition; that inside a solver, if the file is one.
+
+    Raises:
+        CaffeFormatError: If the file is neither, or a solver whose net is elsewhere.
+    """
+    net = read_prototxt(prototxt)
+    fields = {field.path for field in net.unknown}
+    inside = [name for name in _INSIDE.get(phase, ()) if name in fields]
+    if net.layers or not (inside or fields.intersection(_BESIDE)):
+        return net
+    solver = read_solver(prototxt)
+    if not inside:
+        given = [getattr(solver, name) for name in _BESIDE if name in fields]
+        raise CaffeFormatError(
+            "Expected a net; received: a solver, whose net is in another file, "
+            f"{given[0] if isinstance(given[0], str) else given[0][0]!r}. Pass that, "
+            "or the solver to training.from_solver",
+            source=net.source,
+        )
+    message = getattr(solver, inside[0])
+    first = message if inside[0] != "test_net_param" else message[0]
+    return net_of_message(first, net.source)
 
 
 def declared_shapes(prototxt: PathLike, **options) -> dict[str, tuple | None]:

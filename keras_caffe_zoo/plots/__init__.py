@@ -1,6 +1,7 @@
 """Pictures: what a net sees where in an image, and what is inside a net."""
 
 from keras_caffe_zoo.plots.boxes import draw_boxes
+from keras_caffe_zoo.plots.curves import show_curves
 from keras_caffe_zoo.plots.edges import draw_edges
 from keras_caffe_zoo.plots.faces import draw_faces
 from keras_caffe_zoo.plots.maps import heatmap
@@ -16,6 +17,7 @@ __all__ = [
     "draw_poses",
     "heatmap",
     "show_activations",
+    "show_curves",
     "show_digit_boxes",
     "show_digits",
     "show_filters",

@@ -216,7 +216,7 @@ class DummyData(DataLayer):
 
     def build(self, node):
         """Make blobs of one value each; others have become inputs before."""
-        shapes, fillers = self.shapes(node), self._fillers_of(node)
+        shapes, fillers = self.shapes(node), self.fillers(node)
         names = [node.name]
         names = [node.aux(f"top{i}") for i in range(len(shapes) - 1)] + names
         return [
@@ -227,7 +227,7 @@ class DummyData(DataLayer):
         ]
 
     def onnx(self, node):
-        pairs = zip(self.shapes(node), self._fillers_of(node), strict=True)
+        pairs = zip(self.shapes(node), self.fillers(node), strict=True)
         return [
             node.op(
                 "ConstantOfShape",
@@ -277,7 +277,7 @@ class DummyData(DataLayer):
         shapes = shapes * tops if len(shapes) == 1 else shapes
         return [_checked(node, shape, "dummy_data_param.shape") for shape in shapes]
 
-    def _fillers_of(self, node) -> list:
+    def fillers(self, node) -> list:
         """Return the filler of each top; `None` for zeros."""
         fillers, tops = list(node.param.data_filler), len(node.layer.tops)
         if len(fillers) not in (0, 1, tops):

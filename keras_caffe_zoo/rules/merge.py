@@ -238,7 +238,7 @@ class Slice(Rule):
 @register
 class Split(Rule):
     types = ("Split",)
-    layers = ("Identity",)
+    layers = ("Identity", "StopGradient")  # Caffe says of readers what has no gradient
     precision = "kept"
     tops = (1, None)
     traits = POINTWISE

@@ -41,10 +41,12 @@ from keras_caffe_zoo.training.losses import (
     SigmoidCrossEntropyLoss,
     SmoothL1Loss,
     SoftmaxWithLoss,
+    SumLoss,
     box_annotator_ohem,
     box_targets,
+    joined_labels,
 )
-from keras_caffe_zoo.training.metrics import Accuracy
+from keras_caffe_zoo.training.metrics import Accuracy, AccuracyPerClass
 from keras_caffe_zoo.training.solver import (
     CaffeAdaDelta,
     CaffeAdaGrad,
@@ -55,8 +57,12 @@ from keras_caffe_zoo.training.solver import (
     CaffeTrainingModel,
     LearningRatePolicy,
     Multipliers,
+    SolverLog,
+    TestNet,
     Training,
     from_solver,
+    net_dataset,
+    read_log,
 )
 from keras_caffe_zoo.training.upsampling import interpolate_upsampling
 
@@ -65,6 +71,7 @@ __all__ = [
     "Accuracy",
     "AnnotatedPictures",
     "AnnotatedTransform",
+    "AccuracyPerClass",
     "BadRecords",
     "BatchSampler",
     "Bilinear",
@@ -92,6 +99,9 @@ __all__ = [
     "SigmoidCrossEntropyLoss",
     "SmoothL1Loss",
     "SoftmaxWithLoss",
+    "SolverLog",
+    "SumLoss",
+    "TestNet",
     "Training",
     "Transform",
     "VOCPictures",
@@ -105,9 +115,12 @@ __all__ = [
     "hdf5_dataset",
     "image_dataset",
     "interpolate_upsampling",
+    "joined_labels",
     "layer_dataset",
     "leveldb_dataset",
     "lmdb_dataset",
+    "net_dataset",
+    "read_log",
     "segmentation_dataset",
     "window_dataset",
     "read_label_map",

@@ -18,6 +18,7 @@ from keras_caffe_zoo.training.losses import (
     MultinomialLogisticLoss,
     SigmoidCrossEntropyLoss,
     SoftmaxWithLoss,
+    joined_labels,
     loss_of,
 )
 
@@ -282,11 +283,60 @@ def test_euclidean_loss_is_divided_by_twice_the_items():
 
 def test_targets_of_another_shape_are_refused_and_never_spread():
     for loss in (EuclideanLoss(), SigmoidCrossEntropyLoss()):
-        for shape in [(4, 4), (1, 1), (4, 1, 1), (3, 1), (3,)]:
+        for shape in [(4, 4), (1, 1), (4, 1, 2), (3, 1), (3,)]:
             with pytest.raises(ValueError, match="Expected targets"):
                 loss(np.ones(shape), np.zeros((4, 1)))
-        of_one_output = loss(np.ones(4), np.zeros((4, 1)))
-        assert float(of_one_output) == float(loss(np.ones((4, 1)), np.zeros((4, 1))))
+        expected = float(loss(np.ones((4, 1)), np.zeros((4, 1))))
+        for shape in [(4,), (4, 1, 1), (4, 1, 1, 1)]:
+            assert float(loss(np.ones(shape), np.zeros((4, 1)))) == expected
+
+
+def test_targets_of_an_item_may_be_flattened_in_caffes_order():
+    x, targets = RNG.normal(size=(3, 2, 2, 4)), RNG.normal(size=(3, 2, 2, 4))
+    flat = np.moveaxis(targets, -1, 1).reshape(3, -1)
+    for loss in (EuclideanLoss(), SigmoidCrossEntropyLoss()):
+        assert float(loss(flat, x)) == pytest.approx(float(loss(targets, x)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((2, 3, 5, 4), 1),
+        ((2, 3, 5, 4), -2),
+        ((2, 4, 6), 1),
+        ((2, 4, 6), 2),
+        ((3, 4), -1),
+    ],
+)
+def test_classes_are_along_an_axis_of_caffes(shape, axis):
+    """Predictions of four axes are channels last, labels in Caffe's order of axes."""
+    scores = RNG.normal(0, 3, shape).astype("float32")
+    blob = np.moveaxis(scores, -1, 1) if scores.ndim == 4 else scores
+    by_class = np.moveaxis(blob, axis, -1)
+    labels = RNG.integers(0, by_class.shape[-1], by_class.shape[:-1])
+    expected, slope = reference_softmax_loss(labels, by_class)
+    slope = np.moveaxis(slope, -1, axis)
+    slope = np.moveaxis(slope, 1, -1) if scores.ndim == 4 else slope
+    loss = SoftmaxWithLoss(axis=axis)
+    wide = np.expand_dims(labels, axis)  # Caffe's labels often keep the axis
+    wide = np.moveaxis(wide, 1, -1) if wide.ndim == 4 else wide
+    for given in (labels, labels.reshape(len(labels), -1), wide):
+        value, gradient = value_and_gradient(loss, given, scores)
+        assert value == pytest.approx(expected, rel=2e-6)
+        np.testing.assert_allclose(gradient, slope, atol=1e-6)
+    with pytest.raises(ValueError, match="have the axis 7"):
+        SoftmaxWithLoss(axis=7)(labels, scores)
+
+
+def test_labels_of_four_axes_of_one_are_labels_of_items():
+    labels, scores = vectors()
+    expected, _ = reference_softmax_loss(labels, scores)
+    for loss in (SoftmaxWithLoss(), HingeLoss(), MultinomialLogisticLoss()):
+        plain = float(loss(labels, np.abs(scores)))
+        assert float(loss(labels[:, None, None, None], np.abs(scores))) == plain
+    assert float(SoftmaxWithLoss()(labels[:, None, None, None], scores)) == (
+        pytest.approx(expected, rel=2e-6)
+    )
 
 
 @pytest.mark.parametrize("norm", ["L1", "L2"])
@@ -479,16 +529,35 @@ def test_every_loss_layer_becomes_its_loss():
     assert not loss_of(layer_of("SoftmaxWithLoss"), from_logits=False).from_logits
 
 
-def test_another_axis_or_layer_is_refused_by_name():
+def test_a_layers_axis_is_read():
     for kind, param in [
-        ("SoftmaxWithLoss", "softmax_param { axis: 2 }"),
-        ("InfogainLoss", "infogain_loss_param { axis: 0 }"),
+        ("SoftmaxWithLoss", "softmax_param { axis: -2 }"),
+        ("InfogainLoss", "infogain_loss_param { axis: -2 }"),
     ]:
-        with pytest.raises(CaffeFormatError, match="layer 'a/b'.*axis 1") as caught:
-            loss_of(layer_of(kind, param), np.eye(2))
-        assert caught.value.field == param.split()[0] + ".axis"
+        assert loss_of(layer_of(kind, param), np.eye(2)).axis == -2
+        assert loss_of(layer_of(kind), np.eye(2)).axis == 1
+
+
+def test_another_layer_is_refused_by_name():
     with pytest.raises(CaffeFormatError, match=r"layer 'a/b': \(ReLU\) Expected"):
         loss_of(layer_of("ReLU"))
+
+
+def test_the_infogain_matrix_may_come_with_the_labels():
+    labels, scores = maps()
+    matrix = RNG.uniform(size=(4, 4)).astype("float32")
+    loss = InfogainLoss(None, ignore_label=IGNORE)
+    expected, slope = reference_infogain_loss(labels, scores, matrix, "valid", IGNORE)
+    for given in (matrix, matrix.reshape(1, 4, 4, 1)):
+        joined = joined_labels([labels, given])
+        value, gradient = value_and_gradient(loss, joined, scores)
+        assert value == pytest.approx(expected, rel=2e-6)
+        np.testing.assert_allclose(gradient, slope, atol=1e-6)
+    assert InfogainLoss.from_config(loss.get_config()).matrix is None
+    with pytest.raises(ValueError, match="a last axis of 1"):
+        loss(labels[..., :4], scores)
+    with pytest.raises(ValueError, match=r"matrix \(C, C\).*\(2, 3\)"):
+        joined_labels([labels, matrix[:2, :3]])
 
 
 def test_the_infogain_matrix_is_given_or_asked_for(tmp_path):

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from keras_caffe_zoo.caffe import CaffeFormatError, parse_prototxt
-from keras_caffe_zoo.training.metrics import Accuracy, accuracy_of
+from keras_caffe_zoo.training.metrics import (
+    Accuracy,
+    AccuracyPerClass,
+    accuracy_of,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -42,6 +46,28 @@ def test_labels_among_the_best_are_right(shape, top_k, ignore):
     assert accuracy(labels[..., None], scores, **options) == pytest.approx(expected)
     integers = labels.astype("int64")
     assert accuracy(integers, scores, **options) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("ignore", [None, 2])
+@pytest.mark.parametrize("top_k", [1, 2])
+def test_each_class_has_an_accuracy_along_any_axis(top_k, ignore):
+    scores = RNG.integers(0, 6, (4, 5, 7)).astype("float32")
+    labels = RNG.integers(0, 4, (4, 7))  # none is of the last class
+    by_class = np.moveaxis(scores, 1, -1)
+    options = {"top_k": top_k, "ignore_label": ignore, "axis": 1}
+    metric, whole = AccuracyPerClass(5, **options), Accuracy(**options)
+    for one in (metric, whole):
+        one.update_state(labels[:1], scores[:1])
+        one.update_state(labels[1:], scores[1:])
+    assert float(whole.result()) == pytest.approx(
+        reference(labels, by_class, top_k, ignore)
+    )
+    for k, found in enumerate(np.asarray(keras.ops.convert_to_numpy(metric.result()))):
+        mine = np.where(labels == k, labels, -1)
+        wanted = 0.0 if k == ignore else reference(mine, by_class, top_k, -1)
+        assert found == pytest.approx(wanted)
+    twin = AccuracyPerClass.from_config(metric.get_config())
+    assert (twin.classes, twin.axis, twin.top_k) == (5, 1, top_k)
 
 
 def test_a_tie_counts_against_the_label():
@@ -120,14 +146,13 @@ def test_an_accuracy_layer_becomes_its_metric():
     param = "accuracy_param { top_k: 5 ignore_label: 0 }"
     metric = accuracy_of(layer_of("Accuracy", param))
     assert (metric.top_k, metric.ignore_label) == (5, 0)
+    assert accuracy_of(layer_of("Accuracy", "accuracy_param { axis: -1 }")).axis == -1
     metric.update_state([1], np.eye(6)[:1])
     assert float(metric.result()) == 0
 
 
-def test_another_layer_axis_or_top_k_is_refused_by_name():
+def test_another_layer_or_top_k_is_refused_by_name():
     with pytest.raises(CaffeFormatError, match="layer 'loss3/top-5'.*of the type Acc"):
         accuracy_of(layer_of("Softmax"))
-    with pytest.raises(CaffeFormatError, match="accuracy_param.axis.*axis 1"):
-        accuracy_of(layer_of("Accuracy", "accuracy_param { axis: 2 }"))
     with pytest.raises(CaffeFormatError, match="accuracy_param.top_k.*received: 0"):
         accuracy_of(layer_of("Accuracy", "accuracy_param { top_k: 0 }"))

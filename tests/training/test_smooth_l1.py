@@ -136,7 +136,7 @@ def test_a_fast_rcnn_trains_from_its_solver(tmp_path):
 
 
 def test_weights_of_one_kind_only_are_refused(tmp_path):
-    with pytest.raises(CaffeFormatError, match="'loss_bbox'.*two weights"):
+    with pytest.raises(CaffeFormatError, match="'loss_bbox'.*2 more behind them"):
         from_solver(write(tmp_path, FAST % "", SGD))
 
 

@@ -269,19 +269,9 @@ def test_clipping_to_0_leaves_the_decay_alone_and_below_0_clips_nothing(
     assert (moved > 1e-4) == left
 
 
-WEIGHTED = """
-layer { name: "sum" type: "Reduction" bottom: "fc" top: "sum" loss_weight: 1 }
+LEARNED = """
+layer { name: "two" type: "SoftmaxWithLoss" bottom: "fc" bottom: "fc" top: "two" }
 """
-OWN_TARGET = """
-layer { name: "l2" type: "EuclideanLoss" bottom: "fc" bottom: "data" top: "l2" }
-"""
-COMPUTED = """
-layer { name: "twice" type: "Power" bottom: "label" top: "twice"
-  power_param { scale: 2 } }
-layer { name: "l2" type: "EuclideanLoss" bottom: "fc" bottom: "twice" top: "l2" }
-"""
-
-
 OVERWRITTEN = """
 layer { name: "late" type: "ReLU" bottom: "fc" top: "fc" }
 """
@@ -292,9 +282,7 @@ layer { name: "late" type: "ReLU" bottom: "fc" top: "fc" }
     [
         ("", "a loss.*received none"),
         (LOSS + OVERWRITTEN, "'loss'.*overwrites"),
-        (LOSS + WEIGHTED, "'sum'.*loss_weight"),
-        (OWN_TARGET, "'l2'.*labels that come from a data layer"),
-        (COMPUTED, "'l2'.*labels that come from a data layer"),
+        (LEARNED, "'two'.*labels without a gradient"),
         (
             LOSS.replace('bottom: "label" top: "loss"', 'top: "loss"'),
             "'loss'.*2 bottoms",
@@ -316,13 +304,15 @@ def test_fields_of_forks_in_multipliers_are_refused(tmp_path):
         from_solver(write(tmp_path, DATA + body + LOSS))
 
 
-def test_a_metric_of_another_blob_is_told_of(tmp_path):
+def test_a_metric_of_what_the_model_does_not_compute_is_told_of(tmp_path):
     more = LOSS.replace(
         'bottom: "fc" bottom: "label" top: "top2"',
-        ('bottom: "conv1" bottom: "label" top: "top2"'),
+        'bottom: "late" bottom: "label" top: "top2"',
     )
-    with pytest.warns(UserWarning, match="top2"):
-        from_solver(write(tmp_path, DATA + BODY + more))
+    late = BODY[BODY.index('layer { name: "fc"') :].replace('"fc"', '"late"')
+    late = late.replace('top: "late"', 'top: "late" include { phase: TEST }')
+    with pytest.warns(UserWarning, match="'top2' of 'late', 'label'"):
+        from_solver(write(tmp_path, DATA + BODY + late + more))
 
 
 def test_fit_trains_as_long_as_the_solver_and_snapshots(tmp_path):

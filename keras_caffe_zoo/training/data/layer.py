@@ -120,7 +120,7 @@ def layer_dataset(
     if source is None:
         raise ValueError(
             f"Expected `source=…`, the place of the data of layer {layer.name!r} on "
-            f"this machine; received: None. In the net it is {_told_source(layer)!r}"
+            f"this machine; received: None. In the net it is {layer_source(layer)[0]!r}"
         )
     batch_size = getattr(param, "batch_size", 1)
     if batch_size < 1:
@@ -133,10 +133,17 @@ def layer_dataset(
     return kind.read(layer, param, request)
 
 
-def _told_source(layer: Layer) -> str:
+def reads_files(layer: Layer) -> bool:
+    """Tell whether `layer_dataset` reads the data of a layer."""
+    return layer.type in _KINDS
+
+
+def layer_source(layer: Layer) -> tuple[str, str]:
+    """Return the paths that a data layer names: of its data, and of its root folder."""
     if layer.type in LAYERS:
-        return told_folders(layer)[0]
-    return layer.read(_KINDS[layer.type].param).source
+        return told_folders(layer)
+    param = layer.read(_KINDS[layer.type].param)
+    return getattr(param, "source", ""), getattr(param, "root_folder", "")
 
 
 def _data_layer(net: Net, phase: str, name: str | None) -> Layer:

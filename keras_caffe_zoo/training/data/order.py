@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-# Streams that share a seed.
-_CROPS, _ORDER, _CHOICES, _SKIP, _OBJECTS = 1, 2, 3, 4, 8
+# Streams that share a seed; values are a stream for each of several blobs.
+_CROPS, _ORDER, _CHOICES, _SKIP, _OBJECTS, _VALUES = 1, 2, 3, 4, 8, 16
 
 
 class Order:
@@ -215,6 +215,17 @@ def skip_draw(seed: int, stop: int) -> int:
 def order_keys(seed: int, epoch: int, count: int) -> np.ndarray:
     """Return random keys, uint64, that shuffle an epoch when sorted."""
     return _philox(seed, _ORDER, epoch).random_raw(count)
+
+
+def draws_of(seed: int, place: int, number: int) -> np.random.Philox:
+    """Return the source of the random values of a batch.
+
+    Args:
+        seed: The dataset's seed.
+        place: Which of several blobs they are for.
+        number: The batch's number.
+    """
+    return _philox(seed, _VALUES + place, number)
 
 
 def check_seed(seed: int) -> None:

@@ -78,10 +78,23 @@ def sequence(order: Order, start, stop, load, signature):
     return tf.data.Dataset.from_generator(one_pass, output_signature=signature)
 
 
+class StartAt:
+    """Stands for a model in `resume`, where another dataset knows where to start.
+
+    Args:
+        tell: Function that returns the number of the first batch, when it is asked for.
+    """
+
+    def __init__(self, tell):
+        self.tell = tell
+
+
 def dataset_of(batches, order: Order, resume=None):
     """Return the passes `batches(order, start, stop)`, which tell how long they are."""
     import tensorflow as tf
 
+    if isinstance(resume, StartAt):
+        return batches(order, resume.tell)
     if resume is not None:
         return _resuming()(batches, order, resume)
     count = tf.data.INFINITE_CARDINALITY if order.repeat else order.batches

@@ -4,18 +4,28 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO
 
 import keras
 
 from keras_caffe_zoo.caffe import Net, read_solver, schema
 from keras_caffe_zoo.conversion.exporter import caffe_net
+from keras_caffe_zoo.training.data.pipeline import StartAt, batches_done
+from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.solver import multipliers
+from keras_caffe_zoo.training.solver.chance import set_chance
+from keras_caffe_zoo.training.solver.debugging import KeptBatches
+from keras_caffe_zoo.training.solver.log import SolverLog
+from keras_caffe_zoo.training.solver.loop import Ending, Events, Solving, Test, TestData
 from keras_caffe_zoo.training.solver.model import compile_for, training_model
+from keras_caffe_zoo.training.solver.net_data import is_places, net_dataset
 from keras_caffe_zoo.training.solver.nets import SolverNets, last_part
+from keras_caffe_zoo.training.solver.objectives import losses
 from keras_caffe_zoo.training.solver.settings import optimizer_of
+from keras_caffe_zoo.training.solver.shapes import shapes_of
 from keras_caffe_zoo.training.solver.snapshots import CaffeSnapshot
 from keras_caffe_zoo.training.solver.state import restore
+from keras_caffe_zoo.training.solver.testing import TestNet
 
 PathLike = str | os.PathLike
 _SNAPSHOT_FORMAT = "SolverParameter.SnapshotFormat"
@@ -37,6 +47,11 @@ class Training:
         snapshot_interval: Iterations from one snapshot to the next; 0 for none.
         snapshot_after_train: Whether there is a snapshot at the end.
         snapshot_name: The last part of the solver's `snapshot_prefix`.
+        data: What it is trained on, if `from_solver` was told; batches `(x, y)`.
+        tests: The solver's test nets and their data, likewise.
+        results: What the tests have given so far, each a `Test`.
+        seed: What chance in the net and its data is made of; None for Keras' own.
+        start: Where the data goes on, on JAX.
         solver: The solver's `SolverParameter` message.
         net: The training net in Caffe's terms, if there is one.
         loaded: Layers whose parameters came from a caffemodel.
@@ -54,6 +69,11 @@ class Training:
     solver: Any = field(repr=False)
     net: Net | None = field(default=None, repr=False)
     loaded: tuple[str, ...] = field(default=(), repr=False)
+    data: Any = field(default=None, repr=False)
+    tests: tuple[TestData, ...] = field(default=(), repr=False)
+    results: list[Test] = field(default_factory=list, repr=False)
+    seed: int | None = None
+    start: "_Start | None" = field(default=None, repr=False)
 
     def snapshots(self, folder: PathLike, **options) -> CaffeSnapshot:
         """Return a callback that writes the solver's snapshots into a folder.
@@ -68,12 +88,22 @@ class Training:
         prefix = os.path.join(folder, self.snapshot_name)
         return CaffeSnapshot(prefix, self.snapshot_interval, **options)
 
+    def log_lines(self, stream: TextIO, **options) -> SolverLog:
+        """Return a callback that writes Caffe's log lines to a stream.
+
+        Args:
+            stream: An open text file, such as `sys.stderr`.
+            **options: As for `SolverLog`.
+        """
+        options.setdefault("name", self.net.name if self.net else self.model.name)
+        return SolverLog(stream, policy=self.solver.lr_policy, **options)
+
     def restore(self, path: PathLike, weights: PathLike | None = None) -> None:
         """Go on from a snapshot, Caffe's or one of `snapshots`.
 
         Sets the parameters, what the solver keeps of its updates, and the iteration; a
-        dataset made with `resume=model` goes on at the batch that follows. Dropout and
-        random crops draw other numbers than they would have.
+        dataset made with `resume=model` goes on at the batch that follows. With a
+        `seed`, dropout and random crops draw what they would have drawn.
 
         Args:
             path: The `.solverstate`, or `.solverstate.h5`.
@@ -86,44 +116,95 @@ class Training:
         """
         net = self.net if self.net is not None else caffe_net(self.model)[0]
         restore(self.model, self.optimizer, net, path, weights)
+        if self.seed is not None:
+            set_chance(self.model, self.seed, batches_done(self.model))
 
     def fit(
         self,
-        data,
+        data=None,
         validation_data=None,
         *,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        iterations: int | None = None,
         **options,
     ) -> keras.callbacks.History:
         """Train for as long as the solver does, testing when it tests.
 
-        An epoch, for Keras and its callbacks, is what lies between two tests.
+        It goes on from where the optimizer is. An epoch, for Keras and its callbacks,
+        is what lies between two tests.
+
+        The nets in `tests` are tested as Caffe tests them: before the first iteration
+        with `test_initialization`, then at each `test_interval`; each output blob of
+        theirs is in Keras' history as `val_BLOB`, or `val_NET_BLOB` where there are
+        several nets, and with its iteration in `results`.
 
         Args:
             data: An endless `tf.data.Dataset`, or any that `fit` takes; a finite
-                dataset of Keras or TensorFlow is repeated.
-            validation_data: Data of the tests.
-            callbacks: Keras' callbacks, such as `snapshots(folder)` and
+                dataset of Keras or TensorFlow is repeated. `self.data` if None.
+            validation_data: Data of tests that Keras makes at the end of each epoch,
+                in place of the solver's own.
+            callbacks: Keras' callbacks, such as `snapshots(folder)`,
+                `log_lines(sys.stderr)` and
                 `keras.callbacks.BackupAndRestore(folder)`.
+            iterations: Where to stop before `max_iter`, counted from the beginning of
+                the training.
             **options: Everything else that `fit` takes.
+
+        Raises:
+            ValueError: If there is no data.
         """
-        every = self.test_interval if validation_data is not None else 0
-        every = min(every or self.iterations, self.iterations)
-        epochs = -(-self.iterations // every)
+        own = data is None
+        if own:
+            data = self.data
+        if data is None:
+            raise ValueError(
+                "Expected data to train on; received: None, and from_solver got none. "
+                "Pass fit(data), or from_solver(…, data=…)"
+            )
+        passes = self.start.read() if self.start else batches_done(self.model)
+        if self.seed is not None:
+            set_chance(self.model, self.seed, passes)
+        listeners = [one for one in callbacks if isinstance(one, Events)]
+        for one in callbacks:
+            if isinstance(one, CaffeSnapshot):
+                one.listeners = listeners
+        tests = self.tests if validation_data is None else ()
+        every = self.test_interval if tests or validation_data is not None else 0
+        end = min(iterations or self.iterations, self.iterations)
+        every = min(every or end, end)
+        left = max(end - int(self.optimizer.iterations), 0)
         if hasattr(data, "repeat"):
             data = data.repeat()
             options.setdefault("shuffle", False)
+        solving = Solving(
+            self.solver,
+            {o.name: o.weight for o in losses(self.net)} if self.net else {},
+            tests,
+            listeners,
+            self._next_batch if own else None,
+            net=self.net,
+        )
+        if self.solver.debug_info and listeners and self.net:
+            solving.kept = KeptBatches(data, passes)
+            data = solving.kept.generate()
         if validation_data is not None and self.test_iterations:
             options.setdefault("validation_steps", self.test_iterations[0])
-        last = _StopAt(self.iterations)
-        return self.model.fit(
+        last = _StopAt(end)
+        history = self.model.fit(
             data,
             validation_data=validation_data,
-            epochs=epochs,
+            epochs=-(-left // every),
             steps_per_epoch=every * self.iter_size,
-            callbacks=[*callbacks, last],
+            callbacks=[solving, *callbacks, last, Ending(solving)],
             **options,
         )
+        self.results.extend(solving.results)
+        return history
+
+    def _next_batch(self):
+        if self.start:
+            self.start.read()
+        return next(iter(self.data))
 
 
 def _format_of(solver) -> str:
@@ -152,6 +233,9 @@ def from_solver(
     snapshot: PathLike | None = None,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     infogain=None,
+    data=None,
+    seed: int | None = None,
+    bad_records: BadRecords | None = None,
 ) -> Training:
     """Compile a model as a Caffe solver trains it.
 
@@ -179,6 +263,14 @@ def from_solver(
         input_shape: Shape of one image `(H, W, C)`, or a mapping by blob, where the net
             does not tell it.
         infogain: The matrix H of an InfogainLoss, or its `.binaryproto`.
+        data: What to train on, then `fit()` needs no data: a dataset, or arrays, of
+            `(x, y)`, whose shapes the model takes; or where the files lie that the
+            data layers name, a folder, several, or a mapping by name, as in
+            `net_dataset`. With files the solver's test nets are tested, too.
+        seed: Makes fillers, the data's order, crops and dropout the same every time;
+            the solver's `random_seed` if None, and if that is below 0 the data's is 0
+            and the others follow `keras.utils.set_random_seed`.
+        bad_records: As in `net_dataset`, for the files.
 
     Returns:
         A `Training`; its `model` is ready for `fit` and `train_on_batch`.
@@ -200,10 +292,17 @@ def from_solver(
             "pass weights=….",
             stacklevel=2,
         )
-    if model is None:
+    if seed is None and message.random_seed >= 0:
         seed = message.random_seed
-        start = weights if snapshot is None else None
-        model, loaded = training_model(train_net, start, input_shape, seed)
+    feed = _feed_of(data, train_net, seed, bad_records)
+    if model is None:
+        if input_shape is None and data is not None:
+            input_shape = shapes_of(feed(None), train_net)
+        begin = weights if snapshot is None else None
+        fillers = -1 if seed is None else seed
+        model, loaded = training_model(
+            train_net, begin, input_shape, fillers, test_net, infogain
+        )
     elif weights is not None and snapshot is None:
         raise ValueError(
             "Expected `weights` for the solver's own net only; received them with a "
@@ -213,9 +312,15 @@ def from_solver(
         declared = multipliers.declared(train_net)
         optimizer.multipliers = multipliers.by_variable(model, declared)
     compile_for(model, optimizer, train_net, test_net, infogain)
+    tests, start = (), None
+    if is_places(data):
+        tests = _tests_of(nets, feed, infogain)
+        start = _Start(model) if keras.backend.backend() == "jax" else None
     if snapshot is not None:
         order = train_net if train_net is not None else caffe_net(model)[0]
         loaded = restore(model, optimizer, order, snapshot, weights)
+    if seed is not None:
+        set_chance(model, seed, batches_done(model))
     return Training(
         model,
         optimizer,
@@ -229,4 +334,54 @@ def from_solver(
         solver=message,
         net=train_net,
         loaded=tuple(loaded),
+        data=None if data is None else feed(StartAt(start.tell) if start else model),
+        tests=tests,
+        seed=seed,
+        start=start,
     )
+
+
+class _Start:
+    """The number of the first batch, read before JAX' `fit` hides the optimizer."""
+
+    def __init__(self, model: keras.Model):
+        self._model, self._batch = model, 0
+
+    def read(self) -> int:
+        """Read it from the optimizer."""
+        self._batch = batches_done(self._model)
+        return self._batch
+
+    def tell(self) -> int:
+        """Return what was read."""
+        return self._batch
+
+
+def _feed_of(data, net, seed, bad_records):
+    """Return a function that makes datasets of what the caller has given.
+
+    Its first argument is what the dataset is to go on with (`resume`), its second a net
+    in place of the training net, and its third that net's phase.
+    """
+
+    def feed(resume, net=net, phase="TRAIN"):
+        if not is_places(data):
+            return data
+        options = {"seed": seed or 0, "bad_records": bad_records}
+        options["by_blob"] = phase == "TEST"
+        return net_dataset(net, data, phase=phase, resume=resume, **options)
+
+    return feed
+
+
+def _tests_of(nets: SolverNets, feed, infogain) -> tuple[TestData, ...]:
+    """Return a solver's test nets and their data."""
+
+    def data_of(net):
+        return lambda first: feed(StartAt(lambda: first), net, "TEST")
+
+    found = []
+    for part in nets.tests():
+        net = TestNet(part.net, part.name, part.iterations, None, infogain)
+        found.append(TestData(net, part.number, data_of(part.net)))
+    return tuple(found)

@@ -67,8 +67,8 @@ def optimizer_of(message, source: str) -> keras.optimizers.Optimizer:
     }
     if message.iter_size > 1:
         options["gradient_accumulation_steps"] = message.iter_size
-    if message.clip_gradients >= 0:
-        # 0 leaves no gradient but the weight decay's, below 0 is no bound. Caffe clips the sum of an iteration's gradients, before it divides by their
+    if message.clip_gradients >= 0:  # 0 leaves only what the weight decay adds
+        # Caffe clips the sum of an iteration's gradients, before it divides by their
         # number; Keras the mean.
         options["global_clipnorm"] = message.clip_gradients / message.iter_size
     return kinds[message.type](message, options)

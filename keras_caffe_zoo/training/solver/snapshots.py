@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import keras
@@ -67,6 +68,7 @@ class CaffeSnapshot(keras.callbacks.Callback):
         self.net, self._ending = net, ".h5" if snapshot_format == "HDF5" else ""
         self._has_state = False
         self._last = self._written = None
+        self.listeners: Sequence = ()  # of `Events`, whom to tell of each file
 
     def on_train_begin(self, logs=None):
         net, _ = self._caffe_net()  # raises now, not later
@@ -91,6 +93,11 @@ class CaffeSnapshot(keras.callbacks.Callback):
         now = self._iterations()
         if self.at_end and now != self._written:
             self._write(now)
+
+    def write(self) -> None:
+        """Write a snapshot now, whatever the interval says."""
+        if self._iterations() != self._written:
+            self._write(self._iterations())
 
     def path(self, iteration: int) -> str:
         """Return the name of the caffemodel of an iteration."""
@@ -133,10 +140,16 @@ class CaffeSnapshot(keras.callbacks.Callback):
         net, params = self._caffe_net()
         path = self.path(iteration)
         write_caffemodel(path, params, net=net)
+        self._tell(path)
         if self._has_state:  # names the caffemodel, so that is there before it
             state = state_of(self.model, self._optimizer(), self.net or net, path)
             write_solverstate(self.state_path(iteration), state)
+            self._tell(self.state_path(iteration))
         self._written = iteration
+
+    def _tell(self, path: str) -> None:
+        for listener in self.listeners:
+            listener.on_snapshot(path)
 
 
 def _like(net: Net, params: dict, defined: Net) -> tuple[Net, dict]:
