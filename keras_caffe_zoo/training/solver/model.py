@@ -83,7 +83,8 @@ class CaffeTrainingModel(CaffeModel):
         """Return the metrics by name."""
         if self.reading.weights:
             for name, pair in self.reading.for_measures(x, y, y_pred).items():
-                self.measures[name].update_state(*pair)
+                if name in self.measures:  # once it is compiled for a solver
+                    self.measures[name].update_state(*pair)
             y, y_pred = self.reading.for_losses(x, y, y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 

@@ -212,8 +212,8 @@ class _Graph:
     def needs_gradient(self, at: int, bottom: int) -> bool:
         """Tell whether Caffe wants the gradient of what a layer reads."""
         told = list(self.net.layers[at].message.propagate_down)
-        if told:
-            return bool([*told, *[True] * bottom][bottom])
+        if bottom < len(told):
+            return told[bottom]
         source = self.sources[at][bottom]
         return source is not None and self._gradient[source[0]]
 
