@@ -33,11 +33,15 @@ class Network:
         dtype: What everything is computed in.
         dropout: `False` to leave Dropout layers out; else they are refused.
         train: Whether BatchNorm takes the batch's own statistics.
+        at_data: Whether gradients at the data are wanted, too.
     """
 
-    def __init__(self, net, params, dtype="float64", dropout=None, train=True):
+    def __init__(
+        self, net, params, dtype="float64", dropout=None, train=True, at_data=False
+    ):
         self.layers = [one for one in net.layers if one.type not in DATA]
         self.dtype, self.dropout, self.train = np.dtype(dtype), dropout, train
+        self.at_data = at_data
         self.params, self.rules, self._keys = {}, {}, {}
         shared = {}
         for one in self.layers:
@@ -51,6 +55,10 @@ class Network:
                 if key not in self.rules:
                     rules = (spec.lr_mult, spec.decay_mult) if spec else (1.0, 1.0)
                     self.rules[key] = (0, 0) if one.type == STATISTICS else rules
+
+    def wants(self, blob):
+        """Tell whether the gradient at a blob, as it is now, leads anywhere."""
+        return self.at_data or self._versions[blob][1] > 0
 
     def of(self, name):
         """Return a layer's parameters as they are now."""
@@ -113,7 +121,7 @@ class Network:
     def backward(self):
         """Return the gradients by parameter; zeros for those with `lr_mult` 0.
 
-        Those of the data are in `at_inputs` then.
+        Those of the data are in `at_inputs` then, with `at_data`.
         """
         at, self.diffs = {}, {k: np.zeros_like(p) for k, p in self.params.items()}
         for sources, made, back in reversed(self._tape):
@@ -178,29 +186,29 @@ def _convolution(net, one, bottoms):
     if len(blobs) > 1:
         y = y + blobs[1].reshape(1, -1, 1, 1)
 
+    wanted = net.wants(one.bottoms[0])
+
     def back(dy):
         flat = dy.transpose(0, 2, 3, 1).reshape(-1, len(weights))
-        at_padded, at_weights = np.zeros_like(padded), np.zeros_like(weights)
+        at_weights = np.zeros_like(weights)
+        at_padded = np.zeros((n, *padded.shape[2:], x.shape[1]), x.dtype)
         for g in range(groups):
             mine = slice(g * outputs, (g + 1) * outputs)
-            diff = flat[:, mine]
+            diff = np.ascontiguousarray(flat[:, mine])
             at_weights[mine] = (diff.T @ rows[g]).reshape(at_weights[mine].shape)
-            spread = (diff @ weights[mine].reshape(outputs, -1)).reshape(
-                n, *shape, per_group, *kernel
-            )
+            if not wanted:
+                continue
             channels = slice(g * per_group, (g + 1) * per_group)
-            for i in range(kernel[0]):
-                for j in range(kernel[1]):
-                    at_padded[
-                        :,
-                        channels,
-                        i : i + stride[0] * shape[0] : stride[0],
-                        j : j + stride[1] * shape[1] : stride[1],
-                    ] += spread[..., i, j].transpose(0, 3, 1, 2)
+            for i, j in np.ndindex(*kernel):
+                spread = (diff @ weights[mine, :, i, j]).reshape(n, *shape, -1)
+                down = slice(i, i + stride[0] * shape[0], stride[0])
+                right = slice(j, j + stride[1] * shape[1], stride[1])
+                at_padded[:, down, right, channels] += spread
         net.learn(one.name, 0, at_weights)
         if len(blobs) > 1:
             net.learn(one.name, 1, flat.sum(0))
-        return [at_padded[:, :, pad[0] : pad[0] + h, pad[1] : pad[1] + w]]
+        inside = at_padded[:, pad[0] : pad[0] + h, pad[1] : pad[1] + w]
+        return [inside.transpose(0, 3, 1, 2) if wanted else None]
 
     return [y], back
 

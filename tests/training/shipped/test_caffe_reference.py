@@ -27,7 +27,8 @@ def read(name):
 def network(name):
     weights = GOLDENS / f"{name}.caffemodel"
     params = read_net(weights).params if weights.exists() else {}
-    return caffe_reference.Network(read(name), params, dropout=False, train=False)
+    options = {"dropout": False, "train": False, "at_data": True}
+    return caffe_reference.Network(read(name), params, **options)
 
 
 LAYER_CASES = layer_cases()
@@ -44,7 +45,9 @@ def test_blobs_and_gradients_are_caffes(name):
     for key, expected in answers.items():
         kind, _, blob = key.partition("/")
         if kind == "blob" and "_split_" not in blob:
-            assert relative_error(net.blobs[blob], expected) <= 1e-5, key
+            # Scores of some hundreds have a float32's error of 1e-5 behind their exp.
+            bound = 5e-5 if blob == "prob" else 1e-5
+            assert relative_error(net.blobs[blob], expected) <= bound, key
     tops = {k.partition("/")[2]: v for k, v in answers.items() if k.startswith("top_diff")}
     if not tops:
         return
