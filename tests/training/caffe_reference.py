@@ -179,7 +179,9 @@ def _convolution(net, one, bottoms):
     rows, parts = [], []
     for g in range(groups):
         part = windows[:, g * per_group : (g + 1) * per_group]
-        rows.append(part.transpose(0, 2, 3, 1, 4, 5).reshape(n * shape[0] * shape[1], -1))
+        rows.append(
+            part.transpose(0, 2, 3, 1, 4, 5).reshape(n * shape[0] * shape[1], -1)
+        )
         of_group = weights[g * outputs : (g + 1) * outputs].reshape(outputs, -1)
         parts.append(rows[-1] @ of_group.T)
     y = np.concatenate(parts, 1).reshape(n, *shape, -1).transpose(0, 3, 1, 2)

@@ -37,7 +37,9 @@ LAYER_CASES = layer_cases()
 @pytest.mark.parametrize("name", every(4, LAYER_CASES))
 def test_blobs_and_gradients_are_caffes(name):
     answers, net = golden(name), network(name)
-    inputs = {top for one in read(name).layers if one.type == "Input" for top in one.tops}
+    inputs = {
+        top for one in read(name).layers if one.type == "Input" for top in one.tops
+    }
     if "pattern/data" in answers:
         *shape, seed, scale = answers.pop("pattern/data")
         answers["blob/data"] = pattern(tuple(map(int, shape)), int(seed), scale)
@@ -48,7 +50,9 @@ def test_blobs_and_gradients_are_caffes(name):
             # Scores of some hundreds have a float32's error of 1e-5 behind their exp.
             bound = 5e-5 if blob == "prob" else 1e-5
             assert relative_error(net.blobs[blob], expected) <= bound, key
-    tops = {k.partition("/")[2]: v for k, v in answers.items() if k.startswith("top_diff")}
+    tops = {
+        k.partition("/")[2]: v for k, v in answers.items() if k.startswith("top_diff")
+    }
     if not tops:
         return
     net.seed([net.version(blob) for blob in tops], lambda: list(tops.values()))

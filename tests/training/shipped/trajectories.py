@@ -110,28 +110,30 @@ class Pair:
             params = awake(params, shipped)
             set_caffe_params(self.model, params)
         self.start = params
-        self.reference = self._solver(params)
-        self.twin = self._solver(moved(params)) if twin else self.reference
+        self.reference = self.solver(params)
+        self.twin = self.solver(moved(params)) if twin else self.reference
 
-    def _solver(self, params):
-        network = caffe_reference.Network(self.training.net, params, dropout=False)
+    def solver(self, params, dtype="float64"):
+        """Return a reference that starts from some parameters."""
+        network = caffe_reference.Network(self.training.net, params, dtype, False)
         return caffe_reference.Solver(self.training.solver, network)
 
-    def step(self, images, labels):
-        """Do one iteration of each; return the losses of all three."""
+    def step(self, images, labels, *others):
+        """Do one iteration of each; return the losses of all three, and of others."""
         x = np.moveaxis(images, 1, -1) if images.ndim == 4 else images
         layers = self.training.net.layers
         source = next(one for one in layers if one.type in caffe_reference.DATA)
         tops = dict(zip(source.tops, (images, labels), strict=False))
         ours = self.model.train_on_batch(*(x, labels)[: len(source.tops)])
         ours, theirs = float(np.ravel(ours)[0]), self.reference.step(tops)
-        return ours, theirs, theirs if self.twin is self.reference else self.twin.step(tops)
+        twins = theirs if self.twin is self.reference else self.twin.step(tops)
+        return ours, theirs, twins, *(other.step(tops) for other in others)
 
-    def errors(self):
-        """Return how far the model's parameters, and the twin's, are off."""
+    def errors(self, *others):
+        """Return how far the model's parameters, the twin's, and others', are off."""
         ours = caffe_params(self.model)
-        theirs, twins = (
+        theirs, *found = (
             {name: one.network.of(name) for name in ours}
-            for one in (self.reference, self.twin)
+            for one in (self.reference, self.twin, *others)
         )
-        return difference(ours, theirs), difference(twins, theirs)
+        return tuple(difference(one, theirs) for one in (ours, *found))
