@@ -4,13 +4,14 @@
     python benchmarks/training_drift.py --plot docs/training_drift.png
 
 Solvers that Caffe ships train as they stand, from the same parameters on the same
-batches: our model, and the tests' reference, which is Caffe's arithmetic in NumPy, in
-float64, in float64 with its first parameters moved by 1e-7 of themselves, and in float32.
+batches: our model, and the tests' reference, which is Caffe's arithmetic in NumPy: in
+float64, in float64 with its first parameters moved by 1e-7 of themselves, in float32.
 Printed is the largest difference of any parameter from the float64 reference, by the
 largest parameter of its blob, and the loss's, after some iterations.
 
-Nothing is downloaded; the pictures are waves and noise. The nets for CIFAR-10 start from
-larger parameters than their fillers make, which would sleep for hundreds of iterations.
+Nothing is downloaded; the pictures are waves and noise. The nets for CIFAR-10 start
+from larger parameters than their fillers make, which would sleep for hundreds of
+iterations.
 """
 
 import argparse
@@ -105,6 +106,7 @@ def plot(drifts: dict, path: str) -> None:
 
 
 def main() -> None:
+    """Measure, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--nets", nargs="+", choices=SOLVERS, default=NETS)
     parser.add_argument("--iterations", type=int, default=200)

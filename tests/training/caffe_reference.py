@@ -66,7 +66,7 @@ class Network:
         return [self.params[self._keys[key]] for key in sorted(keys)]
 
     def forward(self, data):
-        """Return the losses by blob, each times its weight, and keep what `backward` needs.
+        """Return the losses by blob, each times its weight; `backward` may follow.
 
         Args:
             data: Arrays by blob, as Caffe's data layers give them.
@@ -115,7 +115,7 @@ class Network:
         self._tape.append((sources, [], back))
 
     def version(self, blob):
-        """Return which of a blob's values, one for each layer that writes it, is last."""
+        """Return a blob's last value's name: each layer that writes it makes one."""
         return self._versions[blob]
 
     def backward(self):
@@ -153,14 +153,11 @@ def _windows(x, kernel, stride, shape):
 def _pairs(param, *names):
     """Return each field's values for height and width."""
     for name in names:
-        values = getattr(param, name)
-        h, w = (getattr(param, f"{name.removesuffix('_size')}_{end}") for end in "hw")
-        if name == "pad" or name == "stride":
-            default = int(name == "stride")
-        else:
-            default = 0
-        listed = list(values) if hasattr(values, "__len__") else [values]
-        listed = [value for value in listed if value] or [default]
+        short = name.removesuffix("_size")
+        h, w = getattr(param, f"{short}_h"), getattr(param, f"{short}_w")
+        given = getattr(param, name)
+        listed = list(given) if hasattr(given, "__len__") else [given]
+        listed = [one for one in listed if one] or [int(name == "stride")]
         yield (h, w) if h or w else (listed[0], listed[-1])
 
 

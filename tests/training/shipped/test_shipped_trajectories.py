@@ -1,9 +1,9 @@
 """Shipped solvers take the steps that Caffe takes, from the same parameters.
 
-The reference computes in float64. A net of sigmoids stays as near as float32 is. One with
-ReLU or max pooling stays so until a number on the edge falls to the other side in float32
-(another maximum of a window, a unit that is just on): then parameters part by 1e-3 at
-once, as the reference's own do when they start 1e-7 apart (`docs/training.md`).
+The reference computes in float64. A net of sigmoids stays as near as float32 is. One
+with ReLU or max pooling stays so until a number on the edge falls to the other side in
+float32 (another maximum of a window, a unit that is just on): then parameters part by
+1e-3 at once, as the reference's own do when they start 1e-7 apart (`docs/training.md`).
 """
 
 import numpy as np
