@@ -5,7 +5,7 @@ import functools
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -13,6 +13,8 @@ from PIL import Image
 # What Pillow knows by name only, what it starts another program for, and formats
 # without pixels.
 _REFUSED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+_JPEG = ("JPEG", "MPO")
+_GREY_MODES = ("1", "L", "LA")
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -42,6 +44,10 @@ class PictureError(ValueError):
 
 class _UnknownRange(Exception):
     """Numbers of which nobody tells which is white."""
+
+
+class _SixteenBits(Exception):
+    """Numbers that Caffe does not take."""
 
 
 @functools.cache
@@ -103,14 +109,35 @@ def read_picture(source: str | os.PathLike | bytes) -> np.ndarray:
             whose range no file tells.
         OSError: If there is no such file, or it may not be read.
     """
-    if isinstance(source, bytes):
-        return _read(io.BytesIO(source), source)
-    try:
-        file = open(source, "rb")  # noqa: SIM115  closed below
-    except ValueError as error:
-        raise PictureError(source, f"no file's name: {error}") from error
-    with file:
-        return _read(file, source)
+    return _read(source, _rgb)
+
+
+def read_grey(source: str | os.PathLike | bytes) -> np.ndarray:
+    """Return a picture in grey, uint8 `(H, W, 1)`, as OpenCV reads it in grey.
+
+    A JPEG's is the luma that is in the file; colours of a PNG are mixed as libpng does
+    it, others in OpenCV's 14 bits. For the rest as `read_picture`.
+    """
+    return _read(source, _grey)
+
+
+def read_stored(source: str | os.PathLike | bytes) -> np.ndarray:
+    """Return a picture as it is stored, as OpenCV reads it "unchanged".
+
+    Its EXIF orientation is not applied.
+
+    Args:
+        source: A path, or the bytes of a file.
+
+    Returns:
+        uint8 `(H, W, C)`: RGB, grey, or RGBA where anything in it may be transparent;
+        grey with an alpha channel is RGBA too.
+
+    Raises:
+        PictureError: As for `read_picture`, and if it has 16 bits a channel.
+        OSError: As for `read_picture`.
+    """
+    return _read(source, _stored)
 
 
 @contextlib.contextmanager
@@ -121,11 +148,23 @@ def silent_pillow() -> Iterator[None]:
         yield
 
 
-def _read(file, source) -> np.ndarray:
+def _read(source, pixels: Callable) -> np.ndarray:
+    """Return what `pixels` makes of a picture that Pillow has opened."""
+    if isinstance(source, bytes):
+        return _read_file(io.BytesIO(source), source, pixels)
+    try:
+        file = open(source, "rb")  # noqa: SIM115  closed below
+    except ValueError as error:
+        raise PictureError(source, f"no file's name: {error}") from error
+    with file:
+        return _read_file(file, source, pixels)
+
+
+def _read_file(file, source, pixels: Callable) -> np.ndarray:
     try:
         with Image.open(file, formats=picture_formats()) as picture:
             _check_size(picture)
-            return _rgb(_upright(picture), picture.format)
+            return pixels(picture)
     except Exception as error:  # hostile bytes make Pillow raise anything at all
         raise PictureError(source, _reason(error, file)) from error
 
@@ -150,17 +189,58 @@ def _upright(picture):
     return picture if method is None else picture.transpose(method)
 
 
-def _rgb(picture, file_format: str) -> np.ndarray:
+def _rgb(picture) -> np.ndarray:
+    return _colours(_upright(picture), picture.format)
+
+
+def _colours(picture, file_format: str) -> np.ndarray:
     if picture.mode == "RGB":
         return np.asarray(picture)
-    bits16 = picture.mode.startswith("I;16")
-    if bits16 or (picture.mode == "I" and file_format in ("PNG", "PPM")):
-        grey = (np.asarray(picture) >> 8).astype("uint8")
-        return np.repeat(grey[..., None], 3, axis=2)
+    if _is_deep_grey(picture, file_format):
+        return np.repeat(_upper_bits(picture), 3, axis=2)
     if picture.mode in ("I", "F"):
         raise _UnknownRange(f"32 bits a pixel, as {picture.mode}")
     picture.info.pop("transparency", None)  # of a palette: Pillow warns of it
     return np.asarray(picture.convert("RGB"))
+
+
+def _grey(picture) -> np.ndarray:
+    file_format = picture.format
+    if file_format in _JPEG:
+        picture.draft("L", None)  # the luma as it is; no chroma is decoded
+    picture = _upright(picture)
+    if picture.mode in _GREY_MODES:
+        return np.asarray(picture.convert("L"))[..., None]
+    if _is_deep_grey(picture, file_format):
+        return _upper_bits(picture)
+    colours = _colours(picture, file_format).astype("int32")
+    if file_format == "PNG":  # libpng's 15 bits, cut
+        mixed = colours @ np.array([9797, 19234, 3737], "int32") >> 15
+    else:
+        mixed = (colours @ np.array([4899, 9617, 1868], "int32") + (1 << 13)) >> 14
+    return mixed.astype("uint8")[..., None]
+
+
+def _stored(picture) -> np.ndarray:
+    file_format, mode = picture.format, picture.mode
+    if _is_deep_grey(picture, file_format) or any(
+        "16" in str(tile.args) for tile in picture.tile if file_format == "PNG"
+    ):
+        raise _SixteenBits("16 bits a channel: Caffe refuses them as they are stored")
+    if mode in ("1", "L"):
+        return np.asarray(picture.convert("L"))[..., None]
+    if "A" in mode or ("transparency" in picture.info and mode in ("P", "RGB")):
+        return np.asarray(picture.convert("RGBA"))
+    return _colours(picture, file_format)
+
+
+def _is_deep_grey(picture, file_format: str) -> bool:
+    deep = picture.mode == "I" and file_format in ("PNG", "PPM")
+    return deep or picture.mode.startswith("I;16")
+
+
+def _upper_bits(picture) -> np.ndarray:
+    return (np.asarray(picture) >> 8).astype("uint8")[..., None]
 
 
 def _reason(error: Exception, file) -> str:
@@ -168,7 +248,7 @@ def _reason(error: Exception, file) -> str:
     said = str(error)
     if isinstance(error, Image.DecompressionBombError):
         return f"decompression bomb: more than {Image.MAX_IMAGE_PIXELS:,} pixels"
-    if isinstance(error, _UnknownRange):
+    if isinstance(error, _UnknownRange | _SixteenBits):
         return said
     if isinstance(error, MemoryError):
         return "needs more memory than there is"

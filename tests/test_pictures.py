@@ -2,6 +2,7 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -11,7 +12,9 @@ from keras_caffe_zoo.pictures import (
     PictureError,
     picture_formats,
     picture_suffixes,
+    read_grey,
     read_picture,
+    read_stored,
 )
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), "uint8")
@@ -91,3 +94,81 @@ def test_a_line_a_pixel_high_takes_no_more_memory_than_any(tmp_path, model, crop
     Image.new("RGB", (3_000_000, 1), (9, 8, 7)).save(tmp_path / "line.png")
     image = load_image(tmp_path / "line.png", model, crops=crops)
     assert (image == (9, 8, 7)).all()
+
+
+NOISE = np.random.default_rng(1).integers(0, 256, (40, 50, 4), "uint8")
+
+
+def encoded(mode, kind, **options):
+    file = io.BytesIO()
+    Image.fromarray(NOISE).convert(mode).save(file, kind, **options)
+    return file.getvalue()
+
+
+STORED = {
+    "jpeg": encoded("RGB", "JPEG", quality=80),
+    "jpeg, chroma as fine": encoded("RGB", "JPEG", subsampling=0),
+    "grey jpeg": encoded("L", "JPEG"),
+    "png": encoded("RGB", "PNG"),
+    "grey png": encoded("L", "PNG"),
+    "black and white png": encoded("1", "PNG"),
+    "palette": encoded("P", "PNG"),
+    "alpha": encoded("RGBA", "PNG"),
+    "grey and alpha": encoded("LA", "PNG"),
+    "palette with a clear colour": encoded("P", "PNG", transparency=7),
+    "a clear colour": encoded("RGB", "PNG", transparency=(1, 2, 3)),
+    "a clear grey": encoded("L", "PNG", transparency=7),
+    "bmp": encoded("RGB", "BMP"),
+    "ppm": encoded("RGB", "PPM"),
+    "tiff": encoded("RGB", "TIFF"),
+}
+
+
+@pytest.mark.parametrize("kind", STORED)
+@pytest.mark.parametrize(
+    ("flag", "read"),
+    [
+        (cv2.IMREAD_COLOR, read_picture),
+        (cv2.IMREAD_GRAYSCALE, read_grey),
+        (cv2.IMREAD_UNCHANGED, read_stored),
+    ],
+)
+def test_pixels_are_those_that_opencv_reads(kind, flag, read):
+    data = STORED[kind]
+    wanted = cv2.imdecode(np.frombuffer(data, "uint8"), flag).reshape(40, 50, -1)
+    found = read(data)
+    if wanted.shape[2] > 1:
+        found = found[..., [2, 1, 0, 3][: found.shape[2]]]
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_sixteen_bits_become_eight_but_are_never_kept():
+    deep = NOISE[..., 0].astype("uint16") * 251
+    for data in (deep, np.stack([deep, deep, deep], axis=-1)):
+        data = cv2.imencode(".png", data)[1].tobytes()
+        wanted = cv2.imdecode(np.frombuffer(data, "uint8"), cv2.IMREAD_COLOR)
+        np.testing.assert_array_equal(read_picture(data), wanted)
+        with pytest.raises(PictureError, match="16 bits a channel: Caffe refuses"):
+            read_stored(data)
+
+
+def test_grey_is_upright_and_what_is_stored_is_not():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind in ("PNG", "JPEG"):
+        data = saved(kind, exif=exif.tobytes())
+        array = np.frombuffer(data, "uint8")
+        for flag, read in (
+            (cv2.IMREAD_GRAYSCALE, read_grey),
+            (cv2.IMREAD_UNCHANGED, read_stored),
+        ):
+            wanted = cv2.imdecode(array, flag)
+            found = read(data)[..., ::-1]
+            np.testing.assert_array_equal(found.reshape(wanted.shape), wanted)
+
+
+@pytest.mark.parametrize("read", [read_grey, read_stored])
+def test_a_damaged_picture_is_refused_however_it_is_read(read):
+    for data in (b"", b"no picture", saved()[:60]):
+        with pytest.raises(PictureError):
+            read(data)

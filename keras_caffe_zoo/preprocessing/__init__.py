@@ -14,6 +14,7 @@ from keras_caffe_zoo.preprocessing.inputs import (
     resized_sides,
 )
 from keras_caffe_zoo.preprocessing.means import mean_for
+from keras_caffe_zoo.preprocessing.opencv import opencv_resize
 from keras_caffe_zoo.preprocessing.resizing import resize, resize_float
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "load_image",
     "mean_for",
     "net_input",
+    "opencv_resize",
     "ordered",
     "preprocess_input",
     "read_picture",

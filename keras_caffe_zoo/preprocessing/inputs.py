@@ -10,7 +10,7 @@ from keras_caffe_zoo.lazy import keras, ops
 from keras_caffe_zoo.pictures import read_picture
 from keras_caffe_zoo.preprocessing.crops import five_boxes, with_mirror_images
 from keras_caffe_zoo.preprocessing.means import mean_for
-from keras_caffe_zoo.preprocessing.resizing import resize_float
+from keras_caffe_zoo.preprocessing.resizing import resize, resize_float
 from keras_caffe_zoo.weights import model_entry
 from keras_caffe_zoo.weights.manifest import Resize
 
@@ -140,22 +140,14 @@ def cut(image: np.ndarray, entry, crops: int = 1) -> np.ndarray:
         return np.rint(fit(image, entry.resize)[0]).astype("uint8")
     size, sides = entry.input_size, resized_sides(entry, image.shape)
     if crops == 1:
-        return _resized_box(image, sides, five_boxes(sides, size)[-1])
+        return resize(image, sides, five_boxes(sides, size)[-1])
     # Box by box: a picture 1 pixel high may be enlarged to millions of columns.
-    five = [_resized_box(image, sides, box) for box in five_boxes(sides, size)]
+    five = [resize(image, sides, box) for box in five_boxes(sides, size)]
     return with_mirror_images(five)
 
 
-def _resized_box(image: np.ndarray, sides, box) -> np.ndarray:
-    """Return a part of `resize(image, sides)`."""
-    if image.shape[:2] == sides:
-        return image[box]
-    pixels = resize_float(image, sides, box=box)
-    return np.rint(pixels, out=pixels).astype("uint8")
-
-
 def cut_input(image: np.ndarray, entry, mean: np.ndarray, crops: int = 1) -> np.ndarray:
-    """Return `preprocess_input(cut(image, entry, crops))`, in fewer steps.
+    """Return `preprocess_input(cut(image, entry, crops))`, with a mean at hand.
 
     Args:
         image: RGB uint8 array `(H, W, 3)`.
@@ -166,14 +158,7 @@ def cut_input(image: np.ndarray, entry, mean: np.ndarray, crops: int = 1) -> np.
     Returns:
         Float32, as the net takes it: `(H, W, 3)` or `(10, H, W, 3)` of its input size.
     """
-    sides = resized_sides(entry, image.shape)
-    if crops == 10 or image.shape[:2] == sides:
-        return net_input(cut(image, entry, crops), entry, mean)
-    box = five_boxes(sides, entry.input_size)[-1]
-    order = (2, 1, 0) if entry.channel_order == "BGR" else (0, 1, 2)
-    pixels = resize_float(image, sides, box=box, channels=order)
-    np.rint(pixels, out=pixels)  # as uint8 rounds
-    return normalized(pixels, ordered(mean, entry), np.float32(entry.scale))
+    return net_input(cut(image, entry, crops), entry, mean)
 
 
 def net_input(images: np.ndarray, entry, mean: np.ndarray) -> np.ndarray:

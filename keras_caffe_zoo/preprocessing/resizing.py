@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_caffe_zoo.preprocessing.opencv import opencv_resize
+
 _AT_ONCE = 1 << 18  # numbers that are computed at once
 
 
@@ -29,19 +31,26 @@ class _Room(threading.local):
 _room = _Room()
 
 
-def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize an image as OpenCV did for Caffe: bilinear, without antialiasing.
+def resize(
+    image: np.ndarray,
+    size: tuple[int, int],
+    box: tuple[slice, slice] | None = None,
+) -> np.ndarray:
+    """Resize bytes as OpenCV did for Caffe: bilinear, without antialiasing.
+
+    Caffe's tools (`convert_imageset`, ImageData, SSD's data) gave OpenCV bytes; the
+    result is what they got: see `opencv_resize`. What was made with pycaffe alone is
+    not: `caffe.io.resize_image` was scikit-image's interpolation of floats.
 
     Args:
-        image: RGB uint8 array `(H, W, 3)`.
+        image: uint8 array `(H, W, C)`.
         size: New height and width.
+        box: The rows and columns of the new image that are wanted; all if None.
 
     Returns:
-        RGB uint8 array of the new size.
+        uint8 array of the new size, or of the box's.
     """
-    if image.shape[:2] == tuple(size):
-        return image
-    return np.rint(resize_float(image, size)).astype("uint8")
+    return opencv_resize(image, size, box=box)
 
 
 def resize_float(
@@ -52,7 +61,7 @@ def resize_float(
     channels: Sequence[int] | None = None,
     scale: float | None = None,
 ) -> np.ndarray:
-    """Resize an image like `resize`, without rounding.
+    """Resize an image like `resize`, in floats from first to last.
 
     Args:
         image: Array `(H, W, C)` of any numeric type.

@@ -11,9 +11,9 @@ from keras_caffe_zoo import models
 from keras_caffe_zoo.conversion.folding import folded_if_faster
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
-from keras_caffe_zoo.preprocessing.inputs import grey, normalized
+from keras_caffe_zoo.preprocessing.inputs import grey
 from keras_caffe_zoo.preprocessing.recipe import recipe_for
-from keras_caffe_zoo.preprocessing.resizing import resize_float
+from keras_caffe_zoo.preprocessing.resizing import resize
 from keras_caffe_zoo.runtimes import Runner, check_runtime
 from keras_caffe_zoo.runtimes.compiled import compiled
 from keras_caffe_zoo.weights import ModelEntry, model_entry
@@ -102,12 +102,7 @@ class TaskNet:
         """
         if self._channels == 1:
             pixels = grey(pixels)
-        if not self.size or pixels.shape[:2] == self.size:
-            return self.recipe(pixels)
-        order = None if self._channels == 1 or not self.recipe.turned else (2, 1, 0)
-        x = resize_float(pixels, self.size, channels=order)
-        np.rint(x, out=x)  # as OpenCV's bytes are
-        return normalized(x, self.recipe.mean, np.float32(self.recipe.scale))
+        return self.recipe(resize(pixels, self.size) if self.size else pixels)
 
     def __call__(self, inputs: Sequence[np.ndarray], *others: np.ndarray):
         """Return the net's outputs for some prepared pictures of one size.

@@ -15,6 +15,7 @@ from keras_caffe_zoo.training.data import (
     hdf5_dataset,
     image_dataset,
     layer_dataset,
+    leveldb_dataset,
     lmdb_dataset,
 )
 from keras_caffe_zoo.training.finetuning import finetune
@@ -82,6 +83,7 @@ __all__ = [
     "hdf5_dataset",
     "image_dataset",
     "layer_dataset",
+    "leveldb_dataset",
     "lmdb_dataset",
 ]
 

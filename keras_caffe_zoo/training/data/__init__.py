@@ -1,6 +1,6 @@
 """Training data as Caffe reads and transforms it, as `tf.data` for Keras' `fit`."""
 
-from keras_caffe_zoo.training.data.database import lmdb_dataset
+from keras_caffe_zoo.training.data.database import leveldb_dataset, lmdb_dataset
 from keras_caffe_zoo.training.data.hdf5 import hdf5_dataset
 from keras_caffe_zoo.training.data.images import image_dataset
 from keras_caffe_zoo.training.data.layer import layer_dataset
@@ -15,5 +15,6 @@ __all__ = [
     "hdf5_dataset",
     "image_dataset",
     "layer_dataset",
+    "leveldb_dataset",
     "lmdb_dataset",
 ]

@@ -9,8 +9,13 @@ from typing import Any, NamedTuple
 from keras_caffe_zoo.caffe import TRANSFORM, Layer, Net, read_prototxt, schema
 from keras_caffe_zoo.preprocessing import resize
 from keras_caffe_zoo.rules.registry import role_of
-from keras_caffe_zoo.training.data.database import lmdb_dataset
+from keras_caffe_zoo.training.data.database import (
+    backend_of,
+    leveldb_dataset,
+    lmdb_dataset,
+)
 from keras_caffe_zoo.training.data.hdf5 import hdf5_dataset
+from keras_caffe_zoo.training.data.order import skip_draw
 from keras_caffe_zoo.training.data.pictures import PictureList, Pictures
 from keras_caffe_zoo.training.data.pipeline import record_dataset
 from keras_caffe_zoo.training.data.records import BadRecords
@@ -61,19 +66,25 @@ def layer_dataset(
     """Return the dataset of the data layer of a `train_val.prototxt`.
 
     The layer gives the kind of data, the batch size, the transform and whether to
-    shuffle. Paths in it are another machine's and are never opened.
+    shuffle. Paths in it are another machine's and are never opened. Which database a
+    Data layer's is, its files tell; the layer's `backend` counts where they do not.
+
+    Of the fields that Caffe 1.0 has but does not read, `force_encoded_color` and a Data
+    layer's `rand_skip`, a warning tells where they would change the data. ImageData's
+    `rand_skip` is followed: of so many records a number that `seed` chooses is left out
+    at the start.
 
     Args:
         prototxt: The file, or the net read from it.
-        source: Where the data is on this machine: an LMDB, or a list file of pictures
-            or of HDF5 files.
+        source: Where the data is on this machine: an LMDB or LevelDB, or a list file of
+            pictures or of HDF5 files.
         phase: `"TRAIN"` or `"TEST"`: which layer is meant, and how images are cropped.
         name: The layer's name, where there are several in that phase.
         mean: What the layer's `mean_file` stands for, where it has one: the path of a
             `.binaryproto`, or the image `(H, W, C)`.
         root: Folder of the pictures or HDF5 files, instead of the layer's
             `root_folder`; that of the list if None.
-        seed: Chooses orders, crops and mirrors.
+        seed: Chooses orders, crops, mirrors and what is skipped.
         repeat: Whether the dataset is endless; batches then run over the end of an
             epoch, as Caffe's do.
         resume: The compiled model that is trained, to go on where it is: see
@@ -142,18 +153,24 @@ def _hdf5(layer: Layer, param, request: Request):
 
 
 def _database(layer: Layer, param, request: Request):
-    _warn_of_skips(layer, param)
-    _check_lmdb(layer, param)
-    return lmdb_dataset(
-        request.source, color=_color(layer, param), **_of_pictures(layer, request)
-    )
+    if param.rand_skip:
+        _warn_not_followed(layer, "rand_skip", "the data starts at the first record")
+    told = schema.ENUMS["DataParameter.DB"]
+    backend = next(name for name, number in told.items() if number == param.backend)
+    read = _BACKENDS[backend_of(request.source, backend)]
+    data = read(request.source, color=_color(layer), **_of_pictures(layer, request))
+    _warn_of_forced_color(layer, param, data)
+    return data
 
 
 def _listed(layer: Layer, param, request: Request):
-    _warn_of_skips(layer, param)
     pictures = _pictures(layer, param, request.source, request.root)
+    stop = param.rand_skip
     return record_dataset(
-        pictures, shuffle=param.shuffle, **_of_pictures(layer, request)
+        pictures,
+        shuffle=param.shuffle,
+        skip=skip_draw(request.order["seed"], stop) if stop else 0,
+        **_of_pictures(layer, request),
     )
 
 
@@ -167,22 +184,23 @@ def _of_pictures(layer: Layer, request: Request) -> dict:
     }
 
 
-def _warn_of_skips(layer: Layer, param) -> None:
-    if param.rand_skip:
-        warnings.warn(
-            f"Layer {layer.name!r}: its rand_skip of {param.rand_skip} is not done: "
-            "the data starts at the first record.",
-            stacklevel=4,
-        )
+def _warn_of_forced_color(layer: Layer, param, data) -> None:
+    transform = layer.decode(TRANSFORM).message
+    if not param.force_encoded_color or transform.force_color or transform.force_gray:
+        return
+    images = data.element_spec[0] if len(layer.tops) > 1 else data.element_spec
+    if images.shape[-1] not in (3, None):
+        channels = f"the images have {images.shape[-1]} channels"
+        what = f"{channels}; write `transform_param {{ force_color: true }}` for 3"
+        _warn_not_followed(layer, "force_encoded_color", what)
 
 
-def _check_lmdb(layer: Layer, param) -> None:
-    if param.backend != schema.ENUMS["DataParameter.DB"]["LMDB"]:
-        raise ValueError(
-            f"Expected an LMDB in layer {layer.name!r}; received: backend LEVELDB"
-            f"{'' if param.HasField('backend') else ' (the default)'}. Convert the "
-            "database to LMDB and write `backend: LMDB`"
-        )
+def _warn_not_followed(layer: Layer, field: str, what: str) -> None:
+    warnings.warn(
+        f"Layer {layer.name!r}: its {field} is not followed, as Caffe 1.0 does not: "
+        f"{what}.",
+        stacklevel=5,
+    )
 
 
 def _check_no_transform(layer: Layer, mean, bad_records) -> None:
@@ -198,7 +216,7 @@ def _check_no_transform(layer: Layer, mean, bad_records) -> None:
         )
 
 
-def _color(layer: Layer, param) -> bool | None:
+def _color(layer: Layer) -> bool | None:
     transform = layer.decode(TRANSFORM).message
     if transform.force_color and transform.force_gray:
         raise ValueError(
@@ -207,7 +225,7 @@ def _color(layer: Layer, param) -> bool | None:
         )
     if transform.force_gray:
         return False
-    return True if transform.force_color or param.force_encoded_color else None
+    return True if transform.force_color else None
 
 
 def _pictures(layer: Layer, param, source, root) -> Pictures:
@@ -221,6 +239,7 @@ def _pictures(layer: Layer, param, source, root) -> Pictures:
     return Pictures(PictureList(source, root), resizing, gray=not param.is_color)
 
 
+_BACKENDS = {"LMDB": lmdb_dataset, "LEVELDB": leveldb_dataset}
 # A type of data layer is one line here, and a function that reads it.
 _KINDS = {
     "Data": _Kind("data_param", _database),

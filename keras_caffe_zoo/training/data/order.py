@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-_CROPS, _ORDER = 1, 2  # streams that share a seed
+_CROPS, _ORDER, _SKIP = 1, 2, 3  # streams that share a seed
 
 
 class Order:
@@ -25,12 +25,23 @@ class Order:
         seed: Chooses the orders.
         repeat: Whether batches run over the end of an epoch, as Caffe's do. If not,
             an epoch's last batch may be smaller.
+        skip: How many records of the first pass over the data are left out; each epoch
+            then begins that much later, and still has as many records.
 
     Raises:
-        ValueError: If there are no records, or an argument is not of its kind.
+        ValueError: If there are no records, all are skipped, or an argument is not of
+            its kind.
     """
 
-    def __init__(self, records, batch_size: int, shuffle=False, seed=0, repeat=False):
+    def __init__(
+        self,
+        records,
+        batch_size: int,
+        shuffle=False,
+        seed=0,
+        repeat=False,
+        skip: int = 0,
+    ):
         check_seed(seed)
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
             raise ValueError(f"Expected an integer; received: batch_size={batch_size}")
@@ -39,8 +50,14 @@ class Order:
         self.files = np.atleast_1d(np.asarray(records, "int64"))
         self.records, self.batch_size = int(self.files.sum()), int(batch_size)
         self.shuffle, self.seed, self.repeat = shuffle, int(seed), repeat
+        self.skip = skip
         if not self.records:
             raise ValueError("Expected at least one record; received: none")
+        if skip >= self.records:
+            raise ValueError(
+                f"Expected more records than are skipped at the start, {skip}; "
+                f"received: {self.records}"
+            )
         self._kept: tuple[int | None, np.ndarray | None] = (None, None)
 
     @property
@@ -50,7 +67,9 @@ class Order:
 
     def endless(self) -> "Order":
         """Return the same order with batches that run over the ends of epochs."""
-        return Order(self.files, self.batch_size, self.shuffle, self.seed, repeat=True)
+        return Order(
+            self.files, self.batch_size, self.shuffle, self.seed, True, self.skip
+        )
 
     def batch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions of a batch's records, and which records they are.
@@ -68,7 +87,7 @@ class Order:
             count = min(self.batch_size, self.records - step * self.batch_size)
             first = epoch * self.records + step * self.batch_size
         positions = np.arange(first, first + count)
-        epochs, places = np.divmod(positions, self.records)
+        epochs, places = np.divmod(positions + self.skip, self.records)
         indices = [self.epoch(int(e))[places[epochs == e]] for e in np.unique(epochs)]
         return positions, np.concatenate(indices)
 
@@ -122,6 +141,12 @@ def crop_draws(seed: int, position: int) -> tuple[int, int, int]:
 def below(draw: int, stop: int) -> int:
     """Return a draw as one of `range(stop)`, each equally likely."""
     return draw * stop >> 64
+
+
+def skip_draw(seed: int, stop: int) -> int:
+    """Return how many records are skipped at the start: one of `range(stop)`."""
+    check_seed(seed)
+    return below(int(_philox(seed, _SKIP, 0).random_raw()), stop)
 
 
 def order_keys(seed: int, epoch: int, count: int) -> np.ndarray:

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from keras_caffe_zoo.pictures import read_picture
+from keras_caffe_zoo.pictures import read_grey, read_picture
 
-_INTEGER = re.compile(rb"[+-]?[0-9]+")
+# As C's atoi takes it, which stops at the point; but no other junk.
+_LABEL = re.compile(rb"([+-]?[0-9]+)(\.[0-9]*)?")
 
 
 class PictureList:
     """The list file of Caffe's ImageData: a path and a label on each line.
 
-    The label stands after the last space. Blank lines are no records.
+    The label stands after the last space; of `4.7` Caffe reads 4. Blank lines are no
+    records.
 
     Args:
         listfile: The list.
@@ -60,24 +61,26 @@ class PictureList:
         """Return a picture's path and label.
 
         Raises:
-            ValueError: If the line has no integer label of 32 bits, or its path leads
-                out of the root.
+            ValueError: If the line has no label that is a number of 32 bits, or its
+                path leads out of the root.
         """
         path, _, label = self._line(self._lines[index]).rstrip().rpartition(b" ")
-        if not path or not _INTEGER.fullmatch(label) or len(label) > 11:
+        number = _LABEL.fullmatch(label)
+        if not path or not number or len(number[1]) > 11:
             raise ValueError(
                 "Expected a path, a space and an integer label; received: "
                 f"{os.fsdecode(self._line(self._lines[index]).strip())[:200]!r}"
             )
-        if not -(2**31) <= int(label) < 2**31:
-            raise ValueError(f"Expected a label of 32 bits; received: {int(label)}")
+        label = int(number[1])
+        if not -(2**31) <= label < 2**31:
+            raise ValueError(f"Expected a label of 32 bits; received: {label}")
         path = os.fsdecode(path)
         if not self.inside:
-            return os.path.join(self.root, path), int(label)
+            return os.path.join(self.root, path), label
         whole = os.path.normpath(f"{self.root}{os.sep}{path}")
         if os.path.commonpath([self.root, whole]) != self.root:
             raise ValueError(f"Expected a path inside {self.root}; received: {path!r}")
-        return whole, int(label)
+        return whole, label
 
     def _line(self, number: int) -> bytes:
         return self._text[self._bounds[number] : self._bounds[number + 1]]
@@ -165,7 +168,7 @@ class Pictures:
 
     Attributes:
         items: A `PictureList` or `PictureFolders`.
-        resize: Function from a picture, RGB uint8, to the resized one; None for none.
+        resize: Function from a picture, RGB or grey, to the resized one; None for none.
         gray: Whether pictures become grey, `(H, W, 1)`.
     """
 
@@ -183,14 +186,14 @@ class Pictures:
     def read(self, index: int) -> tuple[np.ndarray, int]:
         """Return a picture, uint8 `(H, W, C)`, and its label."""
         path, label = self.items.item(index)
-        image = read_picture(path)
+        image = read_grey(path) if self.gray else read_picture(path)
         if self.resize is not None:
             image = self.resize(image)
-        return caffe_channels(image, self.gray), label
+        return in_caffes_order(image), label
 
 
-def caffe_channels(image: np.ndarray, gray: bool) -> np.ndarray:
-    """Return an RGB picture, uint8 `(H, W, 3)`, as BGR or as grey `(H, W, 1)`."""
-    if gray:
-        return np.asarray(Image.fromarray(image).convert("L"))[..., None]
+def in_caffes_order(image: np.ndarray) -> np.ndarray:
+    """Return an image `(H, W, C)`, RGB, RGBA or grey, as BGR, BGRA or grey."""
+    if image.shape[2] == 4:
+        return image[..., [2, 1, 0, 3]]
     return image[..., ::-1]

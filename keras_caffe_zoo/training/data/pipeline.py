@@ -21,6 +21,7 @@ def record_dataset(
     resume=None,
     bad_records: BadRecords | None = None,
     labels: bool = True,
+    skip: int = 0,
 ):
     """Return records as a `tf.data.Dataset` of batches.
 
@@ -34,10 +35,11 @@ def record_dataset(
         resume: The compiled model that knows where to go on.
         bad_records: Where bad records are counted; they raise if None.
         labels: Whether a batch is `(images, labels)` or images alone.
+        skip: How many records are left out at the start.
     """
     import tensorflow as tf
 
-    order = Order(len(records), batch_size, shuffle, seed, repeat)
+    order = Order(len(records), batch_size, shuffle, seed, repeat, skip)
     varying = batch_size == 1 and getattr(transform, "crop_size", None) is None
     loader = Loader(records, transform, seed, bad_records, varying)
 

@@ -4,6 +4,7 @@ import io
 
 import lmdb
 import numpy as np
+import plyvel
 from PIL import Image
 
 from keras_caffe_zoo.caffe import schema
@@ -59,6 +60,14 @@ def write_lmdb(path, values, keys=None):
     ):
         for key, value in zip(keys, values, strict=True):
             transaction.put(key, value)
+    return path
+
+
+def write_leveldb(path, values, keys=None):
+    keys = keys or [f"{i:08}".encode() for i in range(len(values))]
+    with plyvel.DB(str(path), create_if_missing=True) as database:
+        for key, value in zip(keys, values, strict=True):
+            database.put(key, value)
     return path
 
 

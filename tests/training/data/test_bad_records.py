@@ -39,7 +39,7 @@ BAD_LINES = {
     "text": ("broken.png 1", b"no picture"),
     "bomb": ("broken.png 1", bomb()),
     "label": ("good.png cat", None),
-    "float label": ("good.png 1.5", None),
+    "a label and more": ("good.png 1.5e3", None),
     "no label": ("good.png", None),
     "huge label": ("good.png 99999999999", None),
 }

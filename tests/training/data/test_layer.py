@@ -1,11 +1,20 @@
 """The dataset of a prototxt's data layer."""
 
+import cv2
 import h5py
 import numpy as np
 import pytest
-from data_files import datum, picture, png, rows, write_list, write_lmdb, write_pictures
+from data_files import (
+    datum,
+    picture,
+    png,
+    rows,
+    write_leveldb,
+    write_list,
+    write_lmdb,
+    write_pictures,
+)
 
-from keras_caffe_zoo.preprocessing import resize
 from keras_caffe_zoo.training.data import layer_dataset
 
 TRAIN_VAL = """
@@ -56,11 +65,23 @@ def test_what_is_missing_is_named(prototxt, tmp_path):
         layer_dataset(prototxt(TRAIN_VAL), path)
 
 
-@pytest.mark.parametrize("backend", ["", "backend: LEVELDB"])
-def test_leveldb_is_refused(prototxt, tmp_path, backend):
+@pytest.mark.parametrize("backend", ["", "backend: LEVELDB", "backend: LMDB"])
+@pytest.mark.parametrize("write", [write_lmdb, write_leveldb])
+def test_a_database_is_what_its_files_are(prototxt, tmp_path, backend, write):
+    image = picture(0, (8, 9))
+    path = write(tmp_path / "db", [datum(image, 3)])
     text = one_layer("Data", f"data_param {{ batch_size: 1 {backend} }}")
-    with pytest.raises(ValueError, match="LEVELDB.*Convert"):
-        layer_dataset(prototxt(text), tmp_path)
+    images, labels = rows(layer_dataset(prototxt(text), path))
+    np.testing.assert_array_equal(images[0], image)
+    assert list(labels) == [3]
+
+
+def test_where_no_file_tells_the_backend_does(prototxt, tmp_path):
+    for backend, wanted in (("", "LevelDB"), ("backend: LMDB", "LMDB")):
+        text = one_layer("Data", f"data_param {{ batch_size: 1 {backend} }}")
+        with pytest.raises(ValueError, match=f"Expected an? {wanted}"):
+            layer_dataset(prototxt(text), tmp_path)
+    assert not list(tmp_path.glob("[!t]*"))
 
 
 def test_image_data_is_resized_and_listed(prototxt, tmp_path):
@@ -71,9 +92,28 @@ def test_image_data_is_resized_and_listed(prototxt, tmp_path):
         'root_folder: "/their/root/" }',
     )
     found, labels = rows(layer_dataset(prototxt(text), write_list(tmp_path, 3)))
-    wanted = [resize(image, (10, 12))[..., ::-1] for image in images]
+    wanted = [cv2.resize(image[..., ::-1], (12, 10)) for image in images]
     np.testing.assert_array_equal(found, np.stack(wanted))
     np.testing.assert_array_equal(labels, [0, 1, 0])
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp"])
+def test_grey_pictures_are_resized_as_caffe_has_them_of_opencv(
+    prototxt, tmp_path, suffix
+):
+    smooth = cv2.GaussianBlur(picture(0, (60, 80)), (0, 0), 2)
+    path = tmp_path / f"a.{suffix}"
+    cv2.imwrite(str(path), smooth)
+    (tmp_path / "list.txt").write_text(f"a.{suffix} 4.7\n")
+    text = one_layer(
+        "ImageData",
+        "image_data_param { batch_size: 1 new_height: 33 new_width: 21 "
+        "is_color: false }",
+    )
+    ((found,), labels) = rows(layer_dataset(prototxt(text), tmp_path / "list.txt"))
+    whole = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    np.testing.assert_array_equal(found[..., 0], cv2.resize(whole, (21, 33)))
+    assert list(labels) == [4]
 
 
 def test_image_data_may_be_grey_and_shuffled(prototxt, tmp_path):
@@ -108,11 +148,44 @@ def test_hdf5_data_gives_its_tops(prototxt, tmp_path):
         layer_dataset(prototxt(text), tmp_path / "list.txt")
 
 
-def test_rand_skip_is_told_not_to_be_done(prototxt, tmp_path):
+def test_image_data_skips_some_at_the_start(prototxt, tmp_path):
+    write_pictures(tmp_path, 8, classes=8)
+    source = write_list(tmp_path, 8, classes=8)
+    text = one_layer("ImageData", "image_data_param { batch_size: 3 rand_skip: 8 }")
+    starts = set()
+    for seed in range(30):
+        data = layer_dataset(prototxt(text), source, seed=seed, repeat=True)
+        labels = np.concatenate([y for _, y in data.take(4).as_numpy_iterator()])
+        np.testing.assert_array_equal(labels, (labels[0] + np.arange(12)) % 8)
+        starts.add(labels[0])
+    assert starts == set(range(8))
+    one_pass = layer_dataset(prototxt(text), source, seed=seed)
+    assert sorted(rows(one_pass)[1]) == list(range(8))
+    assert rows(one_pass)[1][0] == labels[0]
+
+
+def test_more_cannot_be_skipped_than_there_is(prototxt, tmp_path):
     write_pictures(tmp_path, 1)
-    text = one_layer("ImageData", "image_data_param { rand_skip: 5 }")
-    with pytest.warns(UserWarning, match="rand_skip of 5"):
+    text = one_layer("ImageData", "image_data_param { rand_skip: 1000000 }")
+    with pytest.raises(ValueError, match="more records than are skipped"):
         layer_dataset(prototxt(text), write_list(tmp_path, 1))
+
+
+def test_what_caffe_does_not_follow_is_told(prototxt, tmp_path):
+    grey = png(picture(0)[..., :1])
+    value = datum(picture(0), data=grey, encoded=True)
+    path = write_lmdb(tmp_path / "db", [value])
+    text = one_layer("Data", "data_param { batch_size: 1 rand_skip: 5 }")
+    with pytest.warns(UserWarning, match="rand_skip is not followed"):
+        layer_dataset(prototxt(text), path)
+    text = one_layer("Data", "data_param { batch_size: 1 force_encoded_color: true }")
+    with pytest.warns(UserWarning, match="1 channels; write .*force_color: true"):
+        data = layer_dataset(prototxt(text), path)
+    assert rows(data)[0].shape == (1, 40, 48, 1)
+    coloured = write_lmdb(
+        tmp_path / "colour", [datum(picture(0), data=png(picture(0)), encoded=True)]
+    )
+    assert rows(layer_dataset(prototxt(text), coloured))[0].shape == (1, 40, 48, 3)
 
 
 def test_the_layer_must_be_one_that_is_read(prototxt, tmp_path):

@@ -2,6 +2,7 @@
 
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from data_files import batches, datum, picture, png, rows, write_lmdb
@@ -45,8 +46,19 @@ def test_encoded_datums_are_decoded_to_bgr_or_left_grey(tmp_path, gray):
     wanted = np.repeat(stored[..., None], 3, -1) if gray else rgb[..., ::-1]
     np.testing.assert_array_equal(colour, wanted)
     (grey,), _ = rows(lmdb_dataset(path, color=False))
-    luminance = stored if gray else rgb @ [0.299, 0.587, 0.114]
-    np.testing.assert_allclose(grey[..., 0], luminance, atol=1)
+    data = np.frombuffer(png(stored), "uint8")
+    wanted = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    np.testing.assert_array_equal(grey[..., 0], wanted)
+
+
+def test_transparency_is_a_fourth_channel_unless_a_colour_is_forced(tmp_path):
+    rgba = np.random.default_rng(5).integers(0, 256, (8, 10, 4), "uint8")
+    value = datum(rgba, 1, data=png(rgba), encoded=True, channels=3)
+    path = write_lmdb(tmp_path / "db", [value])
+    (stored,), _ = rows(lmdb_dataset(path))
+    np.testing.assert_array_equal(stored, rgba[..., [2, 1, 0, 3]])
+    for color, channels in ((True, 3), (False, 1)):
+        assert rows(lmdb_dataset(path, color=color))[0].shape == (1, 8, 10, channels)
 
 
 def test_transform_is_that_of_the_place_in_the_sequence(database):
