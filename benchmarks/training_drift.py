@@ -2,6 +2,7 @@
 
     pip install ".[test]"
     python benchmarks/training_drift.py --plot docs/training_drift.png
+    python benchmarks/training_drift.py --shipped 10
 
 Solvers that Caffe ships train as they stand, from the same parameters on the same
 batches: our model, and the tests' reference, which is Caffe's arithmetic in NumPy: in
@@ -11,7 +12,8 @@ largest parameter of its blob, and the loss's, after some iterations.
 
 Nothing is downloaded; the pictures are waves and noise. The nets for CIFAR-10 start
 from larger parameters than their fillers make, which would sleep for hundreds of
-iterations.
+iterations. `--shipped` does so many iterations of every solver, one of the large nets',
+and prints a line for each.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -76,6 +79,26 @@ def table(drifts: dict) -> str:
     return "\n".join(lines)
 
 
+def shipped_table(iterations: int, items: int) -> Iterator[str]:
+    """Yield a line of Markdown for each solver that Caffe ships."""
+    yield "| solver | iterations | loss | parameters | moved by 1e-7: loss, parameters |"
+    yield "|---|---|---|---|---|"
+    for name, shipped in SOLVERS.items():
+        keras.utils.set_random_seed(0)
+        count, size = (1, 2) if shipped.crop else (iterations, items)
+        with tempfile.TemporaryDirectory() as folder:
+            own_start = "cifar" not in name
+            pair = Pair(shipped, Path(folder), own_start, twin=not shipped.crop)
+        losses = [pair.step(*batch) for batch in example_batches(shipped, count, size)]
+        off = [
+            max(abs(loss[i] - loss[1]) / max(abs(loss[1]), 1e-3) for loss in losses)
+            for i in (0, 2)
+        ]
+        ours, twins = pair.errors()
+        drift = f"{off[1]:.0e}, {twins:.0e}" if not shipped.crop else ""
+        yield f"| `{shipped.path}` | {count} | {off[0]:.0e} | {ours:.0e} | {drift} |"
+
+
 def plot(drifts: dict, path: str) -> None:
     """Draw the parameters' drift of each solver against the iterations."""
     import matplotlib
@@ -113,7 +136,12 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=32, help="pictures of a batch")
     parser.add_argument("--json", help="where to keep all numbers")
     parser.add_argument("--plot", help="where to draw the curves")
+    parser.add_argument("--shipped", type=int, help="iterations of every solver")
     args = parser.parse_args()
+    if args.shipped:
+        for line in shipped_table(args.shipped, args.items):
+            print(line, flush=True)
+        return
     drifts = {}
     for name in args.nets:
         drifts[name] = measure(name, args.iterations, args.items)

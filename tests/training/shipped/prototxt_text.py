@@ -36,6 +36,21 @@ class NetText:
         ends = {"bottom": bottoms.split(), "top": tops.split()}
         self.layers.append({"name": name, "type": kind} | ends | fields)
 
+    def with_batches(self, size):
+        """Return the net with other batches."""
+        found = NetText()
+        found.head = self.head
+        found.layers = [
+            {
+                key: x | {"batch_size": size}
+                if isinstance(x, dict) and "batch_size" in x
+                else x
+                for key, x in layer.items()
+            }
+            for layer in self.layers
+        ]
+        return found
+
     @property
     def fields(self):
         return self.head | {"layer": self.layers}

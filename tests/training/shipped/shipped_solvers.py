@@ -22,6 +22,7 @@ class Shipped(NamedTuple):
         smooth: Whether the net is without kinks: neither ReLU nor max pooling.
         classes: How many classes, labels of its data go to.
         images: Shape of the stored images, (channels, height, width).
+        crop: What the net sees of them, height and width; 0 for all.
     """
 
     path: str
@@ -30,6 +31,26 @@ class Shipped(NamedTuple):
     smooth: bool = False
     classes: int = 10
     images: tuple[int, ...] = (1, 28, 28)
+    crop: int = 0
+
+    @property
+    def seen(self):
+        """Shape of what the net sees of an image."""
+        return (self.images[0], self.crop, self.crop) if self.crop else self.images
+
+    def shortened(self, iterations=2, batch=None, **fields):
+        """Return the same with fewer iterations, tested after the last on one batch.
+
+        Args:
+            iterations: How many.
+            batch: Records of a batch; the nets' own if None.
+            **fields: What else the solver is to say.
+        """
+        tests = [1] * len(self.fields["test_iter"])
+        every = {"max_iter": iterations, "test_interval": iterations, "display": 1}
+        fields = self.fields | every | {"test_iter": tests} | fields
+        files = {path: net.with_batches(batch) for path, net in self.nets.items()}
+        return self._replace(fields=fields, nets=files if batch else self.nets)
 
     def write(self, folder):
         """Write solver and nets side by side into a folder; return the solver."""
@@ -152,7 +173,7 @@ def _imagenet(name, net, prefix):
     fields = _tests(1000, 1000) | _rate("step", 0.01, gamma=0.1, stepsize=100000)
     length = _length(450000, 20, 10000, f"{folder}/{prefix}")
     more = _model(folder, "", net, fields | MOMENTUM | length | GPU)
-    shape = {"classes": 1000, "images": (3, 256, 256)}
+    shape = {"classes": 1000, "images": (3, 256, 256), "crop": 227}
     return Shipped(f"{folder}/solver.prototxt", **more, **shape)
 
 
@@ -162,14 +183,14 @@ def _googlenet(name, prefix, iterations, **policy):
     fields |= _rate(base=0.01, **policy) | {"momentum": 0.9, "weight_decay": 0.0002}
     fields |= _length(iterations, 40, 40000, f"{folder}/{prefix}") | GPU
     more = _model(folder, "", nets.googlenet, fields)
-    shape = {"classes": 1000, "images": (3, 256, 256)}
+    shape = {"classes": 1000, "images": (3, 256, 256), "crop": 224}
     return Shipped(f"{folder}/{name}.prototxt", **more, **shape)
 
 
 def _finetuned(folder, solver, name, net, prefix, classes, mode=GPU):
     fields = _tests(1000, 100) | _rate("step", 0.001, gamma=0.1, stepsize=20000)
     fields |= MOMENTUM | _length(100000, 20, 10000, f"{folder}/{prefix}") | mode
-    shape = {"classes": classes, "images": (3, 256, 256)}
+    shape = {"classes": classes, "images": (3, 256, 256), "crop": 227}
     more = _model(folder, name, net, fields)
     return Shipped(f"{folder}/{solver}.prototxt", **more, **shape)
 

@@ -41,19 +41,6 @@ def kind(name):
     return family if family in ("lenet", "autoencoder") else name
 
 
-def size_of(shipped):
-    """Return the shape of one image as the nets see it, channels last."""
-    channels, *sides = shipped.images
-    crop = {227: ("alexnet", "caffenet", "flickr", "pascal"), 224: ("googlenet",)}
-    sides = [
-        next(
-            (s for s, names in crop.items() if any(n in shipped.path for n in names)), x
-        )
-        for x in sides
-    ]
-    return (*sides, channels)
-
-
 def test_all_are_here():
     paths = [shipped.path for shipped in SOLVERS.values()]
     assert len(SOLVERS) == len(set(paths)) == 27
@@ -90,7 +77,9 @@ def test_files_are_read_and_nothing_in_them_is_unknown(name, tmp_path):
 )
 def test_the_model_learns_as_many_numbers_as_the_net(name, tmp_path):
     shipped = SOLVERS[name]
-    training = from_solver(shipped.write(tmp_path), input_shape=size_of(shipped))
+    channels, *sides = shipped.seen
+    shape = (*sides, channels)
+    training = from_solver(shipped.write(tmp_path), input_shape=shape)
     keys = {kind(name)} & set(NUMBERS)
     (key,) = keys
     learned = sum(prod(w.shape) for w in training.model.trainable_weights)

@@ -15,7 +15,7 @@ def example_batches(shipped, count, items, seed=0):
     range that the example's transform leaves pixels in.
     """
     rng = np.random.default_rng(seed)
-    channels, *sides = shipped.images
+    channels, *sides = shipped.seen
     found = []
     for _ in range(count):
         labels = rng.integers(0, shipped.classes, items)
@@ -94,13 +94,12 @@ class Pair:
         shipped: The solver.
         folder: Where its files are written.
         own_start: Whether to start from what the fillers made; else from larger ones.
-        size: Height and width of the images that the net sees.
         twin: Whether there is one; without it, its numbers are 0.
     """
 
-    def __init__(self, shipped, folder, own_start=True, size=None, twin=True):
+    def __init__(self, shipped, folder, own_start=True, twin=True):
         self.shipped = shipped
-        shape = shipped.images if size is None else (shipped.images[0], size, size)
+        shape = shipped.seen
         channels_last = (*shape[1:], shape[0]) if len(shape) > 1 else shape
         self.training = from_solver(shipped.write(folder), input_shape=channels_last)
         self.model = self.training.model
