@@ -33,11 +33,11 @@ def test_it_trains_from_its_files(name, tmp_path):
     data.mkdir()
     write_data(shipped, data, count=12 if name in BIG else 120)
     training = from_solver(shipped.write(tmp_path), data=data, seed=0)
-    before = [np.array(w) for w in training.model.trainable_weights]
+    before = [w.numpy() for w in training.model.trainable_weights]
     history = training.fit(verbose=0).history
     assert int(training.optimizer.iterations) == 2
     assert np.isfinite(history["loss"]).all()
-    after = [np.array(w) for w in training.model.trainable_weights]
+    after = [w.numpy() for w in training.model.trainable_weights]
     assert all(np.isfinite(w).all() for w in after)
     changed = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert all(changed)
