@@ -98,7 +98,7 @@ def _hdf5(path, shipped, count, seed):
     data = rng.normal(0, 1, (count, *shipped.images)) + labels[:, None] - 0.5
     with h5py.File(path.with_suffix(".h5"), "w") as file:
         file["data"], file["label"] = data.astype("float32"), labels.astype("float32")
-    path.write_text(f"/home/somebody/data/{path.stem}.h5\n")
+    path.write_text(f"{path.stem}.h5\n")
 
 
 def _pictures(path, shipped, count, seed):
