@@ -7,8 +7,9 @@
 Solvers that Caffe ships train as they stand, from the same parameters on the same
 batches: our model, and the tests' reference, which is Caffe's arithmetic in NumPy: in
 float64, in float64 with its first parameters moved by 1e-7 of themselves (the farthest
-of three), in float32. Printed is the largest difference of any parameter from the float64
-reference, by the largest parameter of its blob, and the loss's, after some iterations.
+of three), in float32. Printed is the largest difference of any parameter from the
+float64 reference, by the largest parameter of its blob, and the loss's, after some
+iterations.
 
 Nothing is downloaded; the pictures are waves and noise. The nets for CIFAR-10 start
 from larger parameters than their fillers make, which would sleep for hundreds of

@@ -21,11 +21,18 @@ SMALL = [name for name, shipped in SOLVERS.items() if not shipped.crop]
 BIG = [name for name, shipped in SOLVERS.items() if shipped.crop]
 QUICK = ("lenet", "hdf5_nonlinear", "autoencoder")
 # Steps of about base_lr whatever the gradient is: near 0, rounding decides the sign.
-ROUGH = ("lenet_adam", "lenet_rmsprop")
+ROUGH = ("lenet_adam", "lenet_rmsprop", "autoencoder_adagrad")
 
 
 def relative(a, b):
     return abs(a - b) / max(abs(b), 1e-3)
+
+
+def allowed(name, drift, first=True):
+    """Return how far parameters may be off; of rough solvers as far as they drift."""
+    if name in ROUGH:
+        return max(PARAMETERS, 10 * drift)
+    return PARAMETERS if first else KINK
 
 
 @pytest.mark.parametrize(
@@ -40,10 +47,7 @@ def test_first_iterations_are_caffes(name, tmp_path):
         parameters, drift = pair.errors()
         first = i == 0 or shipped.smooth
         assert relative(ours, theirs) <= (LOSS if first else max(LOSS, KINK * i)), i
-        if name in ROUGH:
-            assert parameters <= max(PARAMETERS, 10 * drift), i
-        else:
-            assert parameters <= (PARAMETERS if first else KINK), i
+        assert parameters <= allowed(name, drift, first), i
 
 
 @pytest.mark.slow
@@ -53,7 +57,8 @@ def test_smooth_nets_stay_as_near_as_float32_is(name, tmp_path):
     for batch in example_batches(SOLVERS[name], 40, 16):
         ours, theirs, _ = pair.step(*batch)
         assert relative(ours, theirs) <= LOSS
-    assert pair.errors()[0] <= PARAMETERS
+    parameters, drift = pair.errors()
+    assert parameters <= allowed(name, drift)
 
 
 @pytest.mark.slow
