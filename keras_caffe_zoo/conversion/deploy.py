@@ -6,6 +6,7 @@ at all. Whatever only made labels goes too.
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from keras_caffe_zoo.caffe import Layer, Net
 from keras_caffe_zoo.conversion.roles import (
@@ -22,6 +23,23 @@ from keras_caffe_zoo.rules.registry import rule_of
 
 Shape = tuple[int | None, ...]
 _LABELLED = ("loss", "metric", "output")
+
+
+class Kept(NamedTuple):
+    """What stays of a net that would go, since it is to be trained, or looked at.
+
+    Attributes:
+        layers: Positions of losses and measures that stay what they are.
+        bottoms: Labels that are to be there, as (layer, bottom).
+        tops: Tops that are to be there, as (layer, top), whoever reads them.
+    """
+
+    layers: Collection[int] = ()
+    bottoms: Collection[tuple[int, int]] = ()
+    tops: Collection[Top] = ()
+
+
+_NOTHING = Kept()
 
 
 @dataclass
@@ -51,6 +69,7 @@ def deploy_net(
     custom: Collection[str] = (),
     answers: bool = True,
     by_place: bool = False,
+    kept: Kept = _NOTHING,
 ) -> DeployNet:
     """Return the part of a net that predicts, with inputs for data.
 
@@ -62,14 +81,17 @@ def deploy_net(
             ends with the blobs that its losses read.
         by_place: Whether layers of types that nobody knows are data, or losses, if
             their place in the net says so.
+        kept: What stays all the same.
 
     Raises:
         CaffeFormatError: If a data layer's fields contradict each other.
     """
     result = DeployNet(net)
     role_at = roles(net, custom, by_place)
+    for at in kept.layers:
+        role_at[at] = "layer"
     sources = makers(net.layers)
-    unneeded = _unneeded(net, role_at, sources)
+    unneeded = _unneeded(net, role_at, sources, kept)
     layers = []
     for at, layer in enumerate(net.layers):
         role = role_at[at]
@@ -129,7 +151,7 @@ def _silence(layer: Layer, sources, unneeded) -> list[Layer]:
     return [replace(layer, bottoms=kept)] if kept else []
 
 
-def _unneeded(net: Net, role_at: list[str], sources) -> set[Top]:
+def _unneeded(net: Net, role_at: list[str], sources, kept: Kept) -> set[Top]:
     """Return the tops, as (layer, top), that serve only as labels, or to be silenced.
 
     Tops that nobody reads are outputs, but for those of data layers after the first.
@@ -151,6 +173,8 @@ def _unneeded(net: Net, role_at: list[str], sources) -> set[Top]:
         return min(rule_of(layers[at].type).passes, tops)
 
     def only_label(at: int, i: int) -> bool:
+        if (at, i) in kept.bottoms:
+            return False
         if role_at[at] in _LABELLED:
             return i in label_bottoms(net, at)
         if role_at[at] == "silence":
@@ -164,6 +188,8 @@ def _unneeded(net: Net, role_at: list[str], sources) -> set[Top]:
         data = role_at[at] == "data"
         ends = data or role_at[at] in _LABELLED
         for i in range(len(layers[at].tops)):
+            if (at, i) in kept.tops:
+                continue
             uses = readers.get((at, i), [])
             labels = [only_label(*use) for use in uses]
             silenced = all(role_at[use[0]] == "silence" for use in uses)

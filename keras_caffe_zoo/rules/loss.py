@@ -24,8 +24,9 @@ class Loss(Rule):
     Attributes:
         labels_from: From which bottom on its bottoms are labels.
         either: Whether the first two bottoms may change places.
-        weighed: Whether there may be two bottoms more, which weigh the labels and come
-            with them.
+        both_ways: Whether labels have a gradient too, as predictions have.
+        more_labels: How many bottoms there may be behind the first of the labels: the
+            weights of these, or what else comes with them.
         prediction: Type of the layer that makes of its first bottom what the loss
             compares with the labels; none where that is the bottom itself.
     """
@@ -35,7 +36,8 @@ class Loss(Rule):
     also = (LOSS,)
     labels_from = 1
     either = False
-    weighed = False
+    both_ways = False
+    more_labels: tuple[int, ...] = (0,)
     prediction = ""
 
     def predict(self, layer: Layer, tops: list[str]) -> list[Layer]:
@@ -74,7 +76,7 @@ class SigmoidCrossEntropyLoss(Loss):
 @register
 class EuclideanLoss(Loss):
     types = ("EuclideanLoss",)
-    either = True
+    either = both_ways = True
 
 
 @register
@@ -85,7 +87,10 @@ class HingeLoss(Loss):
 
 @register
 class InfogainLoss(Loss):
+    """Its third bottom, if there is one, is the matrix."""
+
     types = ("InfogainLoss",)
+    more_labels = (0, 1)
     param = Param("infogain_loss_param", "1 source string; 2 axis int32=1", 116)
 
 
@@ -105,8 +110,11 @@ class ContrastiveLoss(Loss):
 
 @register
 class Accuracy(Loss):
+    """Its second top is the accuracy of each class."""
+
     types = ("Accuracy",)
     role = "metric"
+    bottoms, tops = (2, 2), (0, 2)
     param = Param(
         "accuracy_param", "1 top_k uint32=1; 2 axis int32=1; 3 ignore_label int32", 102
     )

@@ -89,7 +89,7 @@ class SmoothL1Loss(Loss):
     fork = "Fast R-CNN"
     param = Param("smooth_l1_loss_param", "1 sigma float=1", (8266712, 148))
     bottoms = (2, 4)
-    weighed = True
+    both_ways, more_labels = True, (0, 2)
 
 
 # R-FCN's; what is more in it than in BVLC's has a number that is not confirmed.

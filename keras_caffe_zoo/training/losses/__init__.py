@@ -14,6 +14,7 @@ from keras_caffe_zoo.training.losses.softmax import (
     MultinomialLogisticLoss,
     SoftmaxWithLoss,
 )
+from keras_caffe_zoo.training.losses.sums import SumLoss, joined_labels
 from keras_caffe_zoo.training.losses.targets import (
     EuclideanLoss,
     SigmoidCrossEntropyLoss,
@@ -31,8 +32,10 @@ __all__ = [
     "SigmoidCrossEntropyLoss",
     "SmoothL1Loss",
     "SoftmaxWithLoss",
+    "SumLoss",
     "box_annotator_ohem",
     "box_targets",
+    "joined_labels",
     "loss_of",
     "prediction_of",
 ]

@@ -27,10 +27,14 @@ class CaffeLoss(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         if sample_weight is not None:
-            *places, channels = ops.convert_to_tensor(y_pred).shape
+            *places, channels = self.by_class(ops.convert_to_tensor(y_pred)).shape
             shape = (*places, channels if self.per_channel else 1)
             sample_weight = like_values(sample_weight, shape)
         return super().__call__(y_true, y_pred, sample_weight)
+
+    def by_class(self, y_pred):
+        """Return predictions with their classes, or channels, last."""
+        return y_pred
 
     def get_config(self):
         return {"name": self.name}

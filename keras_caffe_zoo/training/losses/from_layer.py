@@ -51,23 +51,24 @@ def loss_of(layer: Layer, infogain=None, *, from_logits: bool = True) -> CaffeLo
         layer: A layer of one of the types `LOSS_LAYERS`.
         infogain: The matrix of an InfogainLoss, an array (C, C) or the path of its
             binaryproto. The layer's own `source` is a path in somebody's file and is
-            never opened unasked.
+            never opened unasked. Not needed where the layer has the matrix as a third
+            bottom, which then comes with the labels (`joined_labels`).
         from_logits: Whether a SoftmaxWithLoss or InfogainLoss is given scores, as in
             Caffe, or probabilities. All others take what they take in Caffe.
 
     Raises:
-        CaffeFormatError: If the layer is no loss, its axis is not that of the
-            channels, or its matrix is missing, none, or of another size.
+        CaffeFormatError: If the layer is no loss, or its matrix is missing, none, or of
+            another size.
         OSError: If the matrix's file cannot be read.
     """
     name = keras_name(layer.name)
     if layer.type == "SoftmaxWithLoss":
-        check_axis(layer, "softmax_param")
         options = {**_ignoring(layer, "valid"), "from_logits": from_logits}
+        options["axis"] = layer.read("softmax_param").axis
         return SoftmaxWithLoss(**options, name=name)
     if layer.type == "InfogainLoss":
-        check_axis(layer, "infogain_loss_param")
         options = {**_ignoring(layer, "valid"), "from_logits": from_logits}
+        options["axis"] = layer.read("infogain_loss_param").axis
         return _infogain_loss(layer, infogain, {**options, "name": name})
     if layer.type == "SigmoidCrossEntropyLoss":
         return SigmoidCrossEntropyLoss(**_ignoring(layer, "batch_size"), name=name)
@@ -108,22 +109,6 @@ def prediction_of(layer: Layer, tensors: list):
     return tensors[0] if len(tensors) == 1 else keras.layers.Subtract()(tensors)
 
 
-def check_axis(layer: Layer, name: str) -> None:
-    """Check that a layer's classes are along Caffe's axis of channels, 1.
-
-    Raises:
-        CaffeFormatError: If not.
-    """
-    axis = layer.read(name).axis
-    if axis != 1:
-        raise layer_error(
-            layer,
-            f"Expected classes along axis 1, the channels; received: {axis}. "
-            "Compile the net with one of your own",
-            f"{name}.axis",
-        )
-
-
 def _ignoring(layer, default: str) -> dict:
     """Return `normalization` and `ignore_label` of a layer's LossParameter."""
     param = layer.read("loss_param")
@@ -138,6 +123,8 @@ def _ignoring(layer, default: str) -> dict:
 
 def _infogain_loss(layer: Layer, infogain, options: dict) -> InfogainLoss:
     field = "infogain_loss_param.source"
+    if len(layer.bottoms) == 3:
+        return InfogainLoss(None, **options)
     if infogain is None:
         source = layer.param.source
         raise layer_error(

@@ -88,7 +88,8 @@ class EuclideanLoss(CaffeLoss):
         name: Its name.
 
     Inputs:
-        Targets and predictions of the same shape.
+        Targets and predictions of the same shape, but for axes of 1, or one of them
+        flattened in Caffe's order. Both have a gradient.
 
     Reference:
         Caffe 1.0's `EuclideanLoss` layer.

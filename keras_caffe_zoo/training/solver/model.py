@@ -2,9 +2,10 @@
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import keras
+from keras import ops
 
 from keras_caffe_zoo.caffe import Net, read_net
 from keras_caffe_zoo.conversion.deploy import deploy_net
@@ -13,75 +14,131 @@ from keras_caffe_zoo.conversion.importer import build_net
 from keras_caffe_zoo.conversion.loading import blobs_by_position, load
 from keras_caffe_zoo.conversion.model import CaffeModel
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
-from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.training.heads import ends_with_softmax
-from keras_caffe_zoo.training.losses import loss_of, prediction_of
-from keras_caffe_zoo.training.metrics import accuracy_of
-from keras_caffe_zoo.training.solver.objectives import Objective, accuracies, losses
+from keras_caffe_zoo.training.losses import SumLoss, loss_of, prediction_of
+from keras_caffe_zoo.training.metrics import (
+    LossValue,
+    accuracy_of,
+    accuracy_per_class_of,
+)
+from keras_caffe_zoo.training.solver.building import prepare
+from keras_caffe_zoo.training.solver.label_net import LabelNet
+from keras_caffe_zoo.training.solver.measuring import measures_of, warn_of
+from keras_caffe_zoo.training.solver.objectives import (
+    Objective,
+    accuracies,
+    objectives_of,
+)
+from keras_caffe_zoo.training.solver.reading import Measure, Reading
+
+_MOST_CLASSES = 100  # whose accuracies are told one by one
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class CaffeTrainingModel(CaffeModel):
     """A model with an output for each loss of a training net.
 
-    In every respect a `keras.Model`, but that `y` is what Caffe's data layers give: one
-    array of labels for all losses, or a dict by Caffe's label blobs where there are
-    several. A dict by output, as Keras has it, will do too.
+    In every respect a `keras.Model`, but that `y` is what Caffe's data layers give and
+    the model does not read itself: one array of labels for all losses, or a dict by
+    Caffe's label blobs where there are several; nothing if all labels are made of the
+    data. A dict by output, as Keras has it, will do too. Blobs that are labels, or that
+    an Accuracy reads, and that are made by layers with parameters, are further outputs,
+    without a loss.
 
-    `labels` maps each output to the label blobs that its loss reads: one, or labels and
-    their two weights.
+    Besides the weighted sum, `loss`, what it reports has the names of Caffe's blobs:
+    each loss without its weight, as Caffe prints it (`loss_unweighted` of one that is
+    itself called `loss` and is not all of it), and `NAME_weighted` where the weight is
+    not 1; accuracies, those of classes as `NAME/0`, `NAME/1`, … up to 100.
+
+    `labels` maps each output to the label blobs that its loss reads, and
+    `objectives` each loss to its weight, 0 for one that Caffe only prints.
     """
 
-    labels: dict = {}
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.reading, self.measures = Reading(), {}
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The label blobs of each loss, by output."""
+        return self.reading.labels
+
+    @property
+    def objectives(self) -> dict[str, float]:
+        """The weight of each loss, by Caffe's name, in the net's order."""
+        return dict(self.reading.weights)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         """Return the sum of the losses, each times its weight."""
-        y = self._by_output(y)
+        if self.reading.weights:
+            y, y_pred = self.reading.for_losses(x, y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, **kwargs)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Return the metrics by name."""
-        return super().compute_metrics(x, self._by_output(y), y_pred, sample_weight)
+        if self.reading.weights:
+            for name, pair in self.reading.for_measures(x, y, y_pred).items():
+                self.measures[name].update_state(*pair)
+            y, y_pred = self.reading.for_losses(x, y, y_pred)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def _by_output(self, y):
-        if y is None or not self.labels:
-            return y
-        given = set(y) if isinstance(y, Mapping) else None
-        if given is not None and given == set(self.labels):
-            return y
-        blobs = {blob for blobs in self.labels.values() for blob in blobs}
-        if given is None and len(blobs) == 1:
-            y = {blob: y for blob in blobs}
-        elif given != blobs:
-            raise ValueError(
-                f"Expected labels as a dict by label blob, {sorted(blobs)}, or by "
-                f"output, {list(self.labels)}; received: "
-                f"{sorted(given) if given is not None else type(y).__name__}"
-            )
-        by_output = {
-            output: y[blobs[0]]
-            if len(blobs) == 1
-            else keras.ops.stack([y[blob] for blob in blobs], axis=-1)
-            for output, blobs in self.labels.items()
-        }
-        if len(self.outputs) == 1 and not isinstance(self._outputs_struct, dict):
-            (by_output,) = by_output.values()
-        return by_output
+    def get_metrics_result(self):
+        """Return what is reported, by Caffe's names."""
+        results = super().get_metrics_result()
+        for name, metric in self.measures.items():
+            results.pop(metric.name, None)
+            results.update(_by_class(name, metric.result()))
+        return {**self._told_of_losses(results), **results}
+
+    def _told_of_losses(self, results: dict) -> dict:
+        """Take what Keras tells of each loss out of its results; return it renamed."""
+        reading, found = self.reading, {}
+        for name in reading.minimized:
+            weight, total = reading.weights[name], "loss" in results
+            if len(reading.minimized) > 1:
+                value = results.pop(f"{name}_loss", None)
+            else:
+                value = results["loss"] / weight if total else None
+            if value is None:
+                continue
+            alone = len(reading.minimized) == 1 and weight == 1
+            if name != "loss":
+                found[name] = value
+            elif not alone:
+                found["loss_unweighted"] = value
+            if weight != 1:
+                found[f"{name}_weighted"] = value * weight
+        return found
 
     def get_config(self):
-        labels = {output: list(blobs) for output, blobs in self.labels.items()}
-        return {**super().get_config(), "labels": labels}
+        config = {**super().get_config(), "reading": self.reading.get_config()}
+        measures = {
+            name: keras.saving.serialize_keras_object(metric)
+            for name, metric in self.measures.items()
+        }
+        return {**config, "measures": measures} if measures else config
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
-        labels = config.pop("labels", {})
+        labels, reading = config.pop("labels", {}), config.pop("reading", None)
+        measures = config.pop("measures", {})
         model = super().from_config(config, custom_objects=custom_objects)
-        model.labels = {
-            output: (blobs,) if isinstance(blobs, str) else tuple(blobs)
-            for output, blobs in labels.items()
+        told = Reading.of_labels(labels)
+        model.reading = Reading.from_config(reading) if reading else told
+        model.measures = {
+            name: keras.saving.deserialize_keras_object(metric)
+            for name, metric in measures.items()
         }
         return model
+
+
+def _by_class(name: str, result) -> dict:
+    """Return a metric's result by name, or by class if it has one for each."""
+    if len(result.shape) == 0:
+        return {name: result}
+    classes = range(result.shape[0] if result.shape[0] <= _MOST_CLASSES else 0)
+    return {f"{name}/{i}": result[i] for i in classes}
 
 
 def training_model(
@@ -89,6 +146,8 @@ def training_model(
     weights: str | os.PathLike | None = None,
     input_shape: tuple | Mapping[str, tuple] | None = None,
     seed: int = -1,
+    test_net: Net | None = None,
+    infogain=None,
 ) -> tuple[keras.Model, list[str]]:
     """Return the model of a training net, which ends where its losses begin.
 
@@ -98,33 +157,82 @@ def training_model(
             their fillers.
         input_shape: As in `from_caffe`.
         seed: Makes the fillers' numbers the same every time, from 0 on.
+        test_net: The test net, filtered, whose accuracies are to be measured.
+        infogain: The matrix of an InfogainLoss whose value other layers read.
 
     Returns:
         The model, and the Caffe names of the layers that took parameters from the file.
     """
-    objectives = losses(net)
+    asked = objectives_of(net)
     trained = None if weights is None else read_net(weights)
-    part = deploy_net(net, trained, answers=False)
-    asked = {objective.layer.name for objective in objectives}
-    check_unknown_fields(net, part.changed - asked, training=True)
+    part = deploy_net(net, trained, answers=False, kept=asked.kept)
+    replaced = part.changed - {objective.layer.name for objective in asked.losses}
+    check_unknown_fields(net, replaced, training=True)
+    measures = measures_of(test_net, net)
+    custom = prepare(part, net, asked.kept, infogain)
     blobs = None if trained is None else blobs_by_position(part.net, trained)
-    ends = dict.fromkeys(blob for o in objectives for blob in o.blobs)
-    builder, model = build_net(part, input_shape, blobs=blobs, outputs=list(ends))
+    shown = {o.blobs[0] for o in asked.losses if len(o.blobs) == 1}
+    ends = {blob for measure in measures.values() for blob in measure.ends}
+    more = list(dict.fromkeys((*asked.computed, *sorted(ends - shown))))
+    ends = dict.fromkeys(blob for o in asked.losses for blob in o.blobs)
+    ends.update(dict.fromkeys(more))
+    builder, model = build_net(
+        part, input_shape, blobs=blobs, outputs=list(ends), custom=custom
+    )
+    outputs = {o.name: _prediction(o, builder.blobs) for o in asked.losses}
+    for blob in more:
+        tensor = builder.blobs[blob]
+        stopped = not asked.computed.get(blob, False)
+        outputs[blob] = ops.stop_gradient(tensor) if stopped else tensor
+    single = len(outputs) == 1
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
-    outputs = {
-        o.name: prediction_of(o.layer, [builder.blobs[blob] for blob in o.blobs])
-        for o in objectives
-    }
-    labels = {o.name: o.labels for o in objectives}
-    if len(outputs) == 1:
-        (outputs,) = outputs.values()
-    whole = CaffeTrainingModel(inputs, outputs, name=model.name)
+    ends = next(iter(outputs.values())) if single else outputs
+    whole = CaffeTrainingModel(inputs, ends, name=model.name)
     whole.remember(model.caffe_blobs, model.shared_params)
-    whole.labels = labels
+    whole.reading = _reading(net, part, asked.losses, more, measures, test_net)
     if trained is not None:
         load(builder.nodes, trained.source, partial=True)
     fill(builder.nodes, seed=None if seed < 0 else seed)
     return whole, [node.layer.name for node, _ in builder.nodes if node.blobs]
+
+
+def _prediction(objective: Objective, blobs: Mapping):
+    tensors = [blobs[blob] for blob in objective.blobs]
+    if objective.is_sum:
+        return tensors[0]
+    prediction = prediction_of(objective.layer, tensors)
+    return ops.stop_gradient(prediction) if objective.stopped else prediction
+
+
+def _reading(net, part, objectives, more, measures, test_net) -> Reading:
+    """Return what a model's losses and metrics read."""
+    labels = {o.name: o.labels for o in objectives}
+    wanted = dict.fromkeys(blob for blobs in labels.values() for blob in blobs)
+    made = LabelNet.of(net, wanted, more)
+    known = {*part.inputs, *more}
+    blobs = {o.name: o.blobs[0] for o in objectives if len(o.blobs) == 1}
+    reading = Reading(
+        inputs=tuple(part.inputs),
+        blobs={**blobs, **{blob: blob for blob in more}},
+        labels=labels,
+        sources=tuple(b for b in made.sources(wanted) if b not in known),
+        weights={o.name: o.weight for o in objectives},
+        made=made,
+    )
+    for o in objectives:
+        if not o.weight:
+            reading.measures[o.name] = Measure(o.name, o.labels, True)
+    asked = {name: measure.objective for name, measure in measures.items()}
+    for name, o in asked.items():
+        reading.measures[name] = Measure(o.blobs[0], o.labels)
+    if asked:
+        ends = {blob for measure in measures.values() for blob in measure.ends}
+        of = dict.fromkeys(b for o in asked.values() for b in (*o.blobs, *o.labels))
+        reading.measured = LabelNet.of(test_net, of, ends)
+        known |= {*ends, *reading.sources}
+        others = [b for b in reading.measured.sources(of) if b not in known]
+        reading.others = tuple(others)
+    return reading
 
 
 def compile_for(
@@ -148,17 +256,53 @@ def compile_for(
         loss = getattr(model, "loss", None) or "sparse_categorical_crossentropy"
         model.compile(optimizer, loss, metrics=["accuracy"])
         return
-    objectives = losses(net)
-    given = not isinstance(model, CaffeTrainingModel)
-    if given:
-        objectives = [_only_objective(model, objectives)]
-    scores = not (given and ends_with_softmax(model))
-    loss = {o.name: loss_of(o.layer, infogain, from_logits=scores) for o in objectives}
-    weights = {o.name: o.weight for o in objectives}
-    metrics = _metrics(test_net, objectives)
-    if len(objectives) == 1:
-        (loss,), (weight,), (metrics,) = map(dict.values, (loss, weights, metrics))
+    asked = objectives_of(net)
+    if not isinstance(model, CaffeTrainingModel):
+        _compile_given(model, optimizer, asked.minimized, test_net, infogain)
+        return
+    _measure(model, asked.losses, test_net, infogain)
+    loss = {o.name: _loss(o, infogain) for o in asked.minimized}
+    weights = {o.name: o.weight for o in asked.minimized}
+    if len(loss) == 1:
+        (loss,), (weight,) = loss.values(), weights.values()
         weights = None if weight == 1 else [weight]
+    model.compile(optimizer, loss, loss_weights=weights)
+
+
+def _loss(objective: Objective, infogain) -> keras.losses.Loss:
+    if objective.is_sum:
+        return SumLoss()
+    return loss_of(objective.layer, infogain)
+
+
+def _measure(model, objectives: Iterable[Objective], test_net, infogain) -> None:
+    """Give a model its metrics: losses that are only looked at, and accuracies."""
+    wanted = model.reading.measures
+    found = {
+        o.name: LossValue(_loss(o, infogain)) for o in objectives if o.name in wanted
+    }
+    for accuracy in accuracies(test_net) if test_net else ():
+        if accuracy.name in wanted and accuracy.top == 0:
+            found[accuracy.name] = accuracy_of(accuracy.layer)
+        elif accuracy.name in wanted:
+            prediction = model.reading.prediction(model, accuracy.name)
+            metric = accuracy_per_class_of(accuracy.layer, prediction)
+            found[accuracy.name] = metric
+    model.measures = found
+
+
+def _compile_given(model, optimizer, objectives, test_net, infogain) -> None:
+    """Compile a model that is not the solver's own net."""
+    objective = _only_objective(model, objectives)
+    scores = not ends_with_softmax(model)
+    loss = loss_of(objective.layer, infogain, from_logits=scores)
+    weights = None if objective.weight == 1 else [objective.weight]
+    metrics = []
+    for accuracy in accuracies(test_net) if test_net else ():
+        if accuracy.blobs == objective.blobs[:1] and accuracy.top == 0:
+            metrics.append(accuracy_of(accuracy.layer))
+        else:
+            warn_of(test_net, accuracy)
     model.compile(optimizer, loss, loss_weights=weights, metrics=metrics)
 
 
@@ -176,21 +320,3 @@ def _only_objective(model: keras.Model, objectives: list[Objective]) -> Objectiv
             stacklevel=4,
         )
     return objective
-
-
-def _metrics(net: Net | None, objectives: list[Objective]) -> dict[str, list]:
-    """Return the metrics of each loss: accuracies of the blob that it reads."""
-    found = {objective.name: [] for objective in objectives}
-    by_blob = {o.blobs[0]: o.name for o in reversed(objectives)}
-    for accuracy in accuracies(net) if net else ():
-        (blob,) = accuracy.blobs
-        if blob in by_blob:
-            found[by_blob[blob]].append(accuracy_of(accuracy.layer))
-        else:
-            warnings.warn(
-                f"{net.source}: left out the metric "
-                f"'{caffe_name(accuracy.name)}' of the blob {blob!r}, which no loss "
-                "reads.",
-                stacklevel=4,
-            )
-    return found

@@ -169,7 +169,9 @@ def from_solver(
         )
     if model is None:
         seed = message.random_seed
-        model, loaded = training_model(train_net, weights, input_shape, seed)
+        model, loaded = training_model(
+            train_net, weights, input_shape, seed, test_net, infogain
+        )
     elif weights is not None:
         raise ValueError(
             "Expected `weights` for the solver's own net only; received them with a "

@@ -1,0 +1,121 @@
+"""Which accuracies of a test net the training net's model can tell."""
+
+import warnings
+from typing import NamedTuple
+
+from keras_caffe_zoo.caffe import Net
+from keras_caffe_zoo.conversion.roles import Top, makers
+from keras_caffe_zoo.rules.registry import role_of
+from keras_caffe_zoo.training.metrics import METRIC_LAYERS
+from keras_caffe_zoo.training.solver.objectives import (
+    Objective,
+    accuracies,
+    is_learned,
+)
+
+_DATA = ("input", "data")
+
+
+class Measured(NamedTuple):
+    """An accuracy, and what it is made of.
+
+    Attributes:
+        objective: The accuracy.
+        ends: The blobs of the training net that it is made of.
+    """
+
+    objective: Objective
+    ends: frozenset[str]
+
+
+def measures_of(test: Net | None, train: Net) -> dict[str, Measured]:
+    """Return the accuracies of a test net by name, and warn of those that are left out.
+
+    An accuracy is made of blobs of the training net, by layers without parameters.
+
+    Args:
+        test: The test net, filtered; none for no accuracies.
+        train: The training net, filtered.
+    """
+    found = {}
+    for accuracy in accuracies(test) if test is not None else ():
+        ends = None
+        if accuracy.layer.type in METRIC_LAYERS:
+            ends = _ends(test, train, (*accuracy.blobs, *accuracy.labels))
+        if ends is None:
+            warn_of(test, accuracy)
+        else:
+            found[accuracy.name] = Measured(accuracy, frozenset(ends))
+    return found
+
+
+def warn_of(net: Net, accuracy: Objective) -> None:
+    """Warn of an accuracy that is left out."""
+    blobs = ", ".join(map(repr, (*accuracy.blobs, *accuracy.labels)))
+    warnings.warn(
+        f"{net.source}: left out the metric '{accuracy.name}' of {blobs}, which the "
+        "model does not compute.",
+        stacklevel=5,
+    )
+
+
+def _ends(test: Net, train: Net, blobs) -> set[str] | None:
+    """Return the blobs of the training net that blobs of the test net are made of.
+
+    Returns:
+        The blobs that parameters have a part in; `None` if there is one more that the
+        training net does not have.
+    """
+    lasts, made_by = [_last(test), _last(train)], makers(test.layers)
+    waiting = [(blob, lasts[0].get(blob)) for blob in blobs]
+    found, seen = set(), set()
+    while waiting:
+        blob, source = waiting.pop()
+        if source is None:
+            return None
+        if source in seen:
+            continue
+        seen.add(source)
+        layer = test.layers[source[0]]
+        if role_of(layer.type) in _DATA:
+            if blob not in lasts[1]:
+                return None
+        elif _is_same(blob, source, lasts, train, layer):
+            found.add(blob)
+        elif is_learned(layer):
+            return None
+        else:
+            waiting += zip(layer.bottoms, made_by[source[0]], strict=True)
+    return found
+
+
+def _is_same(blob: str, source: Top, lasts, train: Net, layer) -> bool:
+    """Tell whether a blob is one of the training net that parameters have a part in."""
+    if blob not in lasts[1] or lasts[0][blob] != source:
+        return False
+    other = train.layers[lasts[1][blob][0]]
+    return (other.name, other.type) == (layer.name, layer.type) and _has_part(
+        train, lasts[1][blob][0]
+    )
+
+
+def _has_part(net: Net, at: int) -> bool:
+    """Tell whether parameters have a part in what a layer makes."""
+    made_by = makers(net.layers)
+    waiting, seen = [at], set()
+    while waiting:
+        i = waiting.pop()
+        if i in seen:
+            continue
+        seen.add(i)
+        if is_learned(net.layers[i]):
+            return True
+        waiting += [source[0] for source in made_by[i] if source]
+    return False
+
+
+def _last(net: Net) -> dict[str, Top]:
+    found = {}
+    for at, layer in enumerate(net.layers):
+        found.update({top: (at, i) for i, top in enumerate(layer.tops)})
+    return found
