@@ -284,8 +284,10 @@ def _loss(objective: Objective, infogain) -> keras.losses.Loss:
 def _measure(model, objectives: Iterable[Objective], test_net, infogain) -> None:
     """Give a model its metrics: losses that are only looked at, and accuracies."""
     wanted = model.reading.measures
-    found = {
-        o.name: LossValue(_loss(o, infogain)) for o in objectives if o.name in wanted
+    found = {  # a layer's name may be "loss", which is Keras' own
+        o.name: LossValue(_loss(o, infogain), f"{o.name}_value")
+        for o in objectives
+        if o.name in wanted
     }
     for accuracy in accuracies(test_net) if test_net else ():
         if accuracy.name in wanted and accuracy.top == 0:
