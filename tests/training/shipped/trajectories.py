@@ -1,8 +1,8 @@
 """The first iterations of a shipped solver, here and by the reference."""
 
-import caffe_reference
 import keras
 import numpy as np
+import numpy_caffe
 
 from keras_caffe_zoo import caffe_params, set_caffe_params
 from keras_caffe_zoo.training import from_solver
@@ -114,14 +114,14 @@ class Pair:
 
     def solver(self, params, dtype="float64"):
         """Return a reference that starts from some parameters."""
-        network = caffe_reference.Network(self.training.net, params, dtype, False)
-        return caffe_reference.Solver(self.training.solver, network)
+        network = numpy_caffe.Network(self.training.net, params, dtype, False)
+        return numpy_caffe.Solver(self.training.solver, network)
 
     def step(self, images, labels, *others):
         """Do one iteration of each; return the losses of all three, and of others."""
         x = np.moveaxis(images, 1, -1) if images.ndim == 4 else images
         layers = self.training.net.layers
-        source = next(one for one in layers if one.type in caffe_reference.DATA)
+        source = next(one for one in layers if one.type in numpy_caffe.DATA)
         tops = dict(zip(source.tops, (images, labels), strict=False))
         ours = self.model.train_on_batch(*(x, labels)[: len(source.tops)])
         ours, theirs = float(np.ravel(ours)[0]), self.reference.step(tops)

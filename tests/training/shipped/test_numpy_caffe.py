@@ -1,7 +1,7 @@
 """The NumPy reference of Caffe is held against real Caffe before it holds others."""
 
-import caffe_reference
 import numpy as np
+import numpy_caffe
 import pytest
 from support import GOLDENS, every, golden, golden_names, pattern, relative_error
 
@@ -16,7 +16,7 @@ OTHERS = ("conv_dilation", "ip_axis2", "ip_transpose", "flatten_axis2", "_axis2"
 
 def layer_cases():
     names = [name for name in golden_names(*KINDS) if not name.endswith(OTHERS)]
-    known = {*caffe_reference.LAYERS, "Input", "Dropout"}
+    known = {*numpy_caffe.LAYERS, "Input", "Dropout"}
     return [n for n in names if {x.type for x in read(n).layers} <= known]
 
 
@@ -28,7 +28,7 @@ def network(name):
     weights = GOLDENS / f"{name}.caffemodel"
     params = read_net(weights).params if weights.exists() else {}
     options = {"dropout": False, "train": False, "at_data": True}
-    return caffe_reference.Network(read(name), params, **options)
+    return numpy_caffe.Network(read(name), params, **options)
 
 
 LAYER_CASES = layer_cases()
@@ -85,8 +85,8 @@ def test_trajectories_are_caffes(case, dtype):
             start.setdefault(key.split("/")[1], []).append(value)
     message = read_solver(SOLVERS / f"{case}.prototxt")
     net = read_prototxt(SOLVERS / "solver_net.prototxt").filter("TRAIN")
-    network = caffe_reference.Network(net, start, dtype)
-    solver = caffe_reference.Solver(message, network)
+    network = numpy_caffe.Network(net, start, dtype)
+    solver = numpy_caffe.Solver(message, network)
     with np.load(SOLVERS / f"{case}.npz") as arrays:
         expected = dict(arrays)
     losses = []
