@@ -104,9 +104,6 @@ def parse_prototxt(text: str, source: str = "<string>") -> Net:
     return _build_net(message, parser.unknown, source)
 
 
-_OF_TESTS = ("eval_type", "ap_version", "show_per_class_result")  # SSD's
-
-
 def read_solver(path: PathLike) -> Any:
     """Read a solver's `.prototxt` into a `SolverParameter` message.
 
@@ -117,17 +114,15 @@ def read_solver(path: PathLike) -> Any:
 
     Raises:
         CaffeFormatError: If the text is not a solver, or has fields that Caffe 1.0
-            does not have, and could change the training (SSD's few about its tests do
-            not).
+            does not have; SSD's few about its tests are known.
         OSError: If the file cannot be opened, such as FileNotFoundError.
     """
     parser = Parser(read_text_file(path), str(path))
     message = parser.parse("SolverParameter")
-    unknown = [field for field in parser.unknown if field.path not in _OF_TESTS]
-    if unknown:
+    if parser.unknown:
         raise CaffeFormatError(
             "Expected the fields of a Caffe 1.0 solver; received also: "
-            f"{'; '.join(map(str, unknown))}. Remove them",
+            f"{'; '.join(map(str, parser.unknown))}. Remove them",
             source=str(path),
         )
     return in_file(str(path), upgrade_solver, message)

@@ -117,6 +117,16 @@ def net_dataset(
     return dataset_of(batches, Order(1, 1, repeat=True), resume)
 
 
+def find_file(places: Places | None, path: str) -> Path | None:
+    """Return where the file is that a path in a net stands for; None if in no place.
+
+    Args:
+        places: As of `net_dataset`.
+        path: What a net says; its last part counts.
+    """
+    return _Places(places).find(path)
+
+
 def is_places(data) -> bool:
     """Tell whether something is places of files, and no data itself."""
     if isinstance(data, Mapping):
