@@ -7,9 +7,11 @@ import scipy.io
 from PIL import Image
 
 from keras_caffe_zoo.training import (
+    Accuracy,
     from_solver,
     interpolate_upsampling,
     layer_dataset,
+    net_dataset,
 )
 
 NAMES = ["2008_000001", "2008_000002", "2008_000003"]
@@ -183,6 +185,65 @@ def test_gradients_add_up_over_pictures_of_any_size(files):
     history = training.fit(data, tests, verbose=0).history
     assert int(training.optimizer.iterations) == 3
     assert np.isfinite(history["loss"] + history["val_loss"]).all()
+
+
+@pytest.fixture
+def places(tmp_path):
+    """The folders that FCN's layers name, and a solver with its nets beside them."""
+    folders = {"SBDD": "sbdd/dataset", "VOC": "pascal/VOC2011"}
+    for folder in folders.values():
+        (tmp_path / folder).mkdir(parents=True)
+        write_images(tmp_path / folder, SIZES, CLASSES)
+    head = DATA % ("VOCSegDataLayer", "voc_dir", "seg11valid")
+    heads = {
+        "train": DATA % ("SBDDSegDataLayer", "sbdd_dir", "train"),
+        "val": head.replace("sbdd/dataset", folders["VOC"]),
+    }
+    for name, head in heads.items():
+        (tmp_path / f"{name}.prototxt").write_text(tiny(head))
+    return tmp_path
+
+
+def test_what_layers_name_is_found_in_the_callers_folders(places):
+    for phase, name in (("TRAIN", "train"), ("TEST", "val")):
+        data = net_dataset(
+            places / f"{name}.prototxt", [places / "sbdd", places / "pascal"],
+            phase=phase,
+        )  # fmt: skip
+        (image, labels), *_ = data.take(1)
+        assert image.shape[1:3] == labels.shape[1:] and image.shape[3] == 3
+    with pytest.raises(FileNotFoundError, match="'VOC2011' .source of layer 'data'"):
+        net_dataset(places / "val.prototxt", places / "sbdd")
+
+
+@pytest.mark.slow
+def test_a_solver_trains_and_its_maps_are_measured_as_by_fcn(places):
+    solver = (SOLVER % 1).replace("999999999", "2")
+    (places / "solver.prototxt").write_text(solver)
+    folders = [places / "sbdd", places / "pascal"]
+    training = from_solver(places / "solver.prototxt", data=folders)
+    interpolate_upsampling(training.model)
+    training.fit(verbose=0)
+    assert int(training.optimizer.iterations) == 3
+    assert [test.iteration for test in training.results] == [2]
+    measures = (
+        keras.metrics.MeanIoU(CLASSES, ignore_class=255, sparse_y_pred=False),
+        Accuracy(ignore_label=255),
+    )
+    counts = np.zeros((CLASSES, CLASSES))
+    data = layer_dataset(places / "val.prototxt", folders[1] / "VOC2011", phase="TEST")
+    for image, labels in data:
+        scores = training.model(image)
+        for measure in measures:
+            measure.update_state(labels, scores)
+        labels, best = labels.numpy()[0], np.argmax(scores[0], -1)
+        there = labels != 255
+        np.add.at(counts, (labels[there], best[there]), 1)
+    right = np.diag(counts)
+    union = counts.sum(0) + counts.sum(1) - right
+    wanted = (right[union > 0] / union[union > 0]).mean(), right.sum() / counts.sum()
+    found = [float(measure.result()) for measure in measures]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_what_cannot_be_interpolated():

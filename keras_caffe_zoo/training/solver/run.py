@@ -394,8 +394,6 @@ def _tests_of(nets, feed, infogain, detecting) -> tuple[TestData, ...]:
 
     found = []
     for part in nets.tests():
-        net = TestNet(
-            part.net, part.name, part.iterations, None, infogain, detecting
-        )
+        net = TestNet(part.net, part.name, part.iterations, None, infogain, detecting)
         found.append(TestData(net, part.number, data_of(part.net)))
     return tuple(found)

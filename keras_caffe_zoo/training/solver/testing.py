@@ -83,7 +83,11 @@ class TestNet:
                     found[top] = (at, i)
                     if i < len(told) and told[i]:
                         self.weights[top] = told[i]
-        last = {t: (a, i) for a, x in enumerate(net.layers) for i, t in enumerate(x.tops)}
+        last = {
+            t: (a, i) for a, x in enumerate(net.layers) for i, t in enumerate(x.tops)
+        }
+        for one in self._evaluated:
+            found.pop(one.objects, None)
         rows = {one.detections: last[one.detections] for one in self._evaluated}
         self._ends = sorted({**found, **rows})
         tops = {one.top for one in self._evaluated}
@@ -215,9 +219,7 @@ class TestNet:
         }
         part = replace(self._part, inputs=inputs)
         given = self._given_shapes if not shapes else None
-        builder, model = build_net(
-            part, given, outputs=self._ends, custom=self._custom
-        )
+        builder, model = build_net(part, given, outputs=self._ends, custom=self._custom)
         by_blob = dict(zip(inputs, builder.inputs, strict=True))
         order = [by_blob[blob] for blob in self._fed]
         ends = {name: builder.blobs[name] for name in self._ends}
