@@ -26,7 +26,7 @@ from keras_caffe_zoo.training import (
 )
 
 OUTPUT = pathlib.Path(__file__).parent.parent / "docs" / "ssd_sampling.png"
-SIDE, GAP, COLUMNS, COLOURS = 224, 6, 3, 160
+SIDE, GAP, COLUMNS, COLOURS = 224, 6, 3, 88
 MEAN = np.array([104.0, 117.0, 123.0])
 NAMES = {1: "pagoda", 2: "tree", 3: "island"}
 OBJECTS = {  # left, top, right, bottom in pixels

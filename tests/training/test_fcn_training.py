@@ -297,6 +297,67 @@ def test_labels_of_two_kinds_train_two_losses(tmp_path):
     )
 
 
+RGBD = """
+layer { name: "color" type: "Python" top: "color" top: "hha" top: "label"
+  python_param { module: "nyud_layers" layer: "NYUDSegDataLayer" param_str:
+    "{'tops': ['color', 'hha', 'label'], 'seed': 1337, "
+    "'nyud_dir': '../../data/nyud', 'split': 'trainval'}" } }
+"""
+CONTEXT = """
+layer { name: "data" type: "Python" top: "data" top: "label"
+  python_param { module: "pascalcontext_layers" layer: "PASCALContextSegDataLayer"
+    param_str: "{'context_dir': '../../data/pascal-context', 'seed': 1337, "
+    "'split': 'trainval', 'voc_dir': '../../data/pascal'}" } }
+"""
+LOSS = """
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label"
+  top: "loss" loss_param { ignore_label: 255 normalize: false } }
+"""
+
+
+def write_rgbd(folder, rng, image):
+    nyud = folder / "nyud"
+    for part in ("data/images", "data/hha", "segmentation"):
+        (nyud / part).mkdir(parents=True)
+    for part in ("images", "hha"):
+        image.save(nyud / "data" / part / f"img_{NAMES[0]}.png")
+    labels = rng.integers(0, 6, image.size[::-1])
+    path = nyud / "segmentation" / f"img_{NAMES[0]}.mat"
+    scipy.io.savemat(path, {"segmentation": labels})
+    (nyud / "trainval.txt").write_text(NAMES[0])
+    both = """layer { name: "score" type: "Eltwise" bottom: "a" bottom: "b" top: "score"
+      eltwise_param { operation: SUM coeff: 0.5 coeff: 0.5 } }"""
+    ends = [conv("a", "color", 5, 1, 3), conv("b", "hha", 5, 1, 3), both]
+    return "".join([RGBD, *ends, LOSS])
+
+
+def write_context(folder, rng, image):
+    voc, context = folder / "pascal/VOC2010", folder / "pascal-context"
+    for path in (voc / "JPEGImages", voc / "ImageSets/Main", context / "trainval"):
+        path.mkdir(parents=True)
+    image.save(voc / "JPEGImages" / f"{NAMES[0]}.jpg")
+    (voc / "ImageSets/Main/trainval.txt").write_text(NAMES[0])
+    labels = {"LabelMap": rng.integers(0, 5, image.size[::-1])}
+    scipy.io.savemat(context / "trainval" / f"{NAMES[0]}.mat", labels)
+    (context / "labels.txt").write_text("1: cat\n2: dog\n3: sky\n4: table\n")
+    (context / "59_labels.txt").write_text("1: sky\n2: diningtable\n")
+    return "".join([CONTEXT, conv("score", "data", 3, 1, 3), LOSS])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [write_rgbd, write_context])
+def test_solvers_of_other_data_sets_find_their_folders(tmp_path, write):
+    rng, size = np.random.default_rng(0), (10, 12)
+    image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype="uint8"))
+    (tmp_path / "train.prototxt").write_text(write(tmp_path, rng, image))
+    solver = SOLVER.replace('test_net: "val.prototxt" test_iter: 2', "") % 1
+    (tmp_path / "solver.prototxt").write_text(solver)
+    training = from_solver(tmp_path / "solver.prototxt", data=tmp_path)
+    history = training.fit(verbose=0).history
+    assert int(training.optimizer.iterations) == 3
+    assert np.isfinite(history["loss"]).all()
+
+
 def fcn32s(head):
     """Return FCN-32s as its authors' `net.py` writes it, without fillers."""
     text, last = [head], "data"
