@@ -268,14 +268,15 @@ layer { name: "data" type: "Python" top: "data" top: "sem" top: "geo"
 def test_labels_of_two_kinds_train_two_losses(tmp_path):
     scenes = "spatial_envelope_256x256_static_8outdoorcategories"
     rng, (name, size) = np.random.default_rng(0), (NAMES[0], (10, 12))
+    folder = tmp_path / "sift-flow"
     for part in ("Images", "SemanticLabels", "GeoLabels"):
-        (tmp_path / part / scenes).mkdir(parents=True)
+        (folder / part / scenes).mkdir(parents=True)
     image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype="uint8"))
-    image.save(tmp_path / "Images" / scenes / f"{name}.jpg")
+    image.save(folder / "Images" / scenes / f"{name}.jpg")
     for part, classes in (("SemanticLabels", 5), ("GeoLabels", 3)):
         labels = rng.integers(0, classes + 1, size)
-        scipy.io.savemat(tmp_path / part / scenes / f"{name}.mat", {"S": labels})
-    (tmp_path / "trainval.txt").write_text(name)
+        scipy.io.savemat(folder / part / scenes / f"{name}.mat", {"S": labels})
+    (folder / "trainval.txt").write_text(name)
     loss = """layer { name: "%(l)s" type: "SoftmaxWithLoss" bottom: "%(s)s" top: "%(l)s"
       bottom: "%(y)s" loss_param { ignore_label: 255 normalize: false } }"""
     ends = [
@@ -288,12 +289,11 @@ def test_labels_of_two_kinds_train_two_losses(tmp_path):
     (tmp_path / "train.prototxt").write_text(net)
     solver = SOLVER.replace('test_net: "val.prototxt" test_iter: 2', "") % 1
     (tmp_path / "solver.prototxt").write_text(solver)
-    training = from_solver(tmp_path / "solver.prototxt")
-    data = layer_dataset(tmp_path / "train.prototxt", tmp_path, repeat=True)
-    history = training.fit(data, verbose=0).history
-    assert {"loss", "loss_loss", "loss_geo_loss"} <= set(history)
+    training = from_solver(tmp_path / "solver.prototxt", data=tmp_path)
+    history = training.fit(verbose=0).history
+    assert {"loss", "loss_unweighted", "loss_geo"} <= set(history)
     assert history["loss"][0] == pytest.approx(
-        history["loss_loss"][0] + history["loss_geo_loss"][0], rel=1e-5
+        history["loss_unweighted"][0] + history["loss_geo"][0], rel=1e-5
     )
 
 

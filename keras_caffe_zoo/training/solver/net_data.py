@@ -257,7 +257,12 @@ def _tops_of(layer: Layer, net: Net, phase: str, options: dict, resume):
         return dataset
 
     def by_top(*parts):
-        return dict(zip(layer.tops, parts, strict=False))
+        found = {}
+        for part in parts:  # several images, or labels, are a dict by top already
+            found.update(part if isinstance(part, Mapping) else {})
+        alone = [part for part in parts if not isinstance(part, Mapping)]
+        tops = [top for top in layer.tops if top not in found]
+        return {**found, **dict(zip(tops, alone, strict=False))}
 
     return dataset.map(by_top)
 
