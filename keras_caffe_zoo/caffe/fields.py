@@ -58,8 +58,7 @@ SolverParameter
     34 stepvalue int32*; 35 clip_gradients float=-1; 36 iter_size int32=1;
     37 snapshot_format SnapshotFormat=BINARYPROTO; 38 rms_decay float=0.99;
     39 momentum2 float=0.999; 40 type string=SGD; 41 layer_wise_reduce bool=true;
-    42 weights string*; 1041 eval_type string=classification;
-    1042 ap_version string=Integral; 1044 show_per_class_result bool=false
+    42 weights string*
     enum SnapshotFormat: HDF5=0 BINARYPROTO=1
     enum SolverMode: CPU=0 GPU=1
     enum SolverType: SGD=0 NESTEROV=1 ADAGRAD=2 RMSPROP=3 ADADELTA=4 ADAM=5

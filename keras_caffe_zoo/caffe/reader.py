@@ -104,6 +104,9 @@ def parse_prototxt(text: str, source: str = "<string>") -> Net:
     return _build_net(message, parser.unknown, source)
 
 
+_OF_TESTS = ("eval_type", "ap_version", "show_per_class_result")  # SSD's
+
+
 def read_solver(path: PathLike) -> Any:
     """Read a solver's `.prototxt` into a `SolverParameter` message.
 
@@ -114,18 +117,36 @@ def read_solver(path: PathLike) -> Any:
 
     Raises:
         CaffeFormatError: If the text is not a solver, or has fields that Caffe 1.0
-            does not have; SSD's few about its tests are known.
+            does not have, and could change the training (SSD's few about its tests do
+            not).
         OSError: If the file cannot be opened, such as FileNotFoundError.
     """
     parser = Parser(read_text_file(path), str(path))
     message = parser.parse("SolverParameter")
-    if parser.unknown:
+    unknown = [field for field in parser.unknown if field.path not in _OF_TESTS]
+    if unknown:
         raise CaffeFormatError(
             "Expected the fields of a Caffe 1.0 solver; received also: "
-            f"{'; '.join(map(str, parser.unknown))}. Remove them",
+            f"{'; '.join(map(str, unknown))}. Remove them",
             source=str(path),
         )
     return in_file(str(path), upgrade_solver, message)
+
+
+def read_test_settings(path: PathLike) -> dict[str, str]:
+    """Return the fields of SSD's solvers about their tests, of those it has, as text.
+
+    Args:
+        path: The solver's `.prototxt`.
+
+    Raises:
+        CaffeFormatError: If the text is not a solver.
+        OSError: If the file cannot be opened.
+    """
+    parser = Parser(read_text_file(path), str(path))
+    parser.parse("SolverParameter")
+    found = [field for field in parser.unknown if field.path in _OF_TESTS]
+    return {field.path: str(field.value).strip("\"'") for field in found}
 
 
 def read_mean(path: PathLike) -> np.ndarray:

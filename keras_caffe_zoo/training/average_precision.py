@@ -59,7 +59,9 @@ class DetectionEvaluation:
         self.overlap, self.difficult = np.float32(overlap), difficult
         self.version = version
         self.sizes = None if sizes is None else np.asarray(sizes, "float32")
-        if self.sizes is not None and (self.sizes.shape[1:] != (2,) or not sizes.size):
+        if self.sizes is not None and (
+            self.sizes.shape[1:] != (2,) or not self.sizes.size
+        ):
             raise ValueError(
                 "Expected a height and a width for each picture, (n, 2); received: "
                 f"{self.sizes.shape}"

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import keras
 
-from keras_caffe_zoo.caffe import Net, read_solver, schema
+from keras_caffe_zoo.caffe import Net, read_solver, read_test_settings, schema
 from keras_caffe_zoo.conversion.exporter import caffe_net
 from keras_caffe_zoo.training.data.pipeline import StartAt, batches_done
 from keras_caffe_zoo.training.data.records import BadRecords
@@ -321,9 +321,10 @@ def from_solver(
     compile_for(model, optimizer, train_net, test_net, infogain)
     tests, start = (), None
     if is_places(data):
+        told = read_test_settings(solver)
         detecting = DetectionTests(
-            message.ap_version,
-            message.show_per_class_result,
+            told.get("ap_version", "Integral"),
+            told.get("show_per_class_result") in ("true", "1"),
             functools.partial(find_file, data),
         )
         tests = _tests_of(nets, feed, infogain, detecting)

@@ -88,6 +88,12 @@ class TestNet:
         }
         for one in self._evaluated:
             found.pop(one.objects, None)
+            if one.detections not in last:
+                raise CaffeFormatError(
+                    "Expected detections that a layer makes; received: "
+                    f"{one.detections!r}",
+                    source=net.source,
+                )
         rows = {one.detections: last[one.detections] for one in self._evaluated}
         self._ends = sorted({**found, **rows})
         tops = {one.top for one in self._evaluated}
