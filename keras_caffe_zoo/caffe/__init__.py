@@ -11,6 +11,7 @@ from .reader import (
     read_net,
     read_prototxt,
     read_solver,
+    read_test_settings,
 )
 from .skeleton import MAX_UNKNOWN
 from .solverstate import SolverState, read_solverstate
@@ -40,6 +41,7 @@ __all__ = [
     "read_prototxt",
     "read_solver",
     "read_solverstate",
+    "read_test_settings",
     "schema",
     "write_caffemodel",
     "write_mean",

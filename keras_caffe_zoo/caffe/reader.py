@@ -133,6 +133,22 @@ def read_solver(path: PathLike) -> Any:
     return in_file(str(path), upgrade_solver, message)
 
 
+def read_test_settings(path: PathLike) -> dict[str, str]:
+    """Return the fields of SSD's solvers about their tests, of those it has, as text.
+
+    Args:
+        path: The solver's `.prototxt`.
+
+    Raises:
+        CaffeFormatError: If the text is not a solver.
+        OSError: If the file cannot be opened.
+    """
+    parser = Parser(read_text_file(path), str(path))
+    parser.parse("SolverParameter")
+    found = [field for field in parser.unknown if field.path in _OF_TESTS]
+    return {field.path: str(field.value).strip("\"'") for field in found}
+
+
 def read_mean(path: PathLike) -> np.ndarray:
     """Read a mean image (`.binaryproto`).
 

@@ -8,6 +8,10 @@ from keras_caffe_zoo.layers.initializers import (
     Xavier,
 )
 from keras_caffe_zoo.lazy import register_classes
+from keras_caffe_zoo.training.average_precision import (
+    DetectionEvaluation,
+    average_precision,
+)
 from keras_caffe_zoo.training.data import (
     AnnotatedPictures,
     AnnotatedTransform,
@@ -84,6 +88,7 @@ __all__ = [
     "CaffeSnapshot",
     "CaffeTrainingModel",
     "ContrastiveLoss",
+    "DetectionEvaluation",
     "Distortion",
     "EuclideanLoss",
     "Fitting",
@@ -107,6 +112,7 @@ __all__ = [
     "VOCPictures",
     "Xavier",
     "annotated_dataset",
+    "average_precision",
     "box_annotator_ohem",
     "box_targets",
     "dataset_classes",

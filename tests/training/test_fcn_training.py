@@ -7,9 +7,11 @@ import scipy.io
 from PIL import Image
 
 from keras_caffe_zoo.training import (
+    Accuracy,
     from_solver,
     interpolate_upsampling,
     layer_dataset,
+    net_dataset,
 )
 
 NAMES = ["2008_000001", "2008_000002", "2008_000003"]
@@ -185,6 +187,65 @@ def test_gradients_add_up_over_pictures_of_any_size(files):
     assert np.isfinite(history["loss"] + history["val_loss"]).all()
 
 
+@pytest.fixture
+def places(tmp_path):
+    """The folders that FCN's layers name, and a solver with its nets beside them."""
+    folders = {"SBDD": "sbdd/dataset", "VOC": "pascal/VOC2011"}
+    for folder in folders.values():
+        (tmp_path / folder).mkdir(parents=True)
+        write_images(tmp_path / folder, SIZES, CLASSES)
+    head = DATA % ("VOCSegDataLayer", "voc_dir", "seg11valid")
+    heads = {
+        "train": DATA % ("SBDDSegDataLayer", "sbdd_dir", "train"),
+        "val": head.replace("sbdd/dataset", folders["VOC"]),
+    }
+    for name, head in heads.items():
+        (tmp_path / f"{name}.prototxt").write_text(tiny(head))
+    return tmp_path
+
+
+def test_what_layers_name_is_found_in_the_callers_folders(places):
+    for phase, name in (("TRAIN", "train"), ("TEST", "val")):
+        data = net_dataset(
+            places / f"{name}.prototxt", [places / "sbdd", places / "pascal"],
+            phase=phase,
+        )  # fmt: skip
+        (image, labels), *_ = data.take(1)
+        assert image.shape[1:3] == labels.shape[1:] and image.shape[3] == 3
+    with pytest.raises(FileNotFoundError, match="'VOC2011' .source of layer 'data'"):
+        net_dataset(places / "val.prototxt", places / "sbdd")
+
+
+@pytest.mark.slow
+def test_a_solver_trains_and_its_maps_are_measured_as_by_fcn(places):
+    solver = (SOLVER % 1).replace("999999999", "2")
+    (places / "solver.prototxt").write_text(solver)
+    folders = [places / "sbdd", places / "pascal"]
+    training = from_solver(places / "solver.prototxt", data=folders)
+    interpolate_upsampling(training.model)
+    training.fit(verbose=0)
+    assert int(training.optimizer.iterations) == 3
+    assert [test.iteration for test in training.results] == [2]
+    measures = (
+        keras.metrics.MeanIoU(CLASSES, ignore_class=255, sparse_y_pred=False),
+        Accuracy(ignore_label=255),
+    )
+    counts = np.zeros((CLASSES, CLASSES))
+    data = layer_dataset(places / "val.prototxt", folders[1] / "VOC2011", phase="TEST")
+    for image, labels in data:
+        scores = training.model(image)
+        for measure in measures:
+            measure.update_state(labels, scores)
+        labels, best = labels.numpy()[0], np.argmax(scores[0], -1)
+        there = labels != 255
+        np.add.at(counts, (labels[there], best[there]), 1)
+    right = np.diag(counts)
+    union = counts.sum(0) + counts.sum(1) - right
+    wanted = (right[union > 0] / union[union > 0]).mean(), right.sum() / counts.sum()
+    found = [float(measure.result()) for measure in measures]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
 def test_what_cannot_be_interpolated():
     model = keras.Sequential([keras.Input((None, None, 3)),
                               keras.layers.Conv2D(2, 3, name="up")])  # fmt: skip
@@ -207,14 +268,15 @@ layer { name: "data" type: "Python" top: "data" top: "sem" top: "geo"
 def test_labels_of_two_kinds_train_two_losses(tmp_path):
     scenes = "spatial_envelope_256x256_static_8outdoorcategories"
     rng, (name, size) = np.random.default_rng(0), (NAMES[0], (10, 12))
+    folder = tmp_path / "sift-flow"
     for part in ("Images", "SemanticLabels", "GeoLabels"):
-        (tmp_path / part / scenes).mkdir(parents=True)
+        (folder / part / scenes).mkdir(parents=True)
     image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype="uint8"))
-    image.save(tmp_path / "Images" / scenes / f"{name}.jpg")
+    image.save(folder / "Images" / scenes / f"{name}.jpg")
     for part, classes in (("SemanticLabels", 5), ("GeoLabels", 3)):
         labels = rng.integers(0, classes + 1, size)
-        scipy.io.savemat(tmp_path / part / scenes / f"{name}.mat", {"S": labels})
-    (tmp_path / "trainval.txt").write_text(name)
+        scipy.io.savemat(folder / part / scenes / f"{name}.mat", {"S": labels})
+    (folder / "trainval.txt").write_text(name)
     loss = """layer { name: "%(l)s" type: "SoftmaxWithLoss" bottom: "%(s)s" top: "%(l)s"
       bottom: "%(y)s" loss_param { ignore_label: 255 normalize: false } }"""
     ends = [
@@ -227,13 +289,73 @@ def test_labels_of_two_kinds_train_two_losses(tmp_path):
     (tmp_path / "train.prototxt").write_text(net)
     solver = SOLVER.replace('test_net: "val.prototxt" test_iter: 2', "") % 1
     (tmp_path / "solver.prototxt").write_text(solver)
-    training = from_solver(tmp_path / "solver.prototxt")
-    data = layer_dataset(tmp_path / "train.prototxt", tmp_path, repeat=True)
-    history = training.fit(data, verbose=0).history
-    assert {"loss", "loss_loss", "loss_geo_loss"} <= set(history)
+    training = from_solver(tmp_path / "solver.prototxt", data=tmp_path)
+    history = training.fit(verbose=0).history
+    assert {"loss", "loss_unweighted", "loss_geo"} <= set(history)
     assert history["loss"][0] == pytest.approx(
-        history["loss_loss"][0] + history["loss_geo_loss"][0], rel=1e-5
+        history["loss_unweighted"][0] + history["loss_geo"][0], rel=1e-5
     )
+
+
+RGBD = """
+layer { name: "color" type: "Python" top: "color" top: "hha" top: "label"
+  python_param { module: "nyud_layers" layer: "NYUDSegDataLayer" param_str:
+    "{'tops': ['color', 'hha', 'label'], 'seed': 1337, "
+    "'nyud_dir': '../../data/nyud', 'split': 'trainval'}" } }
+"""
+CONTEXT = """
+layer { name: "data" type: "Python" top: "data" top: "label"
+  python_param { module: "pascalcontext_layers" layer: "PASCALContextSegDataLayer"
+    param_str: "{'context_dir': '../../data/pascal-context', 'seed': 1337, "
+    "'split': 'trainval', 'voc_dir': '../../data/pascal'}" } }
+"""
+LOSS = """
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label"
+  top: "loss" loss_param { ignore_label: 255 normalize: false } }
+"""
+
+
+def write_rgbd(folder, rng, image):
+    nyud = folder / "nyud"
+    for part in ("data/images", "data/hha", "segmentation"):
+        (nyud / part).mkdir(parents=True)
+    for part in ("images", "hha"):
+        image.save(nyud / "data" / part / f"img_{NAMES[0]}.png")
+    labels = rng.integers(0, 6, image.size[::-1])
+    path = nyud / "segmentation" / f"img_{NAMES[0]}.mat"
+    scipy.io.savemat(path, {"segmentation": labels})
+    (nyud / "trainval.txt").write_text(NAMES[0])
+    both = """layer { name: "score" type: "Eltwise" bottom: "a" bottom: "b" top: "score"
+      eltwise_param { operation: SUM coeff: 0.5 coeff: 0.5 } }"""
+    ends = [conv("a", "color", 5, 1, 3), conv("b", "hha", 5, 1, 3), both]
+    return "".join([RGBD, *ends, LOSS])
+
+
+def write_context(folder, rng, image):
+    voc, context = folder / "pascal/VOC2010", folder / "pascal-context"
+    for path in (voc / "JPEGImages", voc / "ImageSets/Main", context / "trainval"):
+        path.mkdir(parents=True)
+    image.save(voc / "JPEGImages" / f"{NAMES[0]}.jpg")
+    (voc / "ImageSets/Main/trainval.txt").write_text(NAMES[0])
+    labels = {"LabelMap": rng.integers(0, 5, image.size[::-1])}
+    scipy.io.savemat(context / "trainval" / f"{NAMES[0]}.mat", labels)
+    (context / "labels.txt").write_text("1: cat\n2: dog\n3: sky\n4: table\n")
+    (context / "59_labels.txt").write_text("1: sky\n2: diningtable\n")
+    return "".join([CONTEXT, conv("score", "data", 3, 1, 3), LOSS])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [write_rgbd, write_context])
+def test_solvers_of_other_data_sets_find_their_folders(tmp_path, write):
+    rng, size = np.random.default_rng(0), (10, 12)
+    image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype="uint8"))
+    (tmp_path / "train.prototxt").write_text(write(tmp_path, rng, image))
+    solver = SOLVER.replace('test_net: "val.prototxt" test_iter: 2', "") % 1
+    (tmp_path / "solver.prototxt").write_text(solver)
+    training = from_solver(tmp_path / "solver.prototxt", data=tmp_path)
+    history = training.fit(verbose=0).history
+    assert int(training.optimizer.iterations) == 3
+    assert np.isfinite(history["loss"]).all()
 
 
 def fcn32s(head):

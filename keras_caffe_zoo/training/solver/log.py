@@ -105,6 +105,8 @@ class SolverLog(Events):
     def _write_outputs(self, net: str, outputs: tuple[Output, ...], place: str) -> None:
         count = 0
         for output in outputs:
+            for label, value in output.by_class:
+                self.write(f"class{label}: {number(value)}", place)
             for value in np.ravel(output.value):
                 text = f"    {net} net output #{count}: {output.name} = {number(value)}"
                 if output.weight:

@@ -19,11 +19,14 @@ class Output(NamedTuple):
         name: The blob.
         value: Its values, one or several, before they are weighted.
         weight: The loss weight; 0 if it is no loss.
+        by_class: Pairs of a class and its average precision, where SSD's solver asks
+            for them.
     """
 
     name: str
     value: float | np.ndarray
     weight: float = 0.0
+    by_class: tuple[tuple[int, float], ...] = ()
 
 
 class Display(NamedTuple):
@@ -318,8 +321,14 @@ class Solving(keras.callbacks.Callback):
                 self._data[test.number] = data
             values = test.net.evaluate(self.model, data)
             weights = test.net.weights
+            classes = test.net.by_class
             outputs = tuple(
-                Output(name, value, weights.get(name, 0.0))
+                Output(
+                    name,
+                    value,
+                    weights.get(name, 0.0),
+                    tuple(classes.get(name, {}).items()),
+                )
                 for name, value in sorted(values.items())
             )
             result = Test(now, test.number, test.net.name, outputs)
@@ -347,6 +356,8 @@ class Solving(keras.callbacks.Callback):
                 names = [f"{names[0]}/{i}" for i in range(len(values))]
             for name, value in zip(names, values, strict=True):
                 history.setdefault(name, []).append(float(value))
+            for label, value in output.by_class:
+                history.setdefault(f"{start}{output.name}/{label}", []).append(value)
         losses = [output.name for output in test.outputs if output.weight]
         if losses and "loss" not in losses:
             history.setdefault(f"{start}loss", []).append(test.loss)

@@ -117,6 +117,16 @@ def net_dataset(
     return dataset_of(batches, Order(1, 1, repeat=True), resume)
 
 
+def find_file(places: Places | None, path: str) -> Path | None:
+    """Return where the file is that a path in a net stands for; None if in no place.
+
+    Args:
+        places: As of `net_dataset`.
+        path: What a net says; its last part counts.
+    """
+    return _Places(places).find(path)
+
+
 def is_places(data) -> bool:
     """Tell whether something is places of files, and no data itself."""
     if isinstance(data, Mapping):
@@ -247,7 +257,12 @@ def _tops_of(layer: Layer, net: Net, phase: str, options: dict, resume):
         return dataset
 
     def by_top(*parts):
-        return dict(zip(layer.tops, parts, strict=False))
+        found = {}
+        for part in parts:  # several images, or labels, are a dict by top already
+            found.update(part if isinstance(part, Mapping) else {})
+        alone = [part for part in parts if not isinstance(part, Mapping)]
+        tops = [top for top in layer.tops if top not in found]
+        return {**found, **dict(zip(tops, alone, strict=False))}
 
     return dataset.map(by_top)
 

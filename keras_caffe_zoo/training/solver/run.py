@@ -1,5 +1,6 @@
 """A Caffe solver: from its prototxt to a compiled Keras model, and its training."""
 
+import functools
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -8,17 +9,21 @@ from typing import Any, TextIO
 
 import keras
 
-from keras_caffe_zoo.caffe import Net, read_solver, schema
+from keras_caffe_zoo.caffe import Net, read_solver, read_test_settings, schema
 from keras_caffe_zoo.conversion.exporter import caffe_net
 from keras_caffe_zoo.training.data.pipeline import StartAt, batches_done
 from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.solver import multipliers
 from keras_caffe_zoo.training.solver.chance import set_chance
 from keras_caffe_zoo.training.solver.debugging import KeptBatches
+from keras_caffe_zoo.training.solver.detecting import (
+    DetectionTests,
+    without_evaluations,
+)
 from keras_caffe_zoo.training.solver.log import SolverLog
 from keras_caffe_zoo.training.solver.loop import Ending, Events, Solving, Test, TestData
 from keras_caffe_zoo.training.solver.model import compile_for, training_model
-from keras_caffe_zoo.training.solver.net_data import is_places, net_dataset
+from keras_caffe_zoo.training.solver.net_data import find_file, is_places, net_dataset
 from keras_caffe_zoo.training.solver.nets import SolverNets, last_part
 from keras_caffe_zoo.training.solver.objectives import losses
 from keras_caffe_zoo.training.solver.settings import optimizer_of
@@ -285,6 +290,8 @@ def from_solver(
     optimizer = optimizer_of(message, source)
     nets = SolverNets(message, source, net)
     train_net, test_net = nets.training(needed=model is None), nets.test()
+    if test_net is not None and is_places(data):  # then tests measure detections
+        test_net = without_evaluations(test_net)
     loaded = ()
     if message.weights and weights is None and snapshot is None:
         warnings.warn(
@@ -314,7 +321,13 @@ def from_solver(
     compile_for(model, optimizer, train_net, test_net, infogain)
     tests, start = (), None
     if is_places(data):
-        tests = _tests_of(nets, feed, infogain)
+        told = read_test_settings(solver)
+        detecting = DetectionTests(
+            told.get("ap_version", "Integral"),
+            told.get("show_per_class_result") in ("true", "1"),
+            functools.partial(find_file, data),
+        )
+        tests = _tests_of(nets, feed, infogain, detecting)
         start = _Start(model) if keras.backend.backend() == "jax" else None
     if snapshot is not None:
         order = train_net if train_net is not None else caffe_net(model)[0]
@@ -374,7 +387,7 @@ def _feed_of(data, net, seed, bad_records):
     return feed
 
 
-def _tests_of(nets: SolverNets, feed, infogain) -> tuple[TestData, ...]:
+def _tests_of(nets, feed, infogain, detecting) -> tuple[TestData, ...]:
     """Return a solver's test nets and their data."""
 
     def data_of(net):
@@ -382,6 +395,6 @@ def _tests_of(nets: SolverNets, feed, infogain) -> tuple[TestData, ...]:
 
     found = []
     for part in nets.tests():
-        net = TestNet(part.net, part.name, part.iterations, None, infogain)
+        net = TestNet(part.net, part.name, part.iterations, None, infogain, detecting)
         found.append(TestData(net, part.number, data_of(part.net)))
     return tuple(found)

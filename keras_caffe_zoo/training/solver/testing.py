@@ -19,6 +19,10 @@ from keras_caffe_zoo.rules.registry import role_of
 from keras_caffe_zoo.training.losses import LOSS_LAYERS
 from keras_caffe_zoo.training.metrics import METRIC_LAYERS
 from keras_caffe_zoo.training.solver.building import prepare
+from keras_caffe_zoo.training.solver.detecting import (
+    DetectionTests,
+    without_evaluations,
+)
 
 _DATA = ("input", "data")
 
@@ -33,6 +37,7 @@ class TestNet:
         input_shape: Shapes of one item by data blob, as in `from_caffe`, where neither
             the net nor the data tell them.
         infogain: The matrix of an InfogainLoss.
+        detecting: How detections are measured, of DetectionEvaluate layers.
 
     Attributes:
         name: As given, like `iterations` and `net`.
@@ -41,6 +46,8 @@ class TestNet:
         weights: The weight of each of them that is a loss.
         inputs: The data blobs that a batch's `x` has.
         labels: Those that its `y` has.
+        by_class: The average precisions of the last test by output and class, where
+            the solver asks for them.
 
     Raises:
         CaffeFormatError: If the net has no outputs, or a layer that nobody can build.
@@ -52,9 +59,19 @@ class TestNet:
     __test__ = False  # is none of pytest's
 
     def __init__(
-        self, net: Net, name: str, iterations: int, input_shape=None, infogain=None
+        self,
+        net: Net,
+        name: str,
+        iterations: int,
+        input_shape=None,
+        infogain=None,
+        detecting: DetectionTests | None = None,
     ):
+        self._detecting = detecting or DetectionTests()
+        self._evaluated = self._detecting.of(net)
+        net = without_evaluations(net)
         self.net, self.name, self.iterations = net, name, int(iterations)
+        self.by_class: dict[str, dict[int, float]] = {}
         self._given_shapes, self._infogain = input_shape, infogain
         self.weights, found = {}, {}
         read = {s for sources in makers(net.layers) for s in sources if s}
@@ -66,7 +83,22 @@ class TestNet:
                     found[top] = (at, i)
                     if i < len(told) and told[i]:
                         self.weights[top] = told[i]
-        self.outputs = sorted(found)
+        last = {
+            t: (a, i) for a, x in enumerate(net.layers) for i, t in enumerate(x.tops)
+        }
+        for one in self._evaluated:
+            found.pop(one.objects, None)
+            if one.detections not in last:
+                raise CaffeFormatError(
+                    "Expected detections that a layer makes; received: "
+                    f"{one.detections!r}",
+                    source=net.source,
+                )
+        rows = {one.detections: last[one.detections] for one in self._evaluated}
+        self._ends = sorted({**found, **rows})
+        tops = {one.top for one in self._evaluated}
+        self.outputs = sorted({*tops, *(name for name in found if name not in rows)})
+        found.update(rows)
         if not found:
             raise CaffeFormatError(
                 "Expected a test net with a top that no layer reads; received none",
@@ -80,6 +112,9 @@ class TestNet:
         blobs = list(self._part.inputs)
         self.labels = tuple(b for b in blobs if b in self._only_labels(blobs))
         self.inputs = tuple(b for b in blobs if b not in self.labels)
+        self._fed = (*self.inputs, *self.labels)
+        objects = dict.fromkeys(one.objects for one in self._evaluated)
+        self.labels += tuple(b for b in objects if b not in self._fed)
         self._shapes, self._model = None, None
 
     @property
@@ -111,21 +146,33 @@ class TestNet:
             ValueError: If a layer's parameters have other shapes, or there is no data.
         """
         sums, batches = {}, _endless(data)
+        for one in self._evaluated:
+            one.evaluation.reset()
         for i in range(self.iterations):
             arrays = self._by_blob(next(batches))
-            self._fit({blob: np.shape(x) for blob, x in arrays.items()})
+            self._fit({blob: np.shape(arrays[blob]) for blob in self._fed})
             if not i:
                 self._copy(model)
-            for name, value in self._outputs_of(arrays).items():
-                sums[name] = sums.get(name, 0.0) + value
-        means = {name: sums[name] / self.iterations for name in self.outputs}
+            found = self._outputs_of(arrays)
+            for one in self._evaluated:
+                one.evaluation.update(found[one.detections], arrays[one.objects])
+            for name in set(self.outputs) & set(found):
+                sums[name] = sums.get(name, 0.0) + found[name]
+        measured = {one.top: one.evaluation for one in self._evaluated}
+        if self._detecting.by_class:
+            self.by_class = {top: x.by_class() for top, x in measured.items()}
+        means = {
+            name: measured[name].result()
+            if name in measured
+            else sums[name] / self.iterations
+            for name in self.outputs
+        }
         return {k: float(x) if np.ndim(x) == 0 else x for k, x in means.items()}
 
     def _outputs_of(self, arrays: Mapping) -> dict:
         """Return the outputs of one batch in Caffe's order of axes, float64."""
-        given = [arrays[blob] for blob in (*self.inputs, *self.labels)]
-        found = self._model.predict_on_batch(given)
-        found = found if isinstance(found, dict) else {self.outputs[0]: found}
+        found = self._model.predict_on_batch([arrays[blob] for blob in self._fed])
+        found = found if isinstance(found, dict) else {self._ends[0]: found}
         return {
             name: np.transpose(x, axes.TO_CAFFE).astype("float64")
             if np.ndim(x) == 4
@@ -178,12 +225,10 @@ class TestNet:
         }
         part = replace(self._part, inputs=inputs)
         given = self._given_shapes if not shapes else None
-        builder, model = build_net(
-            part, given, outputs=self.outputs, custom=self._custom
-        )
+        builder, model = build_net(part, given, outputs=self._ends, custom=self._custom)
         by_blob = dict(zip(inputs, builder.inputs, strict=True))
-        order = [by_blob[blob] for blob in (*self.inputs, *self.labels)]
-        ends = {name: builder.blobs[name] for name in self.outputs}
+        order = [by_blob[blob] for blob in self._fed]
+        ends = {name: builder.blobs[name] for name in self._ends}
         self._model = keras.Model(order, ends, name=model.name)
         self._shapes = {blob: tuple(x.shape) for blob, x in by_blob.items()}
         fill(builder.nodes)
