@@ -40,16 +40,19 @@ def measures_of(test: Net | None, train: Net) -> dict[str, Measured]:
         test: The test net, filtered; none for the training net's accuracies alone.
         train: The training net, filtered.
     """
-    found = {}
+    found, left_out = {}, {}
     for net in (train, *([test] if test is not None else [])):
         for accuracy in accuracies(net):
             ends = None
             if accuracy.layer.type in METRIC_LAYERS:
                 ends = _ends(net, train, (*accuracy.blobs, *accuracy.labels))
-            if ends is not None:
+            if ends is None:
+                left_out[accuracy.name] = net, accuracy
+            else:
                 found[accuracy.name] = Measured(accuracy, frozenset(ends), net)
-            elif net is test or test is None:
-                warn_of(net, accuracy)
+    for name, of in left_out.items():
+        if name not in found:
+            warn_of(*of)
     return found
 
 

@@ -1,5 +1,6 @@
 """A training net as a Keras model, and what it is compiled with."""
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from keras_caffe_zoo.conversion.importer import build_net
 from keras_caffe_zoo.conversion.loading import blobs_by_position, load
 from keras_caffe_zoo.conversion.model import CaffeModel
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
+from keras_caffe_zoo.rules.registry import role_of
 from keras_caffe_zoo.training.heads import ends_with_softmax
 from keras_caffe_zoo.training.losses import SumLoss, loss_of, prediction_of
 from keras_caffe_zoo.training.losses.in_graph import StopGradient
@@ -24,12 +26,14 @@ from keras_caffe_zoo.training.metrics import (
     accuracy_per_class_of,
 )
 from keras_caffe_zoo.training.solver.building import prepare
+from keras_caffe_zoo.training.solver.debugging import MOST_VALUES
 from keras_caffe_zoo.training.solver.label_net import LabelNet
 from keras_caffe_zoo.training.solver.measuring import measures_of, warn_of
 from keras_caffe_zoo.training.solver.objectives import (
     Objective,
     accuracies,
     objectives_of,
+    unread_tops,
 )
 from keras_caffe_zoo.training.solver.reading import Measure, Reading
 
@@ -62,6 +66,7 @@ class CaffeTrainingModel(CaffeModel):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.reading, self.measures = Reading(), {}
+        self.unread = {}  # tensors of small blobs that no layer reads, for the log
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
@@ -249,10 +254,24 @@ def training_model(
     whole = CaffeTrainingModel(inputs, ends, name=model.name)
     whole.remember(model.caffe_blobs, model.shared_params)
     whole.reading = _reading(net, part, asked.losses, more, measures)
+    whole.unread = _unread(net, builder.blobs, part.inputs)
     if trained is not None:
         load(builder.nodes, trained.source, partial=True)
     fill(builder.nodes, seed=None if seed < 0 else seed)
     return whole, [node.layer.name for node, _ in builder.nodes if node.blobs]
+
+
+def _unread(net: Net, blobs: Mapping, inputs: Mapping) -> dict:
+    """Return the tensors of blobs that Caffe prints, but for losses and large ones."""
+    items = max((shape[0] or 1 for shape in inputs.values() if shape), default=1)
+    found = {}
+    for name, top in unread_tops(net).items():
+        layer = net.layers[top.place[0]]
+        if top.weight or role_of(layer.type) != "layer" or name not in blobs:
+            continue
+        if math.prod(size or items for size in blobs[name].shape) <= MOST_VALUES:
+            found[name] = blobs[name]
+    return found
 
 
 def _prediction(objective: Objective, blobs: Mapping):

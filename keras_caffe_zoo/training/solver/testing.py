@@ -12,15 +12,13 @@ from keras_caffe_zoo.conversion.deploy import Kept, deploy_net
 from keras_caffe_zoo.conversion.filling import fill
 from keras_caffe_zoo.conversion.importer import build_net
 from keras_caffe_zoo.conversion.params import layers_with_weights
-from keras_caffe_zoo.conversion.roles import makers
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import role_of
 from keras_caffe_zoo.training.losses import LOSS_LAYERS
 from keras_caffe_zoo.training.metrics import METRIC_LAYERS
 from keras_caffe_zoo.training.solver.building import prepare
-
-_DATA = ("input", "data")
+from keras_caffe_zoo.training.solver.objectives import unread_tops
 
 
 class TestNet:
@@ -56,17 +54,13 @@ class TestNet:
     ):
         self.net, self.name, self.iterations = net, name, int(iterations)
         self._given_shapes, self._infogain = input_shape, infogain
-        self.weights, found = {}, {}
-        read = {s for sources in makers(net.layers) for s in sources if s}
-        for at, layer in enumerate(net.layers):
-            role, told = role_of(layer.type), list(layer.message.loss_weight)
-            told = told or [1.0] * (role == "loss")
-            for i, top in enumerate(layer.tops):
-                if (at, i) not in read and _is_known(layer):
-                    found[top] = (at, i)
-                    if i < len(told) and told[i]:
-                        self.weights[top] = told[i]
-        self.outputs = sorted(found)
+        found = {
+            name: top
+            for name, top in unread_tops(net).items()
+            if _is_known(net.layers[top.place[0]])
+        }
+        self.outputs = list(found)
+        self.weights = {name: top.weight for name, top in found.items() if top.weight}
         if not found:
             raise CaffeFormatError(
                 "Expected a test net with a top that no layer reads; received none",
@@ -74,7 +68,7 @@ class TestNet:
             )
         kept = [at for at, x in enumerate(net.layers) if _is_measure(x)]
         bottoms = [(at, i) for at in kept for i in range(len(net.layers[at].bottoms))]
-        self._kept = Kept(set(kept), set(bottoms), set(found.values()))
+        self._kept = Kept(set(kept), set(bottoms), {x.place for x in found.values()})
         self._part = deploy_net(net, answers=False, kept=self._kept)
         self._custom = prepare(self._part, net, self._kept, infogain)
         blobs = list(self._part.inputs)
@@ -126,12 +120,7 @@ class TestNet:
         given = [arrays[blob] for blob in (*self.inputs, *self.labels)]
         found = self._model.predict_on_batch(given)
         found = found if isinstance(found, dict) else {self.outputs[0]: found}
-        return {
-            name: np.transpose(x, axes.TO_CAFFE).astype("float64")
-            if np.ndim(x) == 4
-            else np.asarray(x, "float64")
-            for name, x in found.items()
-        }
+        return {k: axes.in_caffe_order(x).astype("float64") for k, x in found.items()}
 
     def _only_labels(self, blobs) -> set[str]:
         """Return the data blobs that only labels are made of."""
