@@ -24,3 +24,8 @@ def keras_axis(axis: int, rank: int) -> int:
 def caffe_axis(axis: int, rank: int) -> int:
     """Return the axis of a Caffe blob that is `axis` (from 0) of a tensor."""
     return TO_KERAS[axis] if rank == 4 else axis
+
+
+def in_caffe_order(array):
+    """Return a NumPy array of a model with its axes in Caffe's order."""
+    return array.transpose(TO_CAFFE) if array.ndim == 4 else array

@@ -17,13 +17,16 @@ class SolverLog(Events):
     Scripts that read Caffe's logs, such as its own `parse_log.py`, read these. Losses
     are those of each batch, averaged over a solver's `average_loss` iterations; rates,
     `Train net output` and `Test net output` stand where Caffe writes them, and outputs
-    in Caffe's order, that of their names. Of the training net the losses are written;
-    its other outputs are not.
+    in Caffe's order, that of their names. Of the training net these are its losses and
+    accuracies, and other blobs that no layer reads, of up to 100 values and not of its
+    data layers.
 
     With a solver's `debug_info`, each iteration that is displayed has the mean absolute
-    values of all blobs (`[Forward]`), and of all parameters and their updates
-    (`[Update]`). Caffe's `[Backward]` lines are not written: Keras keeps no gradients
-    of blobs.
+    values of all blobs (`[Forward]`), of the gradients that each layer gives the blobs
+    that it reads and its parameters have (`[Backward]`, with TensorFlow alone), and of
+    all parameters and their updates (`[Update]`): those of its first pass. Blobs that
+    several layers read are told of under their own names, not as those of Caffe's
+    Split layers; of parameters that layers share each has the whole gradient.
 
     Args:
         stream: An open text file, such as `sys.stderr`.
@@ -40,17 +43,20 @@ class SolverLog(Events):
         self.stream, self.name, self.policy = stream, name, policy
         self.plain = plain
 
-    def write(self, text: str, place: str = "solver.cpp:0") -> None:
+    def write(
+        self, text: str, place: str = "solver.cpp:0", severity: str = "I"
+    ) -> None:
         """Write a line.
 
         Args:
             text: What it says.
             place: Where Caffe's code would be, such as `"solver.cpp:218"`.
+            severity: The letter that a line begins with.
         """
         if not self.plain:
             now = f"{datetime.now():%m%d %H:%M:%S.%f}"
             thread = threading.get_native_id()
-            text = f"I{now} {thread:5} {place}] {text}"
+            text = f"{severity}{now} {thread:5} {place}] {text}"
         print(text, file=self.stream, flush=True)
 
     def on_solve(self, iteration: int) -> None:
@@ -78,7 +84,8 @@ class SolverLog(Events):
 
     def on_debug(self, line: str) -> None:
         """Write a line about blobs or parameters."""
-        self.write(f"    {line}", "net.cpp:0")
+        is_sum = line.startswith("[Backward] All net params")  # an error to Caffe
+        self.write(f"    {line}", "net.cpp:0", "E" if is_sum else "I")
 
     def on_test_begin(self, iteration: int, number: int, name: str) -> None:
         """Write which net is tested."""

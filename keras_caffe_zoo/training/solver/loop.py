@@ -9,7 +9,11 @@ import numpy as np
 
 from keras_caffe_zoo.training.data.pipeline import batches_done
 from keras_caffe_zoo.training.solver.chance import traceless
-from keras_caffe_zoo.training.solver.debugging import DebugInfo, KeptBatches
+from keras_caffe_zoo.training.solver.debugging import (
+    DebugInfo,
+    KeptBatches,
+    UnreadBlobs,
+)
 
 
 class Output(NamedTuple):
@@ -156,19 +160,19 @@ class Solving(keras.callbacks.Callback):
 
     Args:
         solver: The `SolverParameter`.
-        objectives: Names and weights of the training net's losses.
+        outputs: Names and weights of what Caffe prints of the training net.
         tests: The test nets.
         listeners: Whom to tell.
         next_batch: Function that returns the batch that would come next, for the loss
             after the training; None where nobody knows.
         net: The training net, for `debug_info`.
-        kept: Its batches, for `debug_info`.
+        kept: Its batches, where more than losses and accuracies is told.
     """
 
     def __init__(
         self,
         solver,
-        objectives: Mapping[str, float],
+        outputs: Mapping[str, float],
         tests: Sequence[TestData] = (),
         listeners: Iterable[Events] = (),
         next_batch=None,
@@ -177,7 +181,8 @@ class Solving(keras.callbacks.Callback):
     ):
         super().__init__()
         self.net, self.kept, self._debug = net, kept, None
-        self.solver, self.objectives = solver, dict(objectives)
+        self.solver, self.outputs = solver, dict(outputs)
+        self._unread: dict[str, np.ndarray] = {}
         self.tests, self.listeners = list(tests), list(listeners)
         self.next_batch = next_batch
         self.results: list[Test] = []
@@ -200,6 +205,8 @@ class Solving(keras.callbacks.Callback):
             self._begin()
         if self._pass == 0:
             self._before_iteration()
+        if self._pass == self.solver.iter_size - 1:
+            self._before_last_pass()
         if self.exact:
             self.model.reset_metrics()
 
@@ -244,10 +251,22 @@ class Solving(keras.callbacks.Callback):
         ):
             self._test(now)
         # Caffe tells of each pass of the iteration; here it is the first.
-        if self.kept and self.listeners and self._due(now, self.solver.display):
+        batch = self._batch() if self.solver.debug_info else None
+        if batch is not None:
             self._debug = DebugInfo(self.model, self.net)
-            batch = self.kept.take(batches_done(self.model))
-            self._tell(self._debug.forward(batch) if batch is not None else [])
+            self._tell(self._debug.forward(batch))
+            self._tell(self._debug.backward(batch))
+
+    def _batch(self) -> tuple | None:
+        """Return the batch of the next pass if it is kept and displayed."""
+        if not (self.kept and self._due(self._iteration(), self.solver.display)):
+            return None
+        return self.kept.take(batches_done(self.model))
+
+    def _before_last_pass(self) -> None:
+        batch = self._batch() if getattr(self.model, "unread", None) else None
+        blobs = {} if batch is None else UnreadBlobs(self.model).values(batch)
+        self._unread = {k: x for k, x in blobs.items() if k in self.outputs}
 
     def _tell(self, lines: Iterable[str]) -> None:
         for listener in self.listeners:
@@ -298,17 +317,25 @@ class Solving(keras.callbacks.Callback):
         return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
     def _outputs(self, logs: dict[str, float]) -> tuple[Output, ...]:
-        """Return the losses of a pass, unweighted."""
-        only = len(self.objectives) == 1
+        """Return what Caffe prints of a pass, unweighted, where it is known."""
         found = []
-        for name, weight in sorted(self.objectives.items()):
-            keys = (f"{name}_unweighted", f"{name}_loss", *([name] * (name != "loss")))
-            value = next((logs[key] for key in keys if key in logs), None)
-            if value is None and only:
-                value = logs["loss"] / weight if weight else 0.0
+        for name, weight in self.outputs.items():
+            value = self._value(name, weight, logs)
             if value is not None:
                 found.append(Output(name, value, weight))
         return tuple(found)
+
+    def _value(self, name: str, weight: float, logs: dict[str, float]):
+        if name in self._unread:
+            return self._unread[name]
+        if f"{name}/0" in logs:
+            names = [key for key in logs if key.rpartition("/")[0] == name]
+            return np.array([logs[key] for key in sorted(names, key=_class_of)])
+        keys = (f"{name}_unweighted", f"{name}_loss", *([name] * (name != "loss")))
+        value = next((logs[key] for key in keys if key in logs), None)
+        if value is None and weight and "loss" in logs:
+            value = logs["loss"] / weight
+        return value
 
     def _test(self, now: int) -> None:
         for test in self.tests:
@@ -364,6 +391,10 @@ class Solving(keras.callbacks.Callback):
 
     def _iteration(self) -> int:
         return int(self.model.optimizer.iterations)
+
+
+def _class_of(name: str) -> int:
+    return int(name.rpartition("/")[2])
 
 
 class Ending(keras.callbacks.Callback):

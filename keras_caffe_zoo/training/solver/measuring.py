@@ -1,4 +1,4 @@
-"""Which accuracies of a test net the training net's model can tell."""
+"""Which accuracies of its own, and of a test net, a training model can tell."""
 
 import warnings
 from typing import NamedTuple
@@ -22,30 +22,37 @@ class Measured(NamedTuple):
     Attributes:
         objective: The accuracy.
         ends: The blobs of the training net that it is made of.
+        net: The net that it is in, filtered.
     """
 
     objective: Objective
     ends: frozenset[str]
+    net: Net
 
 
 def measures_of(test: Net | None, train: Net) -> dict[str, Measured]:
-    """Return the accuracies of a test net by name, and warn of those that are left out.
+    """Return the accuracies of two nets by name, and warn of those that are left out.
 
-    An accuracy is made of blobs of the training net, by layers without parameters.
+    An accuracy is made of blobs of the training net, by layers without parameters. Of
+    two of one name it is the test net's.
 
     Args:
-        test: The test net, filtered; none for no accuracies.
+        test: The test net, filtered; none for the training net's accuracies alone.
         train: The training net, filtered.
     """
-    found = {}
-    for accuracy in accuracies(test) if test is not None else ():
-        ends = None
-        if accuracy.layer.type in METRIC_LAYERS:
-            ends = _ends(test, train, (*accuracy.blobs, *accuracy.labels))
-        if ends is None:
-            warn_of(test, accuracy)
-        else:
-            found[accuracy.name] = Measured(accuracy, frozenset(ends))
+    found, left_out = {}, {}
+    for net in (train, *([test] if test is not None else [])):
+        for accuracy in accuracies(net):
+            ends = None
+            if accuracy.layer.type in METRIC_LAYERS:
+                ends = _ends(net, train, (*accuracy.blobs, *accuracy.labels))
+            if ends is None:
+                left_out[accuracy.name] = net, accuracy
+            else:
+                found[accuracy.name] = Measured(accuracy, frozenset(ends), net)
+    for name, of in left_out.items():
+        if name not in found:
+            warn_of(*of)
     return found
 
 

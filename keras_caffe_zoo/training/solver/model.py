@@ -1,5 +1,6 @@
 """A training net as a Keras model, and what it is compiled with."""
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Mapping
@@ -14,21 +15,25 @@ from keras_caffe_zoo.conversion.importer import build_net
 from keras_caffe_zoo.conversion.loading import blobs_by_position, load
 from keras_caffe_zoo.conversion.model import CaffeModel
 from keras_caffe_zoo.conversion.unknown import check_unknown_fields
+from keras_caffe_zoo.rules.registry import role_of
 from keras_caffe_zoo.training.heads import ends_with_softmax
 from keras_caffe_zoo.training.losses import SumLoss, loss_of, prediction_of
 from keras_caffe_zoo.training.losses.in_graph import StopGradient
 from keras_caffe_zoo.training.metrics import (
+    AccuracyPerClass,
     LossValue,
     accuracy_of,
     accuracy_per_class_of,
 )
 from keras_caffe_zoo.training.solver.building import prepare
+from keras_caffe_zoo.training.solver.debugging import MOST_VALUES
 from keras_caffe_zoo.training.solver.label_net import LabelNet
 from keras_caffe_zoo.training.solver.measuring import measures_of, warn_of
 from keras_caffe_zoo.training.solver.objectives import (
     Objective,
     accuracies,
     objectives_of,
+    unread_tops,
 )
 from keras_caffe_zoo.training.solver.reading import Measure, Reading
 
@@ -49,7 +54,10 @@ class CaffeTrainingModel(CaffeModel):
     Besides the weighted sum, `loss`, what it reports has the names of Caffe's blobs:
     each loss without its weight, as Caffe prints it (`loss_unweighted` of one that is
     itself called `loss` and is not all of it), and `NAME_weighted` where the weight is
-    not 1; accuracies, those of classes as `NAME/0`, `NAME/1`, … up to 100.
+    not 1; accuracies, those of classes as `NAME/0`, `NAME/1`, … up to 100. Where
+    `train_on_batch`, `test_on_batch` or `evaluate` is not asked for a dict, it returns
+    the values of `metrics_names`, which tell nothing twice: of a net with one loss and
+    no accuracies that is one number.
 
     `labels` maps each output to the label blobs that its loss reads, and
     `objectives` each loss to its weight, 0 for one that Caffe only prints.
@@ -58,6 +66,7 @@ class CaffeTrainingModel(CaffeModel):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.reading, self.measures = Reading(), {}
+        self.unread = {}  # tensors of small blobs that no layer reads, for the log
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
@@ -116,6 +125,43 @@ class CaffeTrainingModel(CaffeModel):
                 found[f"{name}_weighted"] = value * weight
         return found
 
+    @property
+    def metrics_names(self) -> list[str]:
+        """What is reported where no dict is asked for: the sum, losses, accuracies."""
+        if not self.reading.weights or not self.compiled:
+            return super().metrics_names
+        losses = self.reading.minimized
+        named = ["loss_unweighted" if n == "loss" else n for n in losses]
+        names = ["loss", *(named if len(losses) > 1 else ())]
+        return [*names, *(n for m in self.measures.items() for n in _names_of(*m))]
+
+    def train_on_batch(
+        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
+    ):
+        """Do one pass, as Keras does; without a dict return what is told once."""
+        logs = super().train_on_batch(x, y, sample_weight, class_weight, True)
+        return logs if return_dict else self._in_order(logs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Test one batch, as Keras does; without a dict return what is told once."""
+        logs = super().test_on_batch(x, y, sample_weight, True)
+        return logs if return_dict else self._in_order(logs)
+
+    def evaluate(self, x=None, y=None, *args, return_dict=False, **kwargs):
+        """Test, as Keras does; without a dict return what is told once."""
+        logs = super().evaluate(x, y, *args, return_dict=True, **kwargs)
+        return logs if return_dict else self._in_order(logs)
+
+    def _in_order(self, logs: dict):
+        """Return the values of `metrics_names`, and of metrics that others compiled."""
+        names = self.metrics_names
+        twice = {name for name in self.reading.minimized if name != "loss"}
+        twice |= {"loss_unweighted"}
+        twice |= {f"{name}_weighted" for name in self.reading.minimized}
+        others = sorted(name for name in logs if name not in {*names, *twice})
+        found = [logs[name] for name in (*names, *others) if name in logs]
+        return found[0] if len(found) == 1 else found
+
     def get_config(self):
         config = {**super().get_config(), "reading": self.reading.get_config()}
         measures = {
@@ -143,8 +189,20 @@ def _by_class(name: str, result) -> dict:
     """Return a metric's result by name, or by class if it has one for each."""
     if len(result.shape) == 0:
         return {name: result}
-    classes = range(result.shape[0] if result.shape[0] <= _MOST_CLASSES else 0)
-    return {f"{name}/{i}": result[i] for i in classes}
+    names = class_names(name, result.shape[0])
+    return {name: result[i] for i, name in enumerate(names)}
+
+
+def _names_of(name: str, metric: keras.metrics.Metric) -> list[str]:
+    """Return the names under which a metric is reported."""
+    if isinstance(metric, AccuracyPerClass):
+        return class_names(name, metric.classes)
+    return [name]
+
+
+def class_names(name: str, classes: int) -> list[str]:
+    """Return the names of the accuracies of classes; none where they are too many."""
+    return [f"{name}/{i}" for i in range(classes if classes <= _MOST_CLASSES else 0)]
 
 
 def training_model(
@@ -163,7 +221,7 @@ def training_model(
             their fillers.
         input_shape: As in `from_caffe`.
         seed: Makes the fillers' numbers the same every time, from 0 on.
-        test_net: The test net, filtered, whose accuracies are to be measured.
+        test_net: The test net, filtered, whose accuracies are to be measured too.
         infogain: The matrix of an InfogainLoss whose value other layers read.
 
     Returns:
@@ -195,11 +253,25 @@ def training_model(
     ends = next(iter(outputs.values())) if single else outputs
     whole = CaffeTrainingModel(inputs, ends, name=model.name)
     whole.remember(model.caffe_blobs, model.shared_params)
-    whole.reading = _reading(net, part, asked.losses, more, measures, test_net)
+    whole.reading = _reading(net, part, asked.losses, more, measures)
+    whole.unread = _unread(net, builder.blobs, part.inputs)
     if trained is not None:
         load(builder.nodes, trained.source, partial=True)
     fill(builder.nodes, seed=None if seed < 0 else seed)
     return whole, [node.layer.name for node, _ in builder.nodes if node.blobs]
+
+
+def _unread(net: Net, blobs: Mapping, inputs: Mapping) -> dict:
+    """Return the tensors of blobs that Caffe prints, but for losses and large ones."""
+    items = max((shape[0] or 1 for shape in inputs.values() if shape), default=1)
+    found = {}
+    for name, top in unread_tops(net).items():
+        layer = net.layers[top.place[0]]
+        if top.weight or role_of(layer.type) != "layer" or name not in blobs:
+            continue
+        if math.prod(size or items for size in blobs[name].shape) <= MOST_VALUES:
+            found[name] = blobs[name]
+    return found
 
 
 def _prediction(objective: Objective, blobs: Mapping):
@@ -210,7 +282,7 @@ def _prediction(objective: Objective, blobs: Mapping):
     return StopGradient()(prediction) if objective.stopped else prediction
 
 
-def _reading(net, part, objectives, more, measures, test_net) -> Reading:
+def _reading(net, part, objectives, more, measures) -> Reading:
     """Return what a model's losses and metrics read."""
     labels = {o.name: o.labels for o in objectives}
     wanted = dict.fromkeys(blob for blobs in labels.values() for blob in blobs)
@@ -228,16 +300,14 @@ def _reading(net, part, objectives, more, measures, test_net) -> Reading:
     for o in objectives:
         if not o.weight:
             reading.measures[o.name] = Measure(o.name, o.labels, True)
-    asked = {name: measure.objective for name, measure in measures.items()}
-    for name, o in asked.items():
-        reading.measures[name] = Measure(o.blobs[0], o.labels)
-    if asked:
-        ends = {blob for measure in measures.values() for blob in measure.ends}
-        of = dict.fromkeys(b for o in asked.values() for b in (*o.blobs, *o.labels))
-        reading.measured = LabelNet.of(test_net, of, ends)
-        known |= {*ends, *reading.sources}
-        others = [b for b in reading.measured.sources(of) if b not in known]
-        reading.others = tuple(others)
+    known |= {blob for measure in measures.values() for blob in measure.ends}
+    others = {}
+    for name, (o, ends, source) in measures.items():
+        made = LabelNet.of(source, (*o.blobs, *o.labels), ends)
+        reading.measures[name] = Measure(o.blobs[0], o.labels, made=made)
+        others.update(dict.fromkeys(made.sources((*o.blobs, *o.labels))))
+    known |= set(reading.sources)
+    reading.others = tuple(blob for blob in others if blob not in known)
     return reading
 
 
@@ -255,7 +325,7 @@ def compile_for(
         optimizer: The optimizer.
         net: The training net, filtered. Without it the model keeps the loss that it is
             compiled with; if it is not, its labels are numbers of classes.
-        test_net: The test net, filtered, whose accuracies become metrics.
+        test_net: The test net, filtered, whose accuracies become metrics too.
         infogain: The matrix of an InfogainLoss.
     """
     if net is None:
@@ -266,7 +336,7 @@ def compile_for(
     if not isinstance(model, CaffeTrainingModel):
         _compile_given(model, optimizer, asked.minimized, test_net, infogain)
         return
-    _measure(model, asked.losses, test_net, infogain)
+    _measure(model, asked.losses, measures_of(test_net, net), infogain)
     loss = {o.name: _loss(o, infogain) for o in asked.minimized}
     weights = {o.name: o.weight for o in asked.minimized}
     if len(loss) == 1:
@@ -281,7 +351,7 @@ def _loss(objective: Objective, infogain) -> keras.losses.Loss:
     return loss_of(objective.layer, infogain)
 
 
-def _measure(model, objectives: Iterable[Objective], test_net, infogain) -> None:
+def _measure(model, objectives: Iterable[Objective], measures, infogain) -> None:
     """Give a model its metrics: losses that are only looked at, and accuracies."""
     wanted = model.reading.measures
     found = {  # a layer's name may be "loss", which is Keras' own
@@ -289,14 +359,17 @@ def _measure(model, objectives: Iterable[Objective], test_net, infogain) -> None
         for o in objectives
         if o.name in wanted
     }
-    for accuracy in accuracies(test_net) if test_net else ():
-        if accuracy.name in wanted and accuracy.top == 0:
-            found[accuracy.name] = accuracy_of(accuracy.layer)
-        elif accuracy.name in wanted:
-            prediction = model.reading.prediction(model, accuracy.name)
-            metric = accuracy_per_class_of(accuracy.layer, prediction)
-            found[accuracy.name] = metric
+    for name, measure in measures.items():
+        if name in wanted:
+            found[name] = _metric(model, measure.objective)
     model.measures = found
+
+
+def _metric(model, accuracy: Objective) -> keras.metrics.Metric:
+    if accuracy.top == 0:
+        return accuracy_of(accuracy.layer)
+    prediction = model.reading.prediction(model, accuracy.name)
+    return accuracy_per_class_of(accuracy.layer, prediction)
 
 
 def _compile_given(model, optimizer, objectives, test_net, infogain) -> None:

@@ -121,6 +121,60 @@ def accuracies(net: Net) -> list[Objective]:
     ]
 
 
+class UnreadTop(NamedTuple):
+    """A top that no layer reads, which Caffe prints.
+
+    Attributes:
+        place: The layer's position, and which of its tops.
+        weight: Its weight if it is a loss, else 0.
+    """
+
+    place: Top
+    weight: float
+
+
+def unread_tops(net: Net) -> dict[str, UnreadTop]:
+    """Return the output blobs of a filtered net, by the order of their names.
+
+    A loss whose top has no name has none in Caffe either, and is not printed.
+
+    Reference:
+        `Net::Init` of Caffe 1.0.
+    """
+    read = {s for sources in makers(net.layers) for s in sources if s}
+    found = {}
+    for at, layer in enumerate(net.layers):
+        told = list(layer.message.loss_weight)
+        told = told or [1.0] * (role_of(layer.type) == "loss")
+        for i, top in enumerate(layer.tops):
+            if (at, i) not in read:
+                weight = told[i] if i < len(told) else 0.0
+                found[top] = UnreadTop((at, i), weight)
+    return dict(sorted(found.items()))
+
+
+def backward_bottoms(net: Net) -> dict[int, list[int]]:
+    """Return the layers that gradients go through, in the net's order, by position.
+
+    Returns:
+        For each the bottoms that have a gradient; none of a layer whose parameters
+        alone have one.
+    """
+    graph, found = _Graph(net), {}
+    weighed = {o.layer.name for o in losses(net)}
+    under: set[Top] = set()  # tops that a loss is made of
+    for at in reversed(range(len(net.layers))):
+        layer = net.layers[at]
+        tops = {(at, i) for i in range(len(layer.tops))}
+        if layer.name not in weighed and not tops & under:
+            continue
+        reads = [i for i in range(len(layer.bottoms)) if graph.needs_gradient(at, i)]
+        if reads or (is_learned(layer) and not _is_frozen(layer)):
+            found[at] = reads
+            under.update(s for i in reads if (s := graph.sources[at][i]))
+    return dict(sorted(found.items()))
+
+
 def label_order(net: Net, at: int) -> tuple[list[int], list[int]]:
     """Return which bottoms of a loss are predictions, and which labels.
 

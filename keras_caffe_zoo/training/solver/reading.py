@@ -19,11 +19,13 @@ class Measure:
         of: The blob that it measures, or the output.
         labels: The blobs that have its labels.
         is_output: Whether it measures an output, for the labels of the losses.
+        made: Makes what it reads.
     """
 
     of: str
     labels: tuple[str, ...]
     is_output: bool = False
+    made: LabelNet = field(default_factory=LabelNet)
 
 
 @dataclass
@@ -40,7 +42,6 @@ class Reading:
             is only looked at.
         made: Makes labels of data.
         measures: What each metric reads.
-        measured: Makes what metrics read.
     """
 
     inputs: tuple[str, ...] = ()
@@ -51,7 +52,6 @@ class Reading:
     weights: dict[str, float] = field(default_factory=dict)
     made: LabelNet = field(default_factory=LabelNet)
     measures: dict[str, Measure] = field(default_factory=dict)
-    measured: LabelNet = field(default_factory=LabelNet)
 
     @property
     def minimized(self) -> list[str]:
@@ -85,9 +85,9 @@ class Reading:
                     found[name] = pair
             elif measure.is_output:
                 found[name] = self._labels(measure.of, given), outputs[measure.of]
-            elif set(self.measured.sources(measure.labels)) <= set(given):
+            elif set(measure.made.sources(measure.labels)) <= set(given):
                 blobs = [measure.of, *measure.labels]
-                prediction, *labels = self.measured(blobs, given)
+                prediction, *labels = measure.made(blobs, given)
                 found[name] = joined_labels(labels), prediction
         return found
 
@@ -95,7 +95,8 @@ class Reading:
         """Return the symbolic tensor that a metric measures."""
         inputs = dict(zip(self.inputs, model.inputs, strict=False))
         given = {**inputs, **self._of_outputs(self._outputs(model.output))}
-        return self.measured([self.measures[name].of], given)[0]
+        measure = self.measures[name]
+        return measure.made([measure.of], given)[0]
 
     def _pair_of_output(self, measure: Measure, y, outputs) -> tuple | None:
         """Return what a metric reads where labels are given for each output."""
@@ -153,18 +154,17 @@ class Reading:
             "weights": dict(self.weights),
             "made": self.made.to_text(),
             "measures": {
-                name: [m.of, list(m.labels), m.is_output]
+                name: [m.of, list(m.labels), m.is_output, m.made.to_text()]
                 for name, m in self.measures.items()
             },
-            "measured": self.measured.to_text(),
         }
 
     @classmethod
     def from_config(cls, config: dict) -> "Reading":
         """Return what `get_config` was of."""
         measures = {
-            name: Measure(of, tuple(labels), is_output)
-            for name, (of, labels, is_output) in config["measures"].items()
+            name: Measure(of, tuple(labels), is_output, LabelNet.from_text(made))
+            for name, (of, labels, is_output, made) in config["measures"].items()
         }
         return cls(
             tuple(config["inputs"]),
@@ -175,7 +175,6 @@ class Reading:
             dict(config["weights"]),
             LabelNet.from_text(config["made"]),
             measures,
-            LabelNet.from_text(config["measured"]),
         )
 
     @classmethod

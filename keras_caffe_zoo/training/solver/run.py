@@ -22,10 +22,14 @@ from keras_caffe_zoo.training.solver.detecting import (
 )
 from keras_caffe_zoo.training.solver.log import SolverLog
 from keras_caffe_zoo.training.solver.loop import Ending, Events, Solving, Test, TestData
-from keras_caffe_zoo.training.solver.model import compile_for, training_model
+from keras_caffe_zoo.training.solver.model import (
+    CaffeTrainingModel,
+    compile_for,
+    training_model,
+)
 from keras_caffe_zoo.training.solver.net_data import find_file, is_places, net_dataset
 from keras_caffe_zoo.training.solver.nets import SolverNets, last_part
-from keras_caffe_zoo.training.solver.objectives import losses
+from keras_caffe_zoo.training.solver.objectives import losses, unread_tops
 from keras_caffe_zoo.training.solver.settings import optimizer_of
 from keras_caffe_zoo.training.solver.shapes import shapes_of
 from keras_caffe_zoo.training.solver.snapshots import CaffeSnapshot
@@ -183,13 +187,14 @@ class Training:
             options.setdefault("shuffle", False)
         solving = Solving(
             self.solver,
-            {o.name: o.weight for o in losses(self.net)} if self.net else {},
+            self._outputs(),
             tests,
             listeners,
             self._next_batch if own else None,
             net=self.net,
         )
-        if self.solver.debug_info and listeners and self.net:
+        unread = getattr(self.model, "unread", None)
+        if self.net and listeners and (self.solver.debug_info or unread):
             solving.kept = KeptBatches(data, passes)
             data = solving.kept.generate()
         if validation_data is not None and self.test_iterations:
@@ -205,6 +210,16 @@ class Training:
         )
         self.results.extend(solving.results)
         return history
+
+    def _outputs(self) -> dict[str, float]:
+        """Return what Caffe prints of the training net, with its weights as losses."""
+        if not self.net:
+            return {}
+        tops = unread_tops(self.net)
+        if isinstance(self.model, CaffeTrainingModel):
+            return {name: top.weight for name, top in tops.items()}
+        only = losses(self.net)[-1]  # a given model's one output has it
+        return {only.name: only.weight}
 
     def _next_batch(self):
         if self.start:

@@ -12,7 +12,6 @@ from keras_caffe_zoo.conversion.deploy import Kept, deploy_net
 from keras_caffe_zoo.conversion.filling import fill
 from keras_caffe_zoo.conversion.importer import build_net
 from keras_caffe_zoo.conversion.params import layers_with_weights
-from keras_caffe_zoo.conversion.roles import makers
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import role_of
@@ -23,8 +22,7 @@ from keras_caffe_zoo.training.solver.detecting import (
     DetectionTests,
     without_evaluations,
 )
-
-_DATA = ("input", "data")
+from keras_caffe_zoo.training.solver.objectives import UnreadTop, unread_tops
 
 
 class TestNet:
@@ -73,28 +71,15 @@ class TestNet:
         self.net, self.name, self.iterations = net, name, int(iterations)
         self.by_class: dict[str, dict[int, float]] = {}
         self._given_shapes, self._infogain = input_shape, infogain
-        self.weights, found = {}, {}
-        read = {s for sources in makers(net.layers) for s in sources if s}
-        for at, layer in enumerate(net.layers):
-            role, told = role_of(layer.type), list(layer.message.loss_weight)
-            told = told or [1.0] * (role == "loss")
-            for i, top in enumerate(layer.tops):
-                if (at, i) not in read and _is_known(layer):
-                    found[top] = (at, i)
-                    if i < len(told) and told[i]:
-                        self.weights[top] = told[i]
-        last = {
-            t: (a, i) for a, x in enumerate(net.layers) for i, t in enumerate(x.tops)
+        found = {
+            name: top
+            for name, top in unread_tops(net).items()
+            if _is_known(net.layers[top.place[0]])
         }
+        self.weights = {name: top.weight for name, top in found.items() if top.weight}
+        rows = self._rows_of(net)
         for one in self._evaluated:
             found.pop(one.objects, None)
-            if one.detections not in last:
-                raise CaffeFormatError(
-                    "Expected detections that a layer makes; received: "
-                    f"{one.detections!r}",
-                    source=net.source,
-                )
-        rows = {one.detections: last[one.detections] for one in self._evaluated}
         self._ends = sorted({**found, **rows})
         tops = {one.top for one in self._evaluated}
         self.outputs = sorted({*tops, *(name for name in found if name not in rows)})
@@ -106,7 +91,7 @@ class TestNet:
             )
         kept = [at for at, x in enumerate(net.layers) if _is_measure(x)]
         bottoms = [(at, i) for at in kept for i in range(len(net.layers[at].bottoms))]
-        self._kept = Kept(set(kept), set(bottoms), set(found.values()))
+        self._kept = Kept(set(kept), set(bottoms), {x.place for x in found.values()})
         self._part = deploy_net(net, answers=False, kept=self._kept)
         self._custom = prepare(self._part, net, self._kept, infogain)
         blobs = list(self._part.inputs)
@@ -116,6 +101,22 @@ class TestNet:
         objects = dict.fromkeys(one.objects for one in self._evaluated)
         self.labels += tuple(b for b in objects if b not in self._fed)
         self._shapes, self._model = None, None
+
+    def _rows_of(self, net: Net) -> dict[str, UnreadTop]:
+        """Return the tops whose detections are evaluated."""
+        last = {
+            top: (at, i)
+            for at, layer in enumerate(net.layers)
+            for i, top in enumerate(layer.tops)
+        }
+        names = [one.detections for one in self._evaluated]
+        for name in names:
+            if name not in last:
+                raise CaffeFormatError(
+                    f"Expected detections that a layer makes; received: {name!r}",
+                    source=net.source,
+                )
+        return {name: UnreadTop(last[name], 0.0) for name in names}
 
     @property
     def model(self) -> keras.Model:
@@ -173,12 +174,7 @@ class TestNet:
         """Return the outputs of one batch in Caffe's order of axes, float64."""
         found = self._model.predict_on_batch([arrays[blob] for blob in self._fed])
         found = found if isinstance(found, dict) else {self._ends[0]: found}
-        return {
-            name: np.transpose(x, axes.TO_CAFFE).astype("float64")
-            if np.ndim(x) == 4
-            else np.asarray(x, "float64")
-            for name, x in found.items()
-        }
+        return {k: axes.in_caffe_order(x).astype("float64") for k, x in found.items()}
 
     def _only_labels(self, blobs) -> set[str]:
         """Return the data blobs that only labels are made of."""
