@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from keras_caffe_zoo import CaffeFormatError, caffe_params, write_caffemodel
+from keras_caffe_zoo.caffe import parse_prototxt
 from keras_caffe_zoo.training import CaffeAdam, CaffeSGD, SoftmaxWithLoss, from_solver
+from keras_caffe_zoo.training.solver.multipliers import declared
 
 DATA = """
 layer { name: "data" type: "Data" top: "data" top: "label"
@@ -67,6 +69,36 @@ def test_multipliers_freeze_layers_and_reach_the_optimizer(tmp_path):
     model.train_on_batch(X, Y)
     for a, b in zip(caffe_params(model)["conv1"], before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+SHARED = """
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" PARAM_A }
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" PARAM_B }
+"""
+
+
+def shared(a, b):
+    text = SHARED.replace("PARAM_A", a).replace("PARAM_B", b)
+    return declared(parse_prototxt(text))
+
+
+def test_a_shared_parameter_has_the_multipliers_that_are_given_first():
+    found = shared(
+        'param { name: "w" } param { name: "b" lr_mult: 2 }',
+        'param { name: "w" lr_mult: 0.5 decay_mult: 3 } param { name: "b" }',
+    )
+    assert found == {name: [(0.5, 3), (2, 1)] for name in "ab"}
+    same = 'param { name: "w" lr_mult: 2 }'
+    assert shared(same, same) == {name: [(2, 1)] for name in "ab"}
+    assert shared(same, "param { lr_mult: 3 }")["b"] == [(3, 1)]
+
+
+@pytest.mark.parametrize("field", ["lr_mult", "decay_mult"])
+def test_layers_that_share_a_parameter_agree_on_it(field):
+    with pytest.raises(CaffeFormatError, match="Expected 2, as .* 'w'") as caught:
+        shared(*(f'param {{ name: "w" {field}: {n} }}' for n in (2, 3)))
+    assert f"param.{field}" in str(caught.value)
+    assert "'b'" in str(caught.value)
 
 
 def test_the_loss_is_the_mean_log_likelihood_of_the_labels(tmp_path):
