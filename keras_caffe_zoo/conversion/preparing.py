@@ -168,7 +168,7 @@ def given_shapes(part: DeployNet, given) -> dict[str, tuple | None]:
                 f"`input_shape` names {blob!r}, which is no data blob of the net. "
                 f"{there_are(shapes, blob)}."
             )
-        shapes[blob] = _caffe_shape(blob, shape, _items(part, blob))
+        shapes[blob] = _caffe_shape(blob, shape, items_of(part, blob))
     unknown = [blob for blob, shape in shapes.items() if not shape]
     if unknown:
         made = [x for x in part.guessed if not set(unknown).isdisjoint(x.tops)]
@@ -183,7 +183,7 @@ def given_shapes(part: DeployNet, given) -> dict[str, tuple | None]:
     return shapes
 
 
-def _items(part: DeployNet, blob: str) -> int | None:
+def items_of(part: DeployNet, blob: str) -> int | None:
     """Return how many items a batch has, where the net tells."""
     if part.inputs[blob]:
         return part.inputs[blob][0]

@@ -362,6 +362,27 @@ def test_fit_trains_as_long_as_the_solver_and_snapshots(tmp_path):
     assert names == {f"tiny_iter_{n}.{kind}" for n in (10, 20, 23) for kind in kinds}
 
 
+@pytest.mark.slow  # three models and a dataset
+def test_arrays_are_data_in_batches_of_the_nets(tmp_path):
+    """Of 8 items: batches of 3 of them run over the end."""
+    net = (DATA + BODY + LOSS).replace("batch_size: 4", "batch_size: 3")
+    path = write(tmp_path, net.replace("crop_size: 6 mirror: true", "crop_size: 0"))
+    training = from_solver(path, data=(X, Y), seed=1)
+    twin = from_solver(path, input_shape=X.shape[1:], seed=1)
+    assert training.model.input_shape == (None, *X.shape[1:])
+    training.fit(iterations=2, verbose=0)
+    training.fit(iterations=4, verbose=0)  # goes on where it is
+    for at in range(4):
+        rows = np.arange(3 * at, 3 * at + 3) % 8
+        twin.model.train_on_batch(X[rows], Y[rows])
+    for name, blobs in caffe_params(twin.model).items():
+        found = caffe_params(training.model)[name]
+        for a, b in zip(found, blobs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    with pytest.raises(ValueError, match=r"as many items each; received: \[7, 8\]"):
+        from_solver(path, data=(X, Y[:7]))
+
+
 def test_stages_of_the_solver_choose_layers(tmp_path):
     body = BODY.replace('top: "fc"\n', 'top: "fc" include { stage: "on" }\n')
     with pytest.raises(CaffeFormatError, match="'fc'"):
