@@ -168,7 +168,7 @@ def given_shapes(part: DeployNet, given) -> dict[str, tuple | None]:
                 f"`input_shape` names {blob!r}, which is no data blob of the net. "
                 f"{there_are(shapes, blob)}."
             )
-        shapes[blob] = _caffe_shape(blob, shape, shapes[blob])
+        shapes[blob] = _caffe_shape(blob, shape, items_of(part, blob))
     unknown = [blob for blob, shape in shapes.items() if not shape]
     if unknown:
         made = [x for x in part.guessed if not set(unknown).isdisjoint(x.tops)]
@@ -183,14 +183,22 @@ def given_shapes(part: DeployNet, given) -> dict[str, tuple | None]:
     return shapes
 
 
-def _caffe_shape(blob: str, shape, declared) -> tuple:
+def items_of(part: DeployNet, blob: str) -> int | None:
+    """Return how many items a batch has, where the net tells."""
+    if part.inputs[blob]:
+        return part.inputs[blob][0]
+    layer = part.data.get(blob)  # may tell the batch and nothing else
+    param = layer.param if layer is not None and layer.params else None
+    return getattr(param, "batch_size", 0) or None
+
+
+def _caffe_shape(blob: str, shape, items: int | None) -> tuple:
     shape = tuple(shape)
     if not all(size is None or (isinstance(size, int) and size > 0) for size in shape):
         raise ValueError(
             "Expected `input_shape` of positive integers or None; received: "
             f"{blob!r}: {shape}."
         )
-    items = declared[0] if declared else None
     if len(shape) == 3:
         return (items, shape[2], *shape[:2])
     return (items, *shape)

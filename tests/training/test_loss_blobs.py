@@ -241,6 +241,45 @@ def test_a_reduction_of_the_whole_batch_is_a_loss_beside_others(train):
     check(model, x, y, l2 + total / 10, gradients, **logs)
 
 
+def test_hdf5_data_tells_how_many_items_a_reduction_adds_up(train):
+    batch = f"hdf5_data_param {{ batch_size: {N} }} }}"
+    net = (
+        DATA.replace(" }", f" {batch}")
+        + fc("a", "data", 3)
+        + layer(
+            "Reduction",
+            "a",
+            "mean",
+            "loss_weight: 2 reduction_param { operation: SUMSQ coeff: 0.5 }",
+        )
+    )
+    model = train(net)
+    x = numbers(N, C)
+    a = x.astype("float64") @ matrices(model)["a"].T
+    total = 0.5 * (a * a).sum()
+    logs = {"mean": total, "mean_weighted": 2 * total}
+    check(model, x, None, 2 * total, {"a": 2 * a.T @ x}, **logs)
+
+
+def test_a_constant_matrix_of_an_infogain_loss_is_made(train):
+    """DummyData beside other data is no label that anybody must give."""
+    shape = "shape { dim: 1 dim: 1 dim: 3 dim: 3 }"
+    filler = 'data_filler { type: "constant" value: 0.25 }'
+    net = (
+        DATA
+        + f'layer {{ name: "H" type: "DummyData" top: "H" dummy_data_param {{ {shape}'
+        + f" {filler} }} }}\n"
+        + fc("a", "data", 3)
+        + layer("InfogainLoss", "a label H", "loss")
+    )
+    model = train(net)
+    x, y = numbers(N, C), np.arange(N) % 3
+    chances = softmax(x.astype("float64") @ matrices(model)["a"].T)
+    slope = 0.25 * (3 * chances - 1) / N
+    loss = -0.25 * np.log(chances).sum() / N
+    check(model, x, y, loss, {"a": slope.T @ x})
+
+
 def test_a_loss_that_layers_read_is_one_of_them(train, tmp_path):
     net = (
         DATA

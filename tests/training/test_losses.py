@@ -328,6 +328,21 @@ def test_classes_are_along_an_axis_of_caffes(shape, axis):
         SoftmaxWithLoss(axis=7)(labels, scores)
 
 
+@pytest.mark.parametrize("kind", [SoftmaxWithLoss, InfogainLoss])
+@pytest.mark.parametrize(("axis", "items"), [(1, 2), (2, 6), (-1, 30)])
+def test_the_batch_size_is_what_stands_before_the_axis(kind, axis, items):
+    """Caffe's `outer_num_`; of a blob (2, 3, 5, 4), channels last here."""
+    scores = RNG.normal(size=(2, 5, 4, 3)).astype("float32")
+    by_class = np.moveaxis(np.moveaxis(scores, -1, 1), axis, -1)
+    classes = by_class.shape[-1]
+    labels = RNG.integers(0, classes, by_class.shape[:-1])
+    expected, _ = reference_softmax_loss(labels, by_class)  # the mean of all places
+    matrix = [np.eye(classes)] if kind is InfogainLoss else []
+    loss = kind(*matrix, normalization="batch_size", axis=axis)
+    wanted = expected * labels.size / items
+    assert float(loss(labels, scores)) == pytest.approx(wanted, rel=2e-6)
+
+
 def test_labels_of_four_axes_of_one_are_labels_of_items():
     labels, scores = vectors()
     expected, _ = reference_softmax_loss(labels, scores)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from keras_caffe_zoo import CaffeFormatError, caffe_params, write_caffemodel
+from keras_caffe_zoo.caffe import parse_prototxt
 from keras_caffe_zoo.training import CaffeAdam, CaffeSGD, SoftmaxWithLoss, from_solver
+from keras_caffe_zoo.training.solver.multipliers import declared
 
 DATA = """
 layer { name: "data" type: "Data" top: "data" top: "label"
@@ -67,6 +69,36 @@ def test_multipliers_freeze_layers_and_reach_the_optimizer(tmp_path):
     model.train_on_batch(X, Y)
     for a, b in zip(caffe_params(model)["conv1"], before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+SHARED = """
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" PARAM_A }
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" PARAM_B }
+"""
+
+
+def shared(a, b):
+    text = SHARED.replace("PARAM_A", a).replace("PARAM_B", b)
+    return declared(parse_prototxt(text))
+
+
+def test_a_shared_parameter_has_the_multipliers_that_are_given_first():
+    found = shared(
+        'param { name: "w" } param { name: "b" lr_mult: 2 }',
+        'param { name: "w" lr_mult: 0.5 decay_mult: 3 } param { name: "b" }',
+    )
+    assert found == {name: [(0.5, 3), (2, 1)] for name in "ab"}
+    same = 'param { name: "w" lr_mult: 2 }'
+    assert shared(same, same) == {name: [(2, 1)] for name in "ab"}
+    assert shared(same, "param { lr_mult: 3 }")["b"] == [(3, 1)]
+
+
+@pytest.mark.parametrize("field", ["lr_mult", "decay_mult"])
+def test_layers_that_share_a_parameter_agree_on_it(field):
+    with pytest.raises(CaffeFormatError, match="Expected 2, as .* 'w'") as caught:
+        shared(*(f'param {{ name: "w" {field}: {n} }}' for n in (2, 3)))
+    assert f"param.{field}" in str(caught.value)
+    assert "'b'" in str(caught.value)
 
 
 def test_the_loss_is_the_mean_log_likelihood_of_the_labels(tmp_path):
@@ -328,6 +360,27 @@ def test_fit_trains_as_long_as_the_solver_and_snapshots(tmp_path):
     names = {p.name for p in (tmp_path / "out").iterdir()}
     kinds = ("caffemodel", "solverstate")
     assert names == {f"tiny_iter_{n}.{kind}" for n in (10, 20, 23) for kind in kinds}
+
+
+@pytest.mark.slow  # three models and a dataset
+def test_arrays_are_data_in_batches_of_the_nets(tmp_path):
+    """Of 8 items: batches of 3 of them run over the end."""
+    net = (DATA + BODY + LOSS).replace("batch_size: 4", "batch_size: 3")
+    path = write(tmp_path, net.replace("crop_size: 6 mirror: true", "crop_size: 0"))
+    training = from_solver(path, data=(X, Y), seed=1)
+    twin = from_solver(path, input_shape=X.shape[1:], seed=1)
+    assert training.model.input_shape == (None, *X.shape[1:])
+    training.fit(iterations=2, verbose=0)
+    training.fit(iterations=4, verbose=0)  # goes on where it is
+    for at in range(4):
+        rows = np.arange(3 * at, 3 * at + 3) % 8
+        twin.model.train_on_batch(X[rows], Y[rows])
+    for name, blobs in caffe_params(twin.model).items():
+        found = caffe_params(training.model)[name]
+        for a, b in zip(found, blobs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    with pytest.raises(ValueError, match=r"as many items each; received: \[7, 8\]"):
+        from_solver(path, data=(X, Y[:7]))
 
 
 def test_stages_of_the_solver_choose_layers(tmp_path):

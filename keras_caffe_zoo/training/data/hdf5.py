@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from keras_caffe_zoo.caffe.hdf5 import own_dataset
+from keras_caffe_zoo.files import last_part
 from keras_caffe_zoo.training.data.order import Order
 from keras_caffe_zoo.training.data.pipeline import dataset_of, sequence
 
@@ -40,7 +41,9 @@ def hdf5_dataset(
         resume: The compiled model that is trained, to go on where it is: see
             `image_dataset`.
         root: Folder that the paths are relative to, and then none may lie outside it;
-            if None, they are relative to the list's folder or absolute.
+            if None, they are relative to the list's folder or absolute. A file that
+            is not there is looked for in the folder, by the last part of its path:
+            Caffe's own lists are relative to where it was started.
 
     Returns:
         `tf.data.Dataset` of float32, as Caffe has it for labels too: `(x, y)` for two
@@ -162,7 +165,12 @@ def _paths(listfile: Path, root) -> list[str]:
         inside = os.path.commonpath([folder, os.path.normpath(path)]) == folder
         if not inside:
             raise ValueError(f"Expected paths inside {folder}; received: {path}")
-    return paths
+    return [_found(folder, path) for path in paths]
+
+
+def _found(folder: str, path: str) -> str:
+    beside = os.path.join(folder, last_part(path))
+    return beside if not os.path.exists(path) and os.path.isfile(beside) else path
 
 
 def _last(shape: tuple[int, ...]) -> tuple[int, ...]:

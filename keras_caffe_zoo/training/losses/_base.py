@@ -1,5 +1,7 @@
 """What Caffe's losses share: how they are divided and how gradients pass a floor."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -66,13 +68,14 @@ def check_vectors(y_pred, loss: str) -> None:
         )
 
 
-def divisor(normalization: str, counted, dtype):
+def divisor(normalization: str, counted, dtype, axis: int = 1):
     """Return what Caffe divides a loss by, at least 1.
 
     Args:
         normalization: One of `NORMALIZATIONS`.
         counted: (N, …), whether the label of each place counts.
         dtype: Type of the result.
+        axis: Caffe's axis of the classes: `"batch_size"` is what stands before it.
     """
     number = 1
     if normalization == "valid":
@@ -80,7 +83,7 @@ def divisor(normalization: str, counted, dtype):
     elif normalization == "full":
         number = ops.size(counted)
     elif normalization == "batch_size":
-        number = ops.shape(counted)[0]
+        number = math.prod(ops.shape(counted)[:axis])
     return ops.maximum(ops.cast(number, dtype), 1)
 
 

@@ -46,13 +46,15 @@ class _OfClasses(CaffeLoss):
         return classes_last(y_pred, self.axis)
 
     def call(self, y_true, y_pred):
+        axis = 1 if self.axis is None else self.axis % len(y_pred.shape)
         y_pred = self.by_class(y_pred)
         labels, more = self._split(y_true, y_pred)
         labels = read_labels(labels, y_pred, self.ignore_label)
         values = self._values(self._logarithms(y_pred), labels.index, *more)
         values = ops.where(labels.unknown, float("nan"), values)
         values = ops.where(labels.counted, values, 0.0)
-        return values / divisor(self.normalization, labels.counted, values.dtype)
+        dtype = values.dtype
+        return values / divisor(self.normalization, labels.counted, dtype, axis)
 
     def _split(self, y_true, y_pred) -> tuple:
         """Return the labels, and what else `_values` takes of `y_true`."""
@@ -89,8 +91,9 @@ class SoftmaxWithLoss(_OfClasses):
 
     Args:
         normalization: What the sum is divided by: `"valid"`, the number of labels that
-            count; `"full"`, of all labels; `"batch_size"`, of items; `"none"`, 1.
-            Never by less than 1.
+            count; `"full"`, of all labels; `"batch_size"`, of items (with an `axis` of
+            2, of pairs along the first two axes, and so on); `"none"`, 1. Never by less
+            than 1.
         ignore_label: A label that does not count, if any.
         from_logits: Whether predictions are scores. Probabilities, of a net that ends
             in a softmax, give the same loss, but no gradient once the label's has

@@ -74,7 +74,7 @@ class LabelNet:
 
     def sources(self, blobs: Iterable[str]) -> list[str]:
         """Return the blobs that others are made of; of those that are given, they."""
-        layers = [self.net.layers[at] for at in ancestors(self.net, blobs)]
+        layers = [self.net.layers[at] for at in ancestors(self.net, blobs, data=False)]
         found = {blob: None for blob in blobs if blob not in self._made}
         written = set()
         for layer in layers:
@@ -106,7 +106,7 @@ class LabelNet:
 
     def _model(self, wanted: list[str], shapes: Mapping):
         names = {layer.name for layer in self.net.layers}
-        chosen = [self.net.layers[at] for at in ancestors(self.net, wanted)]
+        chosen = [self.net.layers[at] for at in ancestors(self.net, wanted, data=False)]
         data = input_layer(unused("data", names), list(shapes))
         net = replace(self.net, layers=[data, *chosen])
         inputs = {blob: axes.caffe_shape(shape) for blob, shape in shapes.items()}

@@ -4,21 +4,50 @@ from collections.abc import Mapping
 
 import keras
 
-from keras_caffe_zoo.caffe import Net
+from keras_caffe_zoo.caffe import CaffeFormatError, Net
 from keras_caffe_zoo.conversion.params import layers_with_weights
 from keras_caffe_zoo.rules.names import caffe_name, twin_name
 from keras_caffe_zoo.training.solver.optimizers import Multipliers
+
+_FIELDS = ("lr_mult", "decay_mult")
 
 
 def declared(net: Net) -> dict[str, list[Multipliers]]:
     """Return what a net's definition says of each layer's parameters, by layer name.
 
-    Parameters that a layer does not name have multipliers of 1.
+    Parameters that a layer does not name have multipliers of 1. Of a parameter that
+    layers share by its name each multiplier is what the first layer says that gives it.
+
+    Raises:
+        CaffeFormatError: If layers give a parameter that they share different ones, as
+            in Caffe.
+
+    Reference:
+        `Net::AppendParam` of Caffe 1.0.
     """
-    return {
-        layer.name: [Multipliers(p.lr_mult, p.decay_mult) for p in layer.message.param]
-        for layer in net.layers
-    }
+    shared: dict[tuple[str, str], float] = {}
+    for layer in net.layers:
+        for spec in layer.message.param:
+            for field in _FIELDS if spec.name else ():
+                if not spec.HasField(field):
+                    continue
+                value = getattr(spec, field)
+                known = shared.setdefault((spec.name, field), value)
+                if known != value:
+                    raise CaffeFormatError(
+                        f"Expected {known:g}, as another layer has it for the "
+                        f"parameter {spec.name!r} that they share; received: {value:g}",
+                        source=net.source,
+                        layer=layer.name,
+                        field=f"param.{field}",
+                    )
+
+    def told(spec):
+        return Multipliers(
+            *(shared.get((spec.name, x), getattr(spec, x)) for x in _FIELDS)
+        )
+
+    return {layer.name: list(map(told, layer.message.param)) for layer in net.layers}
 
 
 def by_variable(
@@ -26,7 +55,7 @@ def by_variable(
 ) -> dict[str, Multipliers]:
     """Return multipliers by `variable.path`, and freeze the layers that are all 0.
 
-    A parameter that several layers share has those of the first, as in Caffe.
+    A parameter that several layers share has those of the first.
 
     Args:
         model: The model; layers without a trainable parameter become untrainable.

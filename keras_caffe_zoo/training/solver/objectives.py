@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
 from keras_caffe_zoo.conversion.deploy import Kept, loss_tops
-from keras_caffe_zoo.conversion.roles import Top, gives_data, label_bottoms, makers
+from keras_caffe_zoo.conversion.roles import (
+    Top,
+    gives_data,
+    label_bottoms,
+    makers,
+    roles,
+)
 from keras_caffe_zoo.rules.registry import role_of, rule_of
 from keras_caffe_zoo.training.losses import LOSS_LAYERS
 
@@ -329,20 +335,25 @@ def _is_frozen(layer: Layer) -> bool:
     return enough and all(spec.lr_mult == 0 for spec in specs)
 
 
-def ancestors(net: Net, blobs: Iterable[str], ends: Iterable[str] = ()) -> list[int]:
+def ancestors(
+    net: Net, blobs: Iterable[str], ends: Iterable[str] = (), data: bool = True
+) -> list[int]:
     """Return the positions of the layers that make blobs, in the net's order.
 
     Args:
         net: The net.
         blobs: The blobs, as they are when the net has run.
-        ends: Blobs that are there and need not be made; data always are.
+        ends: Blobs that are there and need not be made; data always are, but for
+            constants beside other data.
+        data: Whether the net has data layers, or only what is made of data.
     """
+    role_at = roles(net, by_place=False) if data else [""] * len(net.layers)
     last = {top: at for at, layer in enumerate(net.layers) for top in layer.tops}
     sources, ends, found = makers(net.layers), set(ends), set()
     waiting = [last[blob] for blob in blobs if blob in last and blob not in ends]
     while waiting:
         at = waiting.pop()
-        if at in found or role_of(net.layers[at].type) in _DATA:
+        if at in found or role_at[at] in _DATA:
             continue
         found.add(at)
         pairs = zip(net.layers[at].bottoms, sources[at], strict=True)

@@ -14,6 +14,7 @@ from keras_caffe_zoo.conversion.exporter import caffe_net
 from keras_caffe_zoo.training.data.pipeline import StartAt, batches_done
 from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.solver import multipliers
+from keras_caffe_zoo.training.solver.arrays import arrays_dataset, is_arrays
 from keras_caffe_zoo.training.solver.chance import set_chance
 from keras_caffe_zoo.training.solver.debugging import KeptBatches
 from keras_caffe_zoo.training.solver.detecting import (
@@ -283,10 +284,11 @@ def from_solver(
         input_shape: Shape of one image `(H, W, C)`, or a mapping by blob, where the net
             does not tell it.
         infogain: The matrix H of an InfogainLoss, or its `.binaryproto`.
-        data: What to train on, then `fit()` needs no data: a dataset, or arrays, of
-            `(x, y)`, whose shapes the model takes; or where the files lie that the
-            data layers name, a folder, several, or a mapping by name, as in
-            `net_dataset`. With files the solver's test nets are tested, too.
+        data: What to train on, then `fit()` needs no data: a dataset of `(x, y)`, whose
+            shapes the model takes; or a tuple of arrays `(x, y)`, which are taken in
+            their order, in batches as the net's data layer has them; or where the files
+            lie that the data layers name, a folder, several, or a mapping by name, as
+            in `net_dataset`. With files the solver's test nets are tested, too.
         seed: Makes fillers, the data's order, crops and dropout the same every time;
             the solver's `random_seed` if None, and if that is below 0 the data's is 0
             and the others follow `keras.utils.set_random_seed`.
@@ -343,7 +345,8 @@ def from_solver(
             functools.partial(find_file, data),
         )
         tests = _tests_of(nets, feed, infogain, detecting)
-        start = _Start(model) if keras.backend.backend() == "jax" else None
+    if keras.backend.backend() == "jax" and (is_places(data) or is_arrays(data)):
+        start = _Start(model)
     if snapshot is not None:
         order = train_net if train_net is not None else caffe_net(model)[0]
         loaded = restore(model, optimizer, order, snapshot, weights)
@@ -393,6 +396,8 @@ def _feed_of(data, net, seed, bad_records):
     """
 
     def feed(resume, net=net, phase="TRAIN"):
+        if is_arrays(data):
+            return arrays_dataset(data, net, resume)
         if not is_places(data):
             return data
         options = {"seed": seed or 0, "bad_records": bad_records}

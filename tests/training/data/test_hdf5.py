@@ -36,6 +36,16 @@ def test_rows_come_in_order_over_files_channels_last(listfile):
     assert images.dtype == labels.dtype == np.float32
 
 
+def test_files_of_another_place_are_looked_for_beside_the_list(listfile):
+    """Caffe's lists are relative to where it was started."""
+    listfile.write_text("examples/x/a.h5\n/home/someone/b.h5\n")
+    labels = rows(hdf5_dataset(listfile, batch_size=2))[1]
+    np.testing.assert_array_equal(labels, LABEL)
+    listfile.write_text("examples/x/c.h5\n")
+    with pytest.raises(FileNotFoundError, match=r"x.c\.h5"):
+        hdf5_dataset(listfile)
+
+
 def test_shuffled_rows_keep_their_labels(listfile):
     data = hdf5_dataset(listfile, batch_size=3, shuffle=True, seed=2)
     first, second = rows(data), rows(data)
