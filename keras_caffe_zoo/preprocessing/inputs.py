@@ -193,15 +193,19 @@ def prepared(
     return normalized(floats, mean, np.float32(scale))
 
 
-def normalized(images: np.ndarray, mean: np.ndarray, scale: np.float32) -> np.ndarray:
+def normalized(
+    images: np.ndarray, mean: np.ndarray | None, scale: np.float32
+) -> np.ndarray:
     """Subtract a mean from contiguous images and scale them, in their place.
 
     Args:
         images: Float32 `(…, H, W, C)`, in the order of channels of the mean.
-        mean: `(C,)`, `(1,)` or `(H, W, C)`.
+        mean: `(C,)`, `(1,)` or `(H, W, C)`; nothing is subtracted if None.
         scale: What the difference is multiplied by.
     """
-    if mean.ndim == 1:  # row by row: many times as fast as pixel by pixel
+    if mean is None:
+        pass
+    elif mean.ndim == 1:  # row by row: many times as fast as pixel by pixel
         rows = images.reshape(*images.shape[:-2], -1)
         rows -= mean if len(mean) == 1 else np.tile(mean, images.shape[-2])
     else:
