@@ -184,19 +184,28 @@ def prepared(
         scale: As for `normalized`.
         turned: Whether the net takes the channels in the other order.
     """
-    images = np.flip(images, -1) if turned else images
-    return normalized(images.astype("float32", order="C"), mean, np.float32(scale))
+    if turned:
+        floats = np.empty(images.shape, "float32")
+        for channel in range(images.shape[-1]):  # faster than pixels turned one by one
+            floats[..., channel] = images[..., -1 - channel]
+    else:
+        floats = images.astype("float32", order="C")
+    return normalized(floats, mean, np.float32(scale))
 
 
-def normalized(images: np.ndarray, mean: np.ndarray, scale: np.float32) -> np.ndarray:
+def normalized(
+    images: np.ndarray, mean: np.ndarray | None, scale: np.float32
+) -> np.ndarray:
     """Subtract a mean from contiguous images and scale them, in their place.
 
     Args:
         images: Float32 `(…, H, W, C)`, in the order of channels of the mean.
-        mean: `(C,)`, `(1,)` or `(H, W, C)`.
+        mean: `(C,)`, `(1,)` or `(H, W, C)`; nothing is subtracted if None.
         scale: What the difference is multiplied by.
     """
-    if mean.ndim == 1:  # row by row: many times as fast as pixel by pixel
+    if mean is None:
+        pass
+    elif mean.ndim == 1:  # row by row: many times as fast as pixel by pixel
         rows = images.reshape(*images.shape[:-2], -1)
         rows -= mean if len(mean) == 1 else np.tile(mean, images.shape[-2])
     else:

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_caffe_zoo.preprocessing.room import room
+
 INTERPOLATIONS = ("nearest", "linear", "cubic", "area", "lanczos4")
 
 _ONE = 2048  # what fixed-point weights are multiples of: 11 bits
-_AT_ONCE = 1 << 15  # numbers that are computed at once, in the processor's cache
+_AT_ONCE = 1 << 16  # numbers that are computed at once, in the processor's cache
 _LANES = 8  # 16-bit numbers in a vector of OpenCV's
 _HALF = np.sqrt(0.5)
 # By how much of the first tap's sine and cosine each tap's sine is, with its sign: they
@@ -262,8 +264,9 @@ def _weighted(image, down: _Taps, across: _Taps, rows_of) -> np.ndarray:
     resized = np.empty((new[0], new[1] * channels), image.dtype)
     flat = image.reshape(height, -1)
     places = (across.places * channels)[:, None] + np.arange(channels)[:, None]
-    places = places.reshape(-1, across.places.shape[1])
-    weights = np.repeat(across.weights, channels, axis=0)
+    # One tap after the other, as they are used: else each step would jump.
+    places = np.ascontiguousarray(places.reshape(-1, across.places.shape[1]).T)
+    weights = np.ascontiguousarray(np.repeat(across.weights, channels, axis=0).T)
     step = max(1, _AT_ONCE // max(flat.shape[1] // 8, resized.shape[1]))
     for start in range(0, new[0], step):
         part = slice(start, start + step)
@@ -282,23 +285,36 @@ def _rows(image, places) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _along(rows, places, weights) -> np.ndarray:
-    """Return sums along rows `(R, n)`, of the type of the weights."""
-    total = None
-    for tap in range(places.shape[1]):
-        term = rows.take(places[:, tap], axis=1).astype(weights.dtype)
-        term *= weights[:, tap]
-        total = term if total is None else np.add(total, term, out=total)
+    """Return sums along rows `(R, n)`, of the type of the weights.
+
+    Like those of the functions below, the array is of this thread's room: the next
+    call writes over it.
+    """
+    shape = len(rows), places.shape[1]
+    total = room.array("along", shape, weights.dtype)
+    for tap, (wanted, weight) in enumerate(zip(places, weights, strict=True)):
+        term = room.array("term", shape, weights.dtype) if tap else total
+        np.copyto(term, rows.take(wanted, axis=1))
+        term *= weight
+        if tap:
+            total += term
     return total
 
 
 def _down(sums, which, weights) -> np.ndarray:
     """Return sums of rows, of the type of the weights."""
-    total = None
-    for tap in range(which.shape[1]):
-        term = sums[which[:, tap]]
+    total = _taken(sums, which[:, 0], "down")
+    total *= weights[:, 0, None]
+    for tap in range(1, which.shape[1]):
+        term = _taken(sums, which[:, tap], "term")
         term *= weights[:, tap, None]
-        total = term if total is None else np.add(total, term, out=total)
+        total += term
     return total
+
+
+def _taken(rows, which, name: str) -> np.ndarray:
+    taken = room.array(name, (len(which), rows.shape[1]), rows.dtype)
+    return rows.take(which, 0, taken, mode="clip")  # else it is buffered
 
 
 def _rounded_rows(sums, which, weights) -> np.ndarray:
@@ -309,7 +325,7 @@ def _rounded_rows(sums, which, weights) -> np.ndarray:
 def _linear_rows(sums, which, weights) -> np.ndarray:
     """Return new rows as bytes: OpenCV cuts the sums' last bits, then rounds."""
     sums >>= 4
-    low, high = sums[which[:, 0]], sums[which[:, 1]]
+    low, high = _taken(sums, which[:, 0], "down"), _taken(sums, which[:, 1], "term")
     low *= weights[:, 0, None]
     high *= weights[:, 1, None]
     low >>= 16

@@ -1,34 +1,11 @@
 """Resize images as OpenCV did for Caffe."""
 
-import math
-import threading
 from collections.abc import Sequence
 
 import numpy as np
 
 from keras_caffe_zoo.preprocessing.opencv import opencv_resize
-
-_AT_ONCE = 1 << 18  # numbers that are computed at once
-
-
-class _Room(threading.local):
-    """Memory that a thread uses again: the system has to clear all that is new."""
-
-    def __init__(self):
-        self._kept = {}
-
-    def array(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """Return an array with anything in it, the same memory for the same name."""
-        size, key = math.prod(shape), (name, np.dtype(dtype).str)
-        kept = self._kept.get(key)
-        if kept is None or kept.size < size:
-            kept = np.empty(size, dtype)
-            if size <= 2 * _AT_ONCE:  # no more for rows of a giant
-                self._kept[key] = kept
-        return kept[:size].reshape(shape)
-
-
-_room = _Room()
+from keras_caffe_zoo.preprocessing.room import AT_ONCE, room
 
 
 def resize(
@@ -88,9 +65,9 @@ def resize_float(
             pixels = image[places].reshape(len(places), -1).take(wanted, axis=1)
         else:
             shape = (len(places), *image.shape[1:])
-            pixels = _room.array("pixels", shape, image.dtype)
+            pixels = room.array("pixels", shape, image.dtype)
             np.take(image, places, 0, pixels, mode="clip")  # else it is buffered
-        floats = _room.array(name, (len(places), pixels[0].size), "float32")
+        floats = room.array(name, (len(places), pixels[0].size), "float32")
         np.copyto(floats, pixels.reshape(floats.shape), casting="same_kind")
         return floats
 
@@ -103,7 +80,7 @@ def resize_float(
             image = image.reshape(len(image), -1).take(wanted, axis=1)
     across = np.repeat(across, len(channels))
     resized = np.empty((len(top), len(across)), "float32")
-    step = max(1, _AT_ONCE // max(1, image[0].size))
+    step = max(1, AT_ONCE // max(1, image[0].size))
     for start in range(0, len(top), step):
         part = slice(start, start + step)
         low, high = rows(top[part], "low"), rows(bottom[part], "high")
@@ -111,7 +88,7 @@ def resize_float(
         if few:
             low, resized[part] = np.split(both, 2, axis=1)
         else:
-            low = _room.array("left", resized[part].shape, "float32")
+            low = room.array("left", resized[part].shape, "float32")
             both.take(lefts, 1, low, mode="clip")
             both.take(rights, 1, resized[part], mode="clip")
         _between(low, resized[part], across)

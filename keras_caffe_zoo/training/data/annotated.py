@@ -9,10 +9,10 @@ from google.protobuf.message import DecodeError
 from keras_caffe_zoo.caffe import schema
 from keras_caffe_zoo.training.data.annotated_transform import AnnotatedTransform
 from keras_caffe_zoo.training.data.annotations import AnnotatedPictures
-from keras_caffe_zoo.training.data.boxes import filled_up, object_rows
+from keras_caffe_zoo.training.data.boxes import SIZE, filled_up, object_rows
 from keras_caffe_zoo.training.data.database import Datums, decode_datum
 from keras_caffe_zoo.training.data.order import Order
-from keras_caffe_zoo.training.data.pipeline import dataset_of, sequence
+from keras_caffe_zoo.training.data.pipeline import loaded_dataset
 from keras_caffe_zoo.training.data.records import BadRecords, Loader
 
 _DATUMS = schema.Schema(
@@ -80,16 +80,21 @@ def annotated_dataset(
         ValueError: If there are no records, or a record is bad: it cannot be read, is
             of another size than the first, or has more objects than `max_objects`.
     """
-    records = annotated_records(source)
-    return _dataset(
-        records,
-        transform or AnnotatedTransform(),
-        Order(len(records), batch_size, shuffle, seed, repeat),
-        resume,
-        bad_records,
-        max_objects,
-        labels,
-    )
+    import tensorflow as tf
+
+    if max_objects is not None and max_objects < 1:
+        raise ValueError(
+            f"Expected max_objects from 1 on, or None; received: {max_objects}"
+        )
+    records, transform = annotated_records(source), transform or AnnotatedTransform()
+    order = Order(len(records), batch_size, shuffle, seed, repeat)
+    vary = order.batch_size == 1 and not transform.one_size
+    loader = _ObjectLoader(records, transform, seed, bad_records, max_objects, vary)
+    images = tf.TensorSpec((None, *loader.shape), tf.float32)
+    if not labels:
+        return loaded_dataset(loader.images, images, order, resume)
+    signature = images, tf.TensorSpec((None, max_objects, SIZE), tf.float32)
+    return loaded_dataset(loader.batch, signature, order, resume)
 
 
 def annotated_records(source, color: bool | None = None, typed: bool = True):
@@ -170,7 +175,7 @@ def decode_annotated_datum(
         for one in group.annotation
     ]
     given = np.array(found, "float64").reshape(-1, 7)
-    rows = np.zeros((len(given), 8), "float32")
+    rows = np.zeros((len(given), SIZE), "float32")
     rows[:, 1:] = given
     object_rows(rows[:, 1], rows[:, 3:7])  # checks them; their order is the record's
     return image, rows
@@ -204,7 +209,13 @@ class _ObjectLoader(Loader):
         Raises:
             ValueError: If the first of bad records is not to be left out, or all are.
         """
-        loaded = list(self._pool.map(self, positions, indices))
+        loaded: list[tuple] = [()] * len(indices)
+
+        def load(part: range) -> None:
+            for i in part:
+                loaded[i] = self(positions[i], indices[i])
+
+        self._in_parts(load, len(indices))
         self.require_some(np.array([readable for *_, readable in loaded]))
         images, objects = zip(*((x, y) for x, y, there in loaded if there), strict=True)
         most = max(map(len, objects))
@@ -212,32 +223,3 @@ class _ObjectLoader(Loader):
         items = np.arange(len(rows), dtype="float32")[:, None]
         rows[..., 0] = np.where(rows[..., 0] < 0, -1, items)
         return np.stack(images), rows
-
-
-def _dataset(records, transform, order, resume, bad_records, max_objects, labels):
-    import tensorflow as tf
-
-    if max_objects is not None and max_objects < 1:
-        raise ValueError(
-            f"Expected max_objects from 1 on, or None; received: {max_objects}"
-        )
-    vary = order.batch_size == 1 and not transform.one_size
-    loader = _ObjectLoader(
-        records, transform, order.seed, bad_records, max_objects, vary
-    )
-
-    def load(positions, indices):
-        kinds = (tf.float32, tf.float32)
-        images, rows = tf.numpy_function(loader.batch, (positions, indices), kinds)
-        images.set_shape((None, *loader.shape))
-        rows.set_shape((None, max_objects, 8))
-        return (images, rows) if labels else images
-
-    def batches(order, start, stop=None):
-        numbers = tf.TensorSpec((None,), tf.int64)
-        places = sequence(order, start, stop, lambda batch: batch, (numbers, numbers))
-        # A batch is loaded by many threads, and the next while its last ones work.
-        loaded = places.map(load, num_parallel_calls=2, deterministic=True)
-        return loaded.prefetch(tf.data.AUTOTUNE)
-
-    return dataset_of(batches, order, resume)

@@ -96,9 +96,9 @@ def leveldb_dataset(
     """Return a LevelDB of Datum records, as Caffe's Data layer reads it.
 
     LevelDB cannot only read: it takes a lock in the database's folder, so that one
-    process at a time has it open, this one to its end, and may write what stands in its
-    log into tables. No record is changed. Where that must not be, give it a copy of the
-    folder.
+    process at a time has it open, this one as long as it has a dataset or an iterator
+    of it; and it may write what stands in its log into tables. No record is changed.
+    Where that must not be, give it a copy of the folder.
 
     Args:
         path: The database's folder, which must be writable.

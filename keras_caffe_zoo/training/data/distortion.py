@@ -1,5 +1,7 @@
 """SSD's distortion of colours, in OpenCV's arithmetic of 8 bits."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +9,7 @@ import numpy as np
 from keras_caffe_zoo.training.data.order import Draws
 
 _SHIFT = 12  # bits of OpenCV's fixed-point quotients
+_AT_ONCE = 1 << 13  # pixels
 _LEVELS = np.arange(256)
 # Of value, least and greatest share and what lies between: which are B, G and R in each
 # sixth of the circle of hues.
@@ -172,7 +175,7 @@ def rescaled(levels: np.ndarray, factor: float, offset: float) -> np.ndarray:
         offset: What is added.
     """
     table = np.float32(factor) * _LEVELS.astype("float32") + np.float32(offset)
-    return np.clip(np.rint(table), 0, 255).astype("uint8")[levels]
+    return np.clip(np.rint(table), 0, 255).astype("uint8").take(levels)
 
 
 def _quotients(numerator: float) -> np.ndarray:
@@ -180,52 +183,73 @@ def _quotients(numerator: float) -> np.ndarray:
     return np.where(_LEVELS > 0, np.rint(whole), 0).astype("int32")
 
 
+# Of each level: the hue's sixth of the circle, which share each colour is in it, and
+# how far the hue is in it; and the level as a number up to 1.
+_HUES = _LEVELS.astype("float32") * np.float32(6 / 180)
+_SIXTH = _SIXTHS[np.floor(_HUES).astype(int) % 6]
+_REST = _HUES - np.floor(_HUES)
+_UNIT = _LEVELS.astype("float32") * np.float32(1 / 255)
 _PER_VALUE = _quotients(255)
 _PER_DIFFERENCE = _quotients(180 / 6)
 
 
+def _in_parts(function: Callable) -> Callable:
+    """Return a function of pixels `(…, 3)` by one of some of them, `(N, 3)`.
+
+    So many at a time that all that is made of them stays in the processor's cache.
+    """
+
+    @functools.wraps(function)
+    def whole(image: np.ndarray) -> np.ndarray:
+        pixels = image.reshape(-1, 3)
+        out = np.empty(pixels.shape, "uint8")
+        for start in range(0, len(pixels), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            out[part] = function(pixels[part])
+        return out.reshape(image.shape)
+
+    return whole
+
+
+@_in_parts
 def bgr_to_hsv(image: np.ndarray) -> np.ndarray:
     """Return hue (0 to 179), saturation and value (0 to 255) of a BGR picture.
 
     Args:
         image: Array `(…, 3)` of uint8.
     """
-    blue, green, red = (image[..., c].astype("int32") for c in range(3))
+    blue, green, red = image.T.astype("int32")
     value = np.maximum(np.maximum(blue, green), red)
     range_ = value - np.minimum(np.minimum(blue, green), red)
     half = 1 << (_SHIFT - 1)
-    saturation = (range_ * _PER_VALUE[value] + half) >> _SHIFT
+    saturation = (range_ * _PER_VALUE.take(value) + half) >> _SHIFT
     hue = np.where(
         value == red,
         green - blue,
         np.where(value == green, blue - red + 2 * range_, red - green + 4 * range_),
     )
-    hue = (hue * _PER_DIFFERENCE[range_] + half) >> _SHIFT
+    hue = (hue * _PER_DIFFERENCE.take(range_) + half) >> _SHIFT
     hue += np.where(hue < 0, 180, 0)
-    return np.stack([hue, saturation, value], -1).astype("uint8")
+    return np.stack([hue, saturation, value], -1)
 
 
+@_in_parts
 def hsv_to_bgr(image: np.ndarray) -> np.ndarray:
     """Return the BGR picture of hue, saturation and value.
 
     Args:
         image: Array `(…, 3)` of uint8; hues from 180 on go round once more.
     """
+    hue, saturation, value = image.T
     one = np.float32(1)
-    hue = image[..., 0].astype("float32") * np.float32(6 / 180)
-    saturation, value = (
-        image[..., c].astype("float32") * np.float32(1 / 255) for c in (1, 2)
-    )
-    sixth = np.floor(hue)
-    rest = hue - sixth
-    shares = np.stack(
-        [
-            value,
-            value * (one - saturation),
-            value * (one - saturation * rest),
-            value * (one - saturation * (one - rest)),
-        ],
-        -1,
-    )
-    out = np.take_along_axis(shares, _SIXTHS[sixth.astype("int8") % 6], -1)
-    return np.rint(out * np.float32(255)).astype("uint8")
+    rest = _REST.take(hue)
+    saturation, value = _UNIT.take(saturation), _UNIT.take(value)
+    shares = np.empty((4, len(image)), "float32")
+    shares[0] = value
+    shares[1] = value * (one - saturation)
+    shares[2] = value * (one - saturation * rest)
+    shares[3] = value * (one - saturation * (one - rest))
+    shares *= np.float32(255)
+    levels = np.rint(shares, out=shares).astype("uint8")
+    places = np.arange(len(image))[:, None] + _SIXTH.take(hue, 0) * len(image)
+    return levels.take(places)

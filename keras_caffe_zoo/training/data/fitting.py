@@ -155,7 +155,8 @@ def filled(shape: tuple[int, int, int], values) -> np.ndarray:
             f"Expected one value, or one for each of {shape[2]} channels; received: "
             f"{len(values)}"
         )
-    return np.full(shape, values)
+    row = np.broadcast_to(values, shape[1:]).reshape(-1)
+    return np.full((shape[0], len(row)), row).reshape(shape)
 
 
 def check_pixels(size: tuple[int, int]) -> None:

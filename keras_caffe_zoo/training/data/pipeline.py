@@ -1,7 +1,9 @@
 """From records to batches: `tf.data` pipelines that decode beside the network."""
 
 import functools
+import inspect
 import itertools
+import weakref
 
 import keras
 from keras import ops
@@ -45,19 +47,44 @@ def record_dataset(
     order = order or Order(len(records), batch_size, shuffle, seed, repeat, skip)
     varying = batch_size == 1 and getattr(transform, "crop_size", None) is None
     loader = Loader(records, transform, seed, bad_records, varying)
+    images = tf.TensorSpec((None, *loader.shape), tf.float32)
+    if not labels:
+        return loaded_dataset(loader.images, images, order, resume)
+    signature = images, tf.TensorSpec((None,), tf.int32)
+    return loaded_dataset(loader.batch, signature, order, resume)
 
-    def load(positions, indices):
-        kinds = (tf.float32, tf.int32)
-        images, targets = tf.numpy_function(loader.batch, (positions, indices), kinds)
-        images.set_shape((None, *loader.shape))
-        targets.set_shape((None,))
-        return (images, targets) if labels else images
+
+def loaded_dataset(load, signature, order: Order, resume=None):
+    """Return the batches that a function loads, two at a time.
+
+    Args:
+        load: Method, safe in threads, from a batch's positions and indices, two int64
+            arrays, to its arrays, in the structure of the signature.
+        signature: Structure of `tf.TensorSpec`.
+        order: The sequence of batches.
+        resume: The compiled model that knows where to go on.
+    """
+    import tensorflow as tf
+
+    specs = tf.nest.flatten(signature)
+    lent = weakly(load)
+
+    def arrays(positions, indices):
+        return tf.nest.flatten(lent(positions, indices))
+
+    def tensors(positions, indices):
+        kinds = [spec.dtype for spec in specs]
+        found = tf.numpy_function(arrays, (positions, indices), kinds)
+        for tensor, spec in zip(found, specs, strict=True):
+            tensor.set_shape(spec.shape)
+        return tf.nest.pack_sequence_as(signature, found)
 
     def batches(order, start, stop=None):
         numbers = tf.TensorSpec((None,), tf.int64)
         places = sequence(order, start, stop, lambda batch: batch, (numbers, numbers))
         # A batch is loaded by many threads, and the next while its last ones work.
-        loaded = places.map(load, num_parallel_calls=2, deterministic=True)
+        loaded = places.map(tensors, num_parallel_calls=2, deterministic=True)
+        loaded.lender = load
         return loaded.prefetch(tf.data.AUTOTUNE)
 
     return dataset_of(batches, order, resume)
@@ -75,7 +102,26 @@ def sequence(order: Order, start, stop, load, signature):
         for batch in itertools.islice(order.batches_from(start()), stop):
             yield load(batch)
 
-    return tf.data.Dataset.from_generator(one_pass, output_signature=signature)
+    lent = weakly(one_pass)
+    dataset = tf.data.Dataset.from_generator(lent, output_signature=signature)
+    dataset.lender = one_pass
+    return dataset
+
+
+def weakly(function):
+    """Return a function that calls another without keeping it alive.
+
+    TensorFlow keeps Python functions of datasets to the end of the process, and with
+    them records, such as a LevelDB that is locked. So a dataset lends them, in an
+    attribute: iterators, and datasets that are made of it, keep it.
+    """
+    import tensorflow as tf
+
+    if not tf.executing_eagerly():
+        return function  # of a `tf.function`, which outlives the dataset
+    kind = weakref.WeakMethod if inspect.ismethod(function) else weakref.ref
+    lender = kind(function)
+    return lambda *args: lender()(*args)
 
 
 class StartAt:

@@ -3,7 +3,7 @@
 import os
 import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Protocol
 
 import numpy as np
@@ -87,13 +87,37 @@ class Loader:
                     one = self(positions[i], indices[i])
                     images[i], labels[i], readable[i] = one
 
-            step = -(-count // (_PARTS * self._threads))
-            parts = [range(i, min(i + step, count)) for i in range(0, count, step)]
-            list(self._pool.map(load, parts))  # in order: the first error is raised
+            self._in_parts(load, count)
         if readable.all():
             return images, labels
         self.require_some(readable)
         return images[readable], labels[readable]
+
+    def images(self, positions, indices) -> np.ndarray:
+        """Return the images of a batch, as `batch` does, without the labels."""
+        return self.batch(positions, indices)[0]
+
+    def _in_parts(self, load, count: int) -> None:
+        """Call a function with each part of `range(count)`, in several threads.
+
+        No more is asked of them than they do at once: Python does not exit before all
+        that it was asked for is done.
+
+        Raises:
+            Exception: That of the first part that has one.
+        """
+        step = -(-count // (_PARTS * self._threads))
+        parts, running = [], set()
+        for start in range(0, count, step):
+            if len(running) == self._threads:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                if any(part.exception() for part in ended):
+                    break
+            part = range(start, min(start + step, count))
+            parts.append(self._pool.submit(load, part))
+            running.add(parts[-1])
+        for part in parts:
+            part.result()
 
     def require_some(self, readable):
         """Check that a batch has a readable record: the mean of none would be NaN."""

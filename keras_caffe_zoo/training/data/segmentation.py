@@ -14,7 +14,7 @@ from keras_caffe_zoo.pictures import read_numbers, read_picture
 from keras_caffe_zoo.training.data.matlab import read_mat
 from keras_caffe_zoo.training.data.order import Chosen, Order, check_seed
 from keras_caffe_zoo.training.data.pictures import path_in
-from keras_caffe_zoo.training.data.pipeline import dataset_of, sequence
+from keras_caffe_zoo.training.data.pipeline import loaded_dataset
 
 IGNORED = 255  # the label of what belongs to no class
 
@@ -107,10 +107,9 @@ def segmentation_dataset(
 def maps_dataset(
     maps: "Maps", *, batch_size=1, randomize=False, seed=0, repeat=False, resume=None
 ):
-    """Return records of several tops as `(x, y)`; options as `segmentation_dataset`'s.
+    """Return records of several tops, structured as `Maps.structure` has them.
 
-    Tops that have channels are in `x`, the others in `y`; each of both is one array, or
-    a dict by top.
+    Options are those of `segmentation_dataset`.
     """
     import tensorflow as tf
 
@@ -125,26 +124,7 @@ def maps_dataset(
         for name, top in maps.tops.items()
     }
 
-    def load(batch):
-        return _structure(maps, maps.batch(batch[1]))
-
-    def batches(order, start, stop=None):
-        signature = _structure(maps, specs)
-        found = sequence(order, start, stop, load, signature)
-        return found.prefetch(tf.data.AUTOTUNE)
-
-    return dataset_of(batches, order, resume)
-
-
-def _structure(maps: "Maps", values: Mapping[str, Any]):
-    inputs = {k: values[k] for k, top in maps.tops.items() if top.channels is not None}
-    labels = {k: values[k] for k in maps.tops if k not in inputs}
-    parts = [
-        next(iter(part.values())) if len(part) == 1 else part
-        for part in (inputs, labels)
-        if part
-    ]
-    return tuple(parts) if len(parts) > 1 else parts[0]
+    return loaded_dataset(maps.batch, maps.structure(specs), order, resume)
 
 
 class Top(NamedTuple):
@@ -219,8 +199,27 @@ class Maps:
             )
         return found
 
-    def batch(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
-        """Return records as one array for each top.
+    def structure(self, values: Mapping[str, Any]):
+        """Return what there is for each top as `(x, y)`, or one of the two.
+
+        Tops that have channels are in `x`, the others in `y`; each of both is one
+        value, or a dict by top.
+        """
+        inputs = {k: values[k] for k, x in self.tops.items() if x.channels is not None}
+        labels = {k: values[k] for k in self.tops if k not in inputs}
+        parts = [
+            next(iter(part.values())) if len(part) == 1 else part
+            for part in (inputs, labels)
+            if part
+        ]
+        return tuple(parts) if len(parts) > 1 else parts[0]
+
+    def batch(self, positions: Sequence[int], indices: Sequence[int]):
+        """Return records as one array `(N, …)` for each top, in their structure.
+
+        Args:
+            positions: Places in the sequence, of which nothing here depends.
+            indices: The records.
 
         Raises:
             ValueError: If they differ in size.
@@ -232,7 +231,9 @@ class Maps:
                 f"Expected pictures of one size in a batch; received: {sorted(sizes)}. "
                 "Take batches of 1"
             )
-        return {name: np.stack([r[name] for r in records]) for name in self.tops}
+        return self.structure(
+            {name: np.stack([r[name] for r in records]) for name in self.tops}
+        )
 
     def _path(self, top: Top, name: str) -> str:
         if isinstance(top.path, str):

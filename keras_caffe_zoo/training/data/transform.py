@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_caffe_zoo.caffe import Layer, read_mean
+from keras_caffe_zoo.preprocessing.inputs import normalized
 from keras_caffe_zoo.rules.data import pixel_transform, transform_field
 from keras_caffe_zoo.training.data.order import below, check_seed, crop_draws
 
@@ -141,10 +142,9 @@ class Transform:
         height, width = (self.crop_size or side for side in image.shape[:2])
         window = np.s_[top : top + height, left : left + width]
         out = image[window].astype("float32", order="C")
-        if self.mean is not None:
-            out -= self.mean[window] if self.mean.ndim == 3 else self.mean
-        if self.scale != 1:
-            out *= np.float32(self.scale)
+        is_image = self.mean is not None and self.mean.ndim == 3
+        mean = self.mean[window] if is_image else self.mean
+        out = normalized(out, mean, np.float32(self.scale))
         return _mirror_image(out) if mirrored else out
 
     def batch(self, images, positions, seed: int = 0) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_caffe_zoo.pictures import read_bgr
+from keras_caffe_zoo.preprocessing.inputs import normalized
 from keras_caffe_zoo.preprocessing.opencv import opencv_resize
 from keras_caffe_zoo.training.data.order import (
     Chosen,
@@ -374,13 +375,11 @@ class Warp:
         pixels = opencv_resize(window.picture[y1:y2, x1:x2], (y.size, x.size))
         pixels = pixels[:, ::-1] if mirrored else pixels
         place = np.s_[y.pad : y.pad + y.size, x.pad : x.pad + x.size]
-        inside = pixels.astype("float32")
-        if self.mean is not None:
-            inside -= self.mean[place] if self.mean.ndim == 3 else self.mean
-        if self.scale != 1:
-            inside *= np.float32(self.scale)
+        is_image = self.mean is not None and self.mean.ndim == 3
+        mean = self.mean[place] if is_image else self.mean
         out = np.zeros((self.crop_size, self.crop_size, 3), "float32")
-        out[place] = inside
+        inside = pixels.astype("float32", order="C")
+        out[place] = normalized(inside, mean, np.float32(self.scale))
         return out
 
     def place(self, window: Window, mirrored: bool = False) -> tuple["Span", "Span"]:

@@ -1,8 +1,11 @@
 """Bad records raise by name, or are left out, counted and named."""
 
 import struct
+import threading
+import time
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -16,6 +19,7 @@ from keras_caffe_zoo.training.data import (
     image_dataset,
     lmdb_dataset,
 )
+from keras_caffe_zoo.training.data.records import Loader
 
 RAW = picture(0, (6, 6))
 
@@ -176,3 +180,31 @@ def test_an_image_smaller_than_the_crop_is_bad(tmp_path):
     path = write_lmdb(tmp_path / "db", values)
     with pytest.raises(Exception, match=r"key b'00000001'.*at least 5 x 5"):
         batches(lmdb_dataset(path, transform=Transform(5)))
+
+
+def test_python_need_not_wait_for_the_rest_of_a_batch_to_exit():
+    class Slow:
+        read_, started = 0, threading.Event()
+
+        def __len__(self):
+            return 256
+
+        def name(self, index):
+            return str(index)
+
+        def read(self, index):
+            self.started.set()
+            time.sleep(0.002)
+            self.read_ += 1
+            return RAW, 0
+
+    records = Slow()
+    loader = Loader(records, Transform(), seed=0)
+    records.started.clear()
+    with ThreadPoolExecutor(1) as other:
+        batch = other.submit(loader.batch, range(256), range(256))
+        records.started.wait()
+        loader._pool.shutdown()  # as at the exit
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            batch.result()
+    assert records.read_ < 256

@@ -1,5 +1,6 @@
 """LevelDB databases of Datum records, written here by plyvel."""
 
+import gc
 import sys
 
 import numpy as np
@@ -50,6 +51,21 @@ def test_two_datasets_share_a_database(database):
 def test_one_that_is_open_elsewhere_is_refused(database):
     with plyvel.DB(str(database)), pytest.raises(ValueError, match="nowhere else"):
         leveldb_dataset(database)
+
+
+def test_it_is_open_as_long_as_a_dataset_or_an_iterator_needs_it(database):
+    dataset = leveldb_dataset(database, batch_size=2, shuffle=True, repeat=True)
+    derived = iter(dataset.map(lambda image, label: label).take(9))
+    next(derived)
+    del dataset
+    gc.collect()
+    assert len([*derived]) == 8
+    with pytest.raises(plyvel.Error, match="lock"):
+        plyvel.DB(str(database))
+    del derived
+    gc.collect()
+    with plyvel.DB(str(database)) as again:
+        assert len([*again]) == len(VALUES)
 
 
 def test_what_is_no_database_is_refused_and_left_alone(tmp_path):
