@@ -14,9 +14,10 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, schema
 from keras_caffe_zoo.caffe.prototxt import Parser
-from keras_caffe_zoo.pictures import picture_suffixes, read_bgr, read_grey
+from keras_caffe_zoo.caffe.sniff import read_text_file
+from keras_caffe_zoo.files import last_part
+from keras_caffe_zoo.pictures import mixed_grey, picture_suffixes, read_bgr, read_grey
 from keras_caffe_zoo.training.data.boxes import object_rows
-from keras_caffe_zoo.training.data.pictures import caffe_channels
 
 _MAX_XML = 1 << 22  # bytes of one picture's annotation; VOC's are below 10,000
 _OTHERS = (TypeError, ValueError, RecursionError)  # that JSON of others causes
@@ -164,7 +165,7 @@ class COCOPictures:
             categories = {int(x["id"]): str(x["name"]) for x in told["categories"]}
             labels = self._labels(categories, label_map)
             self._images = [
-                (int(x["id"]), _last_part(x["file_name"])) for x in told["images"]
+                (int(x["id"]), _file_name(x["file_name"])) for x in told["images"]
             ]
             self._objects = defaultdict(list)
             for one in told["annotations"]:
@@ -234,7 +235,7 @@ def read_label_map(path: str | os.PathLike) -> LabelMap:
         CaffeFormatError: If it is no such file, or has a name or label twice.
         OSError: If it cannot be read.
     """
-    text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
+    text = read_text_file(path)
     items = Parser(text, os.fspath(path), _LABEL_MAPS).parse("LabelMap").item
     labels = {item.name: item.label for item in items}
     names = {item.label: item.display_name or item.name for item in items}
@@ -323,9 +324,9 @@ def _labels_of(label_map) -> Mapping[str, int]:
     return labels
 
 
-def _last_part(name: str) -> str:
+def _file_name(name: str) -> str:
     """Return the last part of a path that is somebody else's."""
-    last = str(name).replace("\\", "/").rpartition("/")[2]
+    last = last_part(str(name))
     if last in ("", ".", ".."):
         raise ValueError(f"no file's name: {str(name)[:100]!r}")
     return last
@@ -359,4 +360,4 @@ def _picture(picture, gray: bool = False) -> np.ndarray:
         )
     if picture.shape[2] == 1:
         return picture if gray else np.repeat(picture, 3, axis=2)
-    return caffe_channels(picture, gray)
+    return mixed_grey(picture) if gray else picture[..., ::-1]

@@ -1,7 +1,9 @@
 """Caffe's HDF5Data: a list of HDF5 files with one dataset for each top."""
 
+import contextlib
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -11,6 +13,10 @@ from keras_caffe_zoo.caffe.hdf5 import own_dataset
 from keras_caffe_zoo.files import last_part
 from keras_caffe_zoo.training.data.order import Order
 from keras_caffe_zoo.training.data.pipeline import dataset_of, sequence
+
+_MOST_NUMBERS = 1 << 26  # of a row: what a small file says of itself may be anything
+# What h5py raises of damage.
+_DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 def hdf5_dataset(
@@ -121,19 +127,23 @@ def _rows(dataset, rows: np.ndarray, path: str) -> np.ndarray:
             return dataset[rows[0] : rows[0] + len(rows)]
         rows, inverse = np.unique(rows, return_inverse=True)  # HDF5 wants them sorted
         return dataset[rows][inverse]
-    except (OSError, ValueError) as error:
+    except _DAMAGE as error:
         raise ValueError(
             f"Expected rows that can be read; received: {dataset.name} of {path}, rows "
             f"{rows.min()} to {rows.max()}: {error}"
         ) from error
 
 
-def _file(path: str) -> h5py.File:
+@contextlib.contextmanager
+def _file(path: str) -> Iterator[h5py.File]:
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise type(error)(f"{path}: {error}") from error
+        with h5py.File(path, "r") as file:
+            yield file
+    except (FileNotFoundError, PermissionError) as error:
+        raise type(error)(f"{path}: {error}") from error
+    except _DAMAGE as error:
+        if isinstance(error, ValueError) and path in str(error):
+            raise  # it is told already
         raise ValueError(
             f"Expected an HDF5 file; received: {path} ({error})"
         ) from error
@@ -151,6 +161,12 @@ def _dataset(file: h5py.File, path: str, top: str) -> h5py.Dataset:
         raise ValueError(
             f"Expected rows of numbers in {top!r} of {path}; received: "
             f"{dataset.dtype} of shape {dataset.shape}"
+        )
+    size = math.prod(dataset.shape[1:])
+    if size > _MOST_NUMBERS:
+        raise ValueError(
+            f"Expected rows of at most {_MOST_NUMBERS:,} numbers in {top!r} of {path}; "
+            f"received: {size:,}"
         )
     return dataset
 

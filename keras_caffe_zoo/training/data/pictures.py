@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_caffe_zoo.pictures import mixed_grey, read_bgr, read_grey
+from keras_caffe_zoo.pictures import read_bgr, read_grey
 
 # As C's atoi takes it, which stops at the point; but no other junk.
 _LABEL = re.compile(rb"([+-]?[0-9]+)(\.[0-9]*)?")
@@ -202,11 +202,3 @@ class Pictures:
         path, label = self.items.item(index)
         image = read_grey(path) if self.gray else read_bgr(path)
         return image if self.resize is None else self.resize(image), label
-
-
-def caffe_channels(image: np.ndarray, gray: bool = False) -> np.ndarray:
-    """Return an RGB picture, uint8 `(H, W, 3)`, as BGR or as grey `(H, W, 1)`.
-
-    Grey is as OpenCV mixes pixels; of a file, `read_grey` has it better.
-    """
-    return mixed_grey(image) if gray else image[..., ::-1]

@@ -158,3 +158,12 @@ def test_damaged_rows_are_named(tmp_path):
     (tmp_path / "list.txt").write_text("a.h5")
     with pytest.raises(Exception, match=r"/data of .*a\.h5, rows 4 to 5"):
         list(hdf5_dataset(tmp_path / "list.txt", tops=["data"], batch_size=2))
+
+
+def test_a_row_without_end_is_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for top in ("data", "label"):  # no byte of it is stored
+            file.create_dataset(top, (2, 1 << 20, 1 << 20), "f4", chunks=(1, 8, 8))
+    (tmp_path / "list.txt").write_text("a.h5")
+    with pytest.raises(ValueError, match="rows of at most 67,108,864 numbers in 'dat"):
+        hdf5_dataset(tmp_path / "list.txt")
