@@ -124,10 +124,17 @@ def read_solver(path: PathLike) -> Any:
     parser = Parser(read_text_file(path), str(path))
     message = parser.parse("SolverParameter")
     unknown = [field for field in parser.unknown if field.path not in _OF_TESTS]
-    if unknown:
+    names = list(dict.fromkeys(field.path for field in unknown))
+    if {"layer", "layers"} & set(names):
+        raise CaffeFormatError(
+            "Expected a solver; received the definition of a net. Pass the solver that "
+            "names this net",
+            source=str(path),
+        )
+    if names:
         raise CaffeFormatError(
             "Expected the fields of a Caffe 1.0 solver; received also: "
-            f"{'; '.join(map(str, unknown))}. Remove them",
+            f"{', '.join(map(repr, names))}. Remove them",
             source=str(path),
         )
     return in_file(str(path), upgrade_solver, message)

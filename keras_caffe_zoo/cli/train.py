@@ -29,7 +29,11 @@ def add_commands(commands) -> None:
         "snapshot and trains on.",
     )
     parser.add_argument(
-        "--solver", type=Path, required=True, metavar="SOLVER.prototxt", help="it"
+        "--solver",
+        type=Path,
+        required=True,
+        metavar="SOLVER.prototxt",
+        help="the solver: which net, how fast, how long",
     )
     parser.add_argument(
         "--net",
@@ -99,6 +103,8 @@ def _train(arguments) -> tuple[None, int]:
     from keras_caffe_zoo.training.solver.requests import Requests
 
     output = arguments.output
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"Expected --output: a folder; received the file: {output}")
     output.mkdir(parents=True, exist_ok=True)
     bad = BadRecords() if arguments.bad_records else None
     training = from_solver(

@@ -280,6 +280,7 @@ def test_an_old_solver_type_is_understood(tmp_path):
         (SGD + ' regularization_type: "L0"', "regularization_type"),
         (SGD + " iter_size: 0", "iter_size"),
         (SGD + " larc: true", "larc"),
+        (SGD + ' layer { name: "x" }', "definition of a net"),
         (SGD + ' train_net: "net.prototxt"', "one of net"),
     ],
 )

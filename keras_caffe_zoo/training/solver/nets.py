@@ -61,7 +61,9 @@ class SolverNets:
         name = self._field(_FOR_TRAINING, needed)
         net = self._net(name)
         if net is None and needed:
-            raise FileNotFoundError(f"{self._missing(name)}. Pass net=…")
+            raise FileNotFoundError(
+                f"{self._missing(name)}. Pass net=… (--net of the command)"
+            )
         if net is None:
             if name:
                 warnings.warn(

@@ -57,7 +57,10 @@ def optimizer_of(message, source: str) -> keras.optimizers.Optimizer:
     regularizations = optimizers.REGULARIZATIONS
     known = message.regularization_type in regularizations
     check(known, "regularization_type", f"one of {list(regularizations)}")
-    check(0 <= message.momentum < 1, "momentum", "at least 0 and less than 1")
+    if message.type in ("SGD", "Nesterov"):
+        check(0 <= message.momentum <= 1, "momentum", "0 to 1")
+    else:
+        check(0 <= message.momentum < 1, "momentum", "at least 0 and less than 1")
     if message.type in ("AdaGrad", "RMSProp"):
         check(message.momentum == 0, "momentum", f"none with {message.type}")
     options = {
