@@ -96,6 +96,10 @@ class SolverLog(Events):
         """Write a test's outputs."""
         self._write_outputs("Test", test.outputs, "solver.cpp:397")
 
+    def on_test_interrupted(self) -> None:
+        """Write that a test gave nothing."""
+        self.write("Test interrupted.", "solver.cpp:381")
+
     def on_snapshot(self, path: str) -> None:
         """Write which file holds a snapshot."""
         kind = "HDF5" if path.endswith(".h5") else "binary proto"

@@ -1,7 +1,7 @@
 """What Caffe's solver does around the iterations of a training: tests, and reports."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -102,11 +102,18 @@ class Events(keras.callbacks.Callback):
     def on_test(self, test: Test) -> None:
         """Be told what a test gave."""
 
+    def on_test_interrupted(self) -> None:
+        """Be told that a test was broken off, since the training is to stop."""
+
     def on_snapshot(self, path: str) -> None:
         """Be told which file a snapshot was written to."""
 
     def on_solved(self, iteration: int, stopped: bool) -> None:
         """Be told that the training ended, and whether before its time."""
+
+
+class _Interrupted(Exception):
+    """A test that nobody waits for any more."""
 
 
 class SmoothedLoss:
@@ -178,8 +185,10 @@ class Solving(keras.callbacks.Callback):
         next_batch=None,
         net=None,
         kept: KeptBatches | None = None,
+        stops: Callable[[], bool] = lambda: False,
     ):
         super().__init__()
+        self.stops = stops
         self.net, self.kept, self._debug = net, kept, None
         self.solver, self.outputs = solver, dict(outputs)
         self._unread: dict[str, np.ndarray] = {}
@@ -346,7 +355,12 @@ class Solving(keras.callbacks.Callback):
                 done = self._tests_before(now) * test.net.iterations
                 data = map(_as_arrays, test.data(done))
                 self._data[test.number] = data
-            values = test.net.evaluate(self.model, data)
+            try:
+                values = test.net.evaluate(self.model, self._until_stopped(data))
+            except _Interrupted:
+                for listener in self.listeners:
+                    listener.on_test_interrupted()
+                return
             weights = test.net.weights
             classes = test.net.by_class
             outputs = tuple(
@@ -362,6 +376,13 @@ class Solving(keras.callbacks.Callback):
             self._keep(result)
             for listener in self.listeners:
                 listener.on_test(result)
+
+    def _until_stopped(self, batches: Iterable) -> Iterator:
+        """Yield batches until somebody wants the training to stop."""
+        for batch in batches:
+            if self.stops():
+                raise _Interrupted
+            yield batch
 
     def _tests_before(self, now: int) -> int:
         """Return how many tests there were before one: their batches are read."""

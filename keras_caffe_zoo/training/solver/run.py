@@ -31,6 +31,7 @@ from keras_caffe_zoo.training.solver.model import (
 from keras_caffe_zoo.training.solver.net_data import find_file, is_places, net_dataset
 from keras_caffe_zoo.training.solver.nets import SolverNets, last_part
 from keras_caffe_zoo.training.solver.objectives import losses, unread_tops
+from keras_caffe_zoo.training.solver.requests import Requests
 from keras_caffe_zoo.training.solver.settings import optimizer_of
 from keras_caffe_zoo.training.solver.shapes import shapes_of
 from keras_caffe_zoo.training.solver.snapshots import CaffeSnapshot
@@ -186,6 +187,7 @@ class Training:
         if hasattr(data, "repeat"):
             data = data.repeat()
             options.setdefault("shuffle", False)
+        asked = [one for one in callbacks if isinstance(one, Requests)]
         solving = Solving(
             self.solver,
             self._outputs(),
@@ -193,6 +195,7 @@ class Training:
             listeners,
             self._next_batch if own else None,
             net=self.net,
+            stops=lambda: any(one.stopped for one in asked),
         )
         unread = getattr(self.model, "unread", None)
         if self.net and listeners and (self.solver.debug_info or unread):

@@ -22,6 +22,7 @@ from keras_caffe_zoo.plots import show_curves
 from keras_caffe_zoo.training import from_solver
 from keras_caffe_zoo.training.solver.log import number, read_log
 from keras_caffe_zoo.training.solver.loop import Events, SmoothedLoss
+from keras_caffe_zoo.training.solver.requests import Requests
 
 PICTURES = """
 layer { name: "data" type: "ImageData" top: "data" top: "label"
@@ -413,6 +414,21 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert logs[0].tests == logs[1].tests
     assert logs[0].loss.keys() == logs[1].loss.keys()
     assert (files / "two" / "curves.png").stat().st_size > 5000
+
+
+def test_a_test_is_broken_off_where_the_training_is_to_stop(files):
+    training = from_solver(files / "solver.prototxt", data=files)
+    snapshots = training.snapshots(files / "out")
+    requests = Requests(snapshots)
+    log = io.StringIO()
+    requests.stop()  # before the first test
+    callbacks = [training.log_lines(log, plain=True), requests, snapshots]
+    training.fit(callbacks=callbacks, verbose=0)
+    lines = log.getvalue().splitlines()
+    assert "Test interrupted." in lines and not training.results
+    assert not any("Test net output" in line for line in lines)
+    assert int(training.optimizer.iterations) == 1
+    assert (files / "out" / "tiny_iter_1.solverstate").exists()
 
 
 def interrupt_at(iteration):
