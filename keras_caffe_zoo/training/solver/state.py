@@ -345,7 +345,7 @@ def _set_iteration(optimizer: CaffeOptimizer, state: SolverState) -> None:
     passes = state.iteration * (optimizer.gradient_accumulation_steps or 1)
     optimizer._iterations.assign(passes)
     for gradient in getattr(optimizer, "_accumulated_gradients", ()):
-        gradient.assign(ops.zeros_like(gradient))
+        gradient.assign(ops.zeros_like(gradient.value))
     policy = getattr(optimizer, "_learning_rate", None)
     if _is(policy, "multistep") and state.current_step != _steps_done(policy, state):
         optimizer.learning_rate = _resumed(policy, state)
