@@ -162,7 +162,7 @@ def test_an_ssd_learns_from_its_solver_and_its_tests_tell_how_much(tmp_path):
         known[0, :, 4:],
         code_type="center_size",
     )
-    loss, *_ = training.model.evaluate(images, rows, verbose=0)
+    loss = training.model.evaluate(images, rows, verbose=0, return_dict=True)["loss"]
     assert loss == pytest.approx(expected, rel=1e-5)
     out = io.StringIO()
     log = training.log_lines(out, plain=True)
