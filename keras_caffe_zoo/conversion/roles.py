@@ -13,6 +13,7 @@ from keras_caffe_zoo.rules.python import code_name
 from keras_caffe_zoo.rules.registry import role_of, rule_of
 
 Top = tuple[int, int]  # position of a layer, and which of its tops
+DATA_ROLES = ("input", "data")
 
 
 def roles(net: Net, custom: Collection[str] = (), by_place: bool = True) -> list[str]:
@@ -24,7 +25,7 @@ def roles(net: Net, custom: Collection[str] = (), by_place: bool = True) -> list
         by_place: Whether layers of types that nobody knows have a role by their place.
     """
     has_data = any(
-        role_of(x.type) in ("input", "data") and not _may_be_constant(x, net)
+        role_of(x.type) in DATA_ROLES and not _may_be_constant(x, net)
         for x in net.layers
     )
     unread = unread_layers(net)
@@ -48,7 +49,7 @@ def is_unknown(layer: Layer) -> bool:
 
 def gives_data(layer: Layer) -> bool:
     """Tell whether a layer may be data: by its type, or since it reads nothing."""
-    if role_of(layer.type) in ("input", "data"):
+    if role_of(layer.type) in DATA_ROLES:
         return True
     return is_unknown(layer) and bool(layer.tops) and not layer.bottoms
 
@@ -90,6 +91,29 @@ def makers(layers) -> list[list[Top | None]]:
     return found
 
 
+def last_makers(net: Net) -> dict[str, Top]:
+    """Return which (layer, top) writes each blob as it is in the end."""
+    return {
+        top: (at, i)
+        for at, layer in enumerate(net.layers)
+        for i, top in enumerate(layer.tops)
+    }
+
+
+def is_learned(layer: Layer) -> bool:
+    """Tell whether a layer has parameters, or may have some."""
+    rule = rule_of(layer.type)
+    return not gives_data(layer) and (rule is None or rule.codec is not None)
+
+
+def learned_layers(net: Net) -> list[bool]:
+    """Tell of each layer whether parameters have a part in what it makes."""
+    found: list[bool] = []
+    for layer, sources in zip(net.layers, makers(net.layers), strict=True):
+        found.append(is_learned(layer) or any(s and found[s[0]] for s in sources))
+    return found
+
+
 def label_bottoms(net: Net, at: int) -> set[int]:
     """Return which bottoms of a loss, or of what else reads labels, are labels.
 
@@ -117,11 +141,5 @@ def label_bottoms(net: Net, at: int) -> set[int]:
 
 def _learned_bottoms(net: Net, at: int) -> list[bool]:
     """Tell of each bottom of a layer whether parameters have a part in it."""
-    sources_of = makers(net.layers)
-    learned: list[bool] = []
-    for layer, sources in zip(net.layers[: at + 1], sources_of, strict=False):
-        rule = rule_of(layer.type)
-        own = rule is None or rule.codec is not None
-        own = own and not gives_data(layer)
-        learned.append(own or any(s and learned[s[0]] for s in sources))
-    return [bool(s and learned[s[0]]) for s in sources_of[at]]
+    learned = learned_layers(net)
+    return [bool(s and learned[s[0]]) for s in makers(net.layers)[at]]

@@ -4,6 +4,9 @@ A training that goes on from one of Caffe's snapshots, which know nothing of cha
 then draws what it would have drawn.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
@@ -34,15 +37,13 @@ def _generators(model: keras.Model):
             yield generator, max(len(layer._inbound_nodes), 1)
 
 
-class traceless:
-    """Gives a model back its state after passes of training."""
-
-    def __init__(self, model: keras.Model):
-        self._variables = model.non_trainable_variables
-
-    def __enter__(self):
-        self._values = [keras.ops.copy(v.value) for v in self._variables]
-
-    def __exit__(self, *exception):
-        for variable, value in zip(self._variables, self._values, strict=True):
+@contextlib.contextmanager
+def traceless(model: keras.Model) -> Iterator[None]:
+    """Give a model back its state after passes of training."""
+    variables = model.non_trainable_variables
+    values = [keras.ops.copy(variable.value) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)

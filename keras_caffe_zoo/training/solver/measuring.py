@@ -4,16 +4,17 @@ import warnings
 from typing import NamedTuple
 
 from keras_caffe_zoo.caffe import Net
-from keras_caffe_zoo.conversion.roles import Top, makers
+from keras_caffe_zoo.conversion.roles import (
+    DATA_ROLES,
+    Top,
+    is_learned,
+    last_makers,
+    learned_layers,
+    makers,
+)
 from keras_caffe_zoo.rules.registry import role_of
 from keras_caffe_zoo.training.metrics import METRIC_LAYERS
-from keras_caffe_zoo.training.solver.objectives import (
-    Objective,
-    accuracies,
-    is_learned,
-)
-
-_DATA = ("input", "data")
+from keras_caffe_zoo.training.solver.objectives import Objective, accuracies
 
 
 class Measured(NamedTuple):
@@ -73,7 +74,7 @@ def _ends(test: Net, train: Net, blobs) -> set[str] | None:
         The blobs that parameters have a part in; `None` if there is one more that the
         training net does not have.
     """
-    lasts, made_by = [_last(test), _last(train)], makers(test.layers)
+    lasts, made_by = [last_makers(test), last_makers(train)], makers(test.layers)
     waiting = [(blob, lasts[0].get(blob)) for blob in blobs]
     found, seen = set(), set()
     while waiting:
@@ -84,7 +85,7 @@ def _ends(test: Net, train: Net, blobs) -> set[str] | None:
             continue
         seen.add(source)
         layer = test.layers[source[0]]
-        if role_of(layer.type) in _DATA:
+        if role_of(layer.type) in DATA_ROLES:
             if blob not in lasts[1]:
                 return None
         elif _is_same(blob, source, lasts, train, layer):
@@ -101,28 +102,5 @@ def _is_same(blob: str, source: Top, lasts, train: Net, layer) -> bool:
     if blob not in lasts[1] or lasts[0][blob] != source:
         return False
     other = train.layers[lasts[1][blob][0]]
-    return (other.name, other.type) == (layer.name, layer.type) and _has_part(
-        train, lasts[1][blob][0]
-    )
-
-
-def _has_part(net: Net, at: int) -> bool:
-    """Tell whether parameters have a part in what a layer makes."""
-    made_by = makers(net.layers)
-    waiting, seen = [at], set()
-    while waiting:
-        i = waiting.pop()
-        if i in seen:
-            continue
-        seen.add(i)
-        if is_learned(net.layers[i]):
-            return True
-        waiting += [source[0] for source in made_by[i] if source]
-    return False
-
-
-def _last(net: Net) -> dict[str, Top]:
-    found = {}
-    for at, layer in enumerate(net.layers):
-        found.update({top: (at, i) for i, top in enumerate(layer.tops)})
-    return found
+    same = (other.name, other.type) == (layer.name, layer.type)
+    return same and learned_layers(train)[lasts[1][blob][0]]

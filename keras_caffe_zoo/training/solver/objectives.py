@@ -7,16 +7,17 @@ from typing import NamedTuple
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net
 from keras_caffe_zoo.conversion.deploy import Kept, loss_tops
 from keras_caffe_zoo.conversion.roles import (
+    DATA_ROLES,
     Top,
-    gives_data,
+    is_learned,
     label_bottoms,
+    last_makers,
+    learned_layers,
     makers,
     roles,
 )
 from keras_caffe_zoo.rules.registry import role_of, rule_of
 from keras_caffe_zoo.training.losses import LOSS_LAYERS
-
-_DATA = ("input", "data")
 
 
 class Objective(NamedTuple):
@@ -205,12 +206,6 @@ def label_order(net: Net, at: int) -> tuple[list[int], list[int]]:
     return [i for i in range(len(layer.bottoms)) if i not in labels], labels
 
 
-def is_learned(layer: Layer) -> bool:
-    """Tell whether a layer has parameters, or may have some."""
-    rule = rule_of(layer.type)
-    return not gives_data(layer) and (rule is None or rule.codec is not None)
-
-
 def _add_loss(found: Objectives, graph: "_Graph", at: int, weight: float) -> None:
     layer = graph.net.layers[at]
     _, labels = label_order(graph.net, at)
@@ -251,16 +246,11 @@ class _Graph:
 
     def __init__(self, net: Net):
         self.net, self.sources = net, makers(net.layers)
-        self.last: dict[str, Top] = {}
-        self._learned: list[bool] = []
+        self.last, self._learned = last_makers(net), learned_layers(net)
         self._gradient: list[bool] = []
         for at, layer in enumerate(net.layers):
-            self.last.update({top: (at, i) for i, top in enumerate(layer.tops)})
-            behind = [s[0] for s in self.sources[at] if s]
-            own = is_learned(layer)
-            self._learned.append(own or any(self._learned[i] for i in behind))
             reads = range(len(layer.bottoms))
-            trains = own and not _is_frozen(layer)
+            trains = is_learned(layer) and not _is_frozen(layer)
             trains = trains or any(self.needs_gradient(at, i) for i in reads)
             self._gradient.append(trains)
 
@@ -348,12 +338,12 @@ def ancestors(
         data: Whether the net has data layers, or only what is made of data.
     """
     role_at = roles(net, by_place=False) if data else [""] * len(net.layers)
-    last = {top: at for at, layer in enumerate(net.layers) for top in layer.tops}
-    sources, ends, found = makers(net.layers), set(ends), set()
-    waiting = [last[blob] for blob in blobs if blob in last and blob not in ends]
+    last, sources = last_makers(net), makers(net.layers)
+    ends, found = set(ends), set()
+    waiting = [last[blob][0] for blob in blobs if blob in last and blob not in ends]
     while waiting:
         at = waiting.pop()
-        if at in found or role_at[at] in _DATA:
+        if at in found or role_at[at] in DATA_ROLES:
             continue
         found.add(at)
         pairs = zip(net.layers[at].bottoms, sources[at], strict=True)

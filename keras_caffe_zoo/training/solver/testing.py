@@ -12,6 +12,7 @@ from keras_caffe_zoo.conversion.deploy import Kept, deploy_net
 from keras_caffe_zoo.conversion.filling import fill
 from keras_caffe_zoo.conversion.importer import build_net
 from keras_caffe_zoo.conversion.params import layers_with_weights
+from keras_caffe_zoo.conversion.roles import last_makers
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import role_of
@@ -104,11 +105,7 @@ class TestNet:
 
     def _rows_of(self, net: Net) -> dict[str, UnreadTop]:
         """Return the tops whose detections are evaluated."""
-        last = {
-            top: (at, i)
-            for at, layer in enumerate(net.layers)
-            for i, top in enumerate(layer.tops)
-        }
+        last = last_makers(net)
         names = [one.detections for one in self._evaluated]
         for name in names:
             if name not in last:
