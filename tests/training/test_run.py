@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from data_files import DROPOUT_BODY
 from PIL import Image
 
 from keras_caffe_zoo.training import from_solver, layer_dataset
 
-NET = """
+DATA = """
 name: "tiny"
 layer { name: "data" type: "ImageData" top: "data" top: "label"
   include { phase: TRAIN }
@@ -17,15 +18,6 @@ layer { name: "data" type: "ImageData" top: "data" top: "label"
   include { phase: TEST }
   transform_param { crop_size: 6 mean_value: 100 scale: 0.02 }
   image_data_param { source: "/data/list.txt" batch_size: 5 } }
-layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
-  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "msra" } } }
-layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }
-layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc"
-  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
-layer { name: "accuracy" type: "Accuracy" bottom: "fc" bottom: "label" top: "accuracy"
-  include { phase: TEST } }
 """
 SOLVER = """
 net: "models/tiny/net.prototxt" test_iter: 2 test_interval: 5 random_seed: 1
@@ -43,7 +35,7 @@ def files(tmp_path):
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
         lines.append(f"{i}.png {i % 2}\n")
     (tmp_path / "list.txt").write_text("".join(lines))
-    (tmp_path / "net.prototxt").write_text(NET)
+    (tmp_path / "net.prototxt").write_text(DATA + DROPOUT_BODY)
     return tmp_path
 
 

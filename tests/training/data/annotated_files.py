@@ -6,6 +6,20 @@ import numpy as np
 from data_files import png, write_lmdb
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+# SSD300's own.
+DISTORT = {
+    "brightness_prob": 0.5,
+    "brightness_delta": 32,
+    "contrast_prob": 0.5,
+    "contrast_lower": 0.5,
+    "contrast_upper": 1.5,
+    "hue_prob": 0.5,
+    "hue_delta": 18,
+    "saturation_prob": 0.5,
+    "saturation_lower": 0.5,
+    "saturation_upper": 1.5,
+}
+
 
 def message(name):
     """Return a message class of the fork's, from a description of its own."""

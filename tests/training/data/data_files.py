@@ -9,6 +9,19 @@ from PIL import Image
 
 from keras_caffe_zoo.caffe import schema
 
+# What a small net with dropout makes of `data` and `label`.
+DROPOUT_BODY = """
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "msra" } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }
+layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
+layer { name: "accuracy" type: "Accuracy" bottom: "fc" bottom: "label" top: "accuracy"
+  include { phase: TEST } }
+"""
+
 
 def picture(seed, size=(40, 48)):
     """Return an RGB picture, uint8 (H, W, 3), that differs from all others."""

@@ -4,7 +4,7 @@ import annotated_reference as reference
 import keras
 import numpy as np
 import pytest
-from annotated_files import annotated_datum, scene, write_scenes
+from annotated_files import DISTORT, annotated_datum, scene, write_scenes
 from annotated_reference import INTERPOLATIONS
 from data_files import batches, datum, write_lmdb
 from hypothesis import given
@@ -24,18 +24,6 @@ from keras_caffe_zoo.training.data import (
 from keras_caffe_zoo.training.data.annotated import decode_annotated_datum
 
 MEAN = (104, 117, 123)
-DISTORT = {
-    "brightness_prob": 0.5,
-    "brightness_delta": 32,
-    "contrast_prob": 0.5,
-    "contrast_lower": 0.5,
-    "contrast_upper": 1.5,
-    "hue_prob": 0.5,
-    "hue_delta": 18,
-    "saturation_prob": 0.5,
-    "saturation_lower": 0.5,
-    "saturation_upper": 1.5,
-}
 SAMPLERS = [{"max_sample": 1, "max_trials": 1}] + [
     {
         "min_scale": 0.3,

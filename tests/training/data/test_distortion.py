@@ -4,6 +4,7 @@ import annotated_reference as reference
 import cv2
 import numpy as np
 import pytest
+from annotated_files import DISTORT
 
 from keras_caffe_zoo.training.data import Distortion
 from keras_caffe_zoo.training.data.distortion import (
@@ -14,19 +15,7 @@ from keras_caffe_zoo.training.data.distortion import (
 )
 from keras_caffe_zoo.training.data.order import Draws
 
-SSD = {
-    "brightness_prob": 0.5,
-    "brightness_delta": 32,
-    "contrast_prob": 0.5,
-    "contrast_lower": 0.5,
-    "contrast_upper": 1.5,
-    "hue_prob": 0.5,
-    "hue_delta": 18,
-    "saturation_prob": 0.5,
-    "saturation_lower": 0.5,
-    "saturation_upper": 1.5,
-    "random_order_prob": 0.3,
-}
+SSD = {**DISTORT, "random_order_prob": 0.3}
 
 
 def colours(step, first=0):

@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 import pytest
-from data_files import datum, write_lmdb
+from data_files import DROPOUT_BODY, datum, write_lmdb
 from PIL import Image
 
 from keras_caffe_zoo import CaffeFormatError, caffe_params, from_caffe
@@ -42,17 +42,6 @@ layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST
   transform_param { crop_size: 6 mean_value: 100 scale: 0.02 }
   data_param { source: "/data/train_lmdb" batch_size: 3 backend: LMDB } }
 """
-BODY = """
-layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
-  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "msra" } } }
-layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }
-layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc"
-  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
-layer { name: "accuracy" type: "Accuracy" bottom: "fc" bottom: "label" top: "accuracy"
-  include { phase: TEST } }
-"""
 SOLVER = """
 net: "models/net.prototxt" test_iter: 2 test_interval: 4 random_seed: 1
 base_lr: 0.01 lr_policy: "step" gamma: 0.5 stepsize: 6 momentum: 0.9 display: 2
@@ -64,7 +53,7 @@ weight_decay: 0.001 max_iter: 8 snapshot: 3 snapshot_prefix: "tiny" average_loss
 def files(tmp_path):
     """Eleven pictures, bright and dark ones, their list, a net and its solver."""
     write_pictures(tmp_path)
-    (tmp_path / "net.prototxt").write_text(f'name: "tiny" {PICTURES}{BODY}')
+    (tmp_path / "net.prototxt").write_text(f'name: "tiny" {PICTURES}{DROPOUT_BODY}')
     (tmp_path / "solver.prototxt").write_text(SOLVER)
     return tmp_path
 
@@ -85,7 +74,7 @@ def write_database(folder):
         pixels = rng.integers(0, 120, (8, 9, 3), "uint8") + np.uint8(130 * (i % 2))
         values.append(datum(pixels, i % 2))
     write_lmdb(folder / "train_lmdb", values)
-    (folder / "net.prototxt").write_text(f'name: "tiny" {DATABASE}{BODY}')
+    (folder / "net.prototxt").write_text(f'name: "tiny" {DATABASE}{DROPOUT_BODY}')
 
 
 def solver_of(folder, change=lambda text: text):
@@ -278,7 +267,7 @@ def test_a_name_may_lead_anywhere_and_a_path_in_a_net_nowhere(files, tmp_path):
 def test_shapes_come_from_a_dataset(files):
     import tensorflow as tf
 
-    net = f'name: "tiny" {PICTURES}{BODY}'.replace("crop_size: 6", "")
+    net = f'name: "tiny" {PICTURES}{DROPOUT_BODY}'.replace("crop_size: 6", "")
     (files / "net.prototxt").write_text(net)
     x, y = np.zeros((4, 5, 7, 3), "float32"), np.array([0, 1, 0, 1])
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(2)
@@ -320,7 +309,7 @@ def test_dummy_data_gives_its_fillers_values_and_layers_are_read_side_by_side(tm
 
 
 def test_a_net_inside_a_solver_is_imported(tmp_path):
-    inside = f'name: "inside" {PICTURES}{BODY}'
+    inside = f'name: "inside" {PICTURES}{DROPOUT_BODY}'
     solver = tmp_path / "solver.prototxt"
     solver.write_text(f'base_lr: 1 lr_policy: "fixed" net_param {{ {inside} }}')
     assert from_caffe(solver).name == "inside"
