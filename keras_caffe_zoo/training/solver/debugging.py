@@ -100,7 +100,7 @@ class DebugInfo:
                 self._tops.append((layer, top, key))
         inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
         self._blobs = keras.Model(inputs, outputs)
-        self._before: dict[str, list[np.ndarray]] = {}
+        self._params: dict[str, list[np.ndarray]] = {}
 
     def forward(self, batch) -> list[str]:
         """Return the lines of a forward pass, and remember the parameters.
@@ -111,7 +111,7 @@ class DebugInfo:
         x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         with traceless(self._model):
             values = self._blobs(x, training=True)
-            self._before = caffe_params(self._model)
+            self._params = caffe_params(self._model)
         lines, told = [], set()
         for layer, top, key in self._tops:
             name, size = layer.name, _mean(ops.convert_to_numpy(values[key]))
@@ -120,7 +120,7 @@ class DebugInfo:
                 lines += [
                     f"[Forward] Layer {name}, param blob {_param_name(layer, i)} "
                     f"data: {_mean(param)}"
-                    for i, param in enumerate(self._before.get(name, ()))
+                    for i, param in enumerate(self._params.get(name, ()))
                 ]
             told.add(name)
         return lines
@@ -145,7 +145,7 @@ class DebugInfo:
             for i, diff in enumerate(of_params.get(layer.name, ())):
                 if _is_learned(layer, i):
                     lines.append(f"{start} param blob {i} diff: {_mean(diff)}")
-        data = [param for params in self._before.values() for param in params]
+        data = [param for params in self._params.values() for param in params]
         layers = {layer.name: layer for layer in self._net.layers}
         diffs = [
             diff
@@ -159,17 +159,6 @@ class DebugInfo:
             f"L2 norm = {sums[1]}"
         )
         return lines
-
-    def update(self) -> list[str]:
-        """Return the lines of the update since the forward pass."""
-        after = caffe_params(self._model)
-        layers = {layer.name: layer for layer in self._net.layers}
-        return [
-            f"[Update] Layer {name}, param {_param_name(layers.get(name), i)} data: "
-            f"{_mean(old)}; diff: {_mean(old - new)}"
-            for name, params in self._before.items()
-            for i, (old, new) in enumerate(zip(params, after[name], strict=True))
-        ]
 
 
 class _Gradients:
@@ -259,9 +248,9 @@ def _array(tensor, gradient) -> np.ndarray:
     return np.zeros_like(array) if gradient is None else array
 
 
-def _param_name(layer: Layer | None, at: int) -> str:
+def _param_name(layer: Layer, at: int) -> str:
     """Return what Caffe calls a parameter: the name by which it is shared, or where."""
-    specs = layer.message.param if layer is not None else ()
+    specs = layer.message.param
     return (specs[at].name if at < len(specs) else "") or str(at)
 
 

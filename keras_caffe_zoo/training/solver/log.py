@@ -22,11 +22,12 @@ class SolverLog(Events):
     data layers.
 
     With a solver's `debug_info`, each iteration that is displayed has the mean absolute
-    values of all blobs (`[Forward]`), of the gradients that each layer gives the blobs
-    that it reads and its parameters have (`[Backward]`, with TensorFlow alone), and of
-    all parameters and their updates (`[Update]`): those of its first pass. Blobs that
-    several layers read are told of under their own names, not as those of Caffe's
-    Split layers; of parameters that layers share each has the whole gradient.
+    values of all blobs and parameters (`[Forward]`), and of the gradients that each
+    layer gives the blobs that it reads and its parameters have (`[Backward]`, with
+    TensorFlow alone): those of its first pass. Caffe 1.0 writes no `[Update]` lines,
+    which older versions had. Blobs that several layers read are told of under their
+    own names, not as those of Caffe's Split layers; of parameters that layers share
+    each has the whole gradient.
 
     Args:
         stream: An open text file, such as `sys.stderr`.

@@ -189,7 +189,7 @@ class Solving(keras.callbacks.Callback):
     ):
         super().__init__()
         self.stops = stops
-        self.net, self.kept, self._debug = net, kept, None
+        self.net, self.kept = net, kept
         self.solver, self.outputs = solver, dict(outputs)
         self._unread: dict[str, np.ndarray] = {}
         self.tests, self.listeners = list(tests), list(listeners)
@@ -262,9 +262,9 @@ class Solving(keras.callbacks.Callback):
         # Caffe tells of each pass of the iteration; here it is the first.
         batch = self._batch() if self.solver.debug_info else None
         if batch is not None:
-            self._debug = DebugInfo(self.model, self.net)
-            self._tell(self._debug.forward(batch))
-            self._tell(self._debug.backward(batch))
+            debug = DebugInfo(self.model, self.net)
+            self._tell(debug.forward(batch))
+            self._tell(debug.backward(batch))
 
     def _batch(self) -> tuple | None:
         """Return the batch of the next pass if it is kept and displayed."""
@@ -288,9 +288,6 @@ class Solving(keras.callbacks.Callback):
         self._losses = []
         if self.listeners and self._due(done, self.solver.display):
             self._display(done, loss, self._outputs(logs))
-            if self._debug:
-                self._tell(self._debug.update())
-                self._debug = None
 
     def _at_end(self, now: int) -> None:
         if self.listeners and self.next_batch and self._due(now, self.solver.display):

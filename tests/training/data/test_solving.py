@@ -321,19 +321,16 @@ def test_a_net_inside_a_solver_is_imported(tmp_path):
 
 
 @pytest.mark.slow
-def test_debug_info_tells_of_blobs_parameters_and_updates(files):
+def test_debug_info_tells_of_blobs_and_parameters(files):
     solver = solver_of(files, lambda text: text + " debug_info: true")
     training = from_solver(solver, data=files)
-    before, out = caffe_params(training.model), io.StringIO()
+    params, out = caffe_params(training.model), io.StringIO()
     training.fit(
         callbacks=[training.log_lines(out, plain=True)], iterations=1, verbose=0
     )
-    after = caffe_params(training.model)
     lines = out.getvalue().splitlines()
-    size = np.abs(before["conv"][0]).mean(dtype="float64")
+    size = np.abs(params["conv"][0]).mean(dtype="float64")
     assert f"    [Forward] Layer conv, param blob 0 data: {size:g}" in lines
-    moved = np.abs(before["fc"][1] - after["fc"][1]).mean(dtype="float64")
-    assert f"    [Update] Layer fc, param 1 data: 0; diff: {moved:g}" in lines
     blobs = [
         re.match(r"    \[Forward\] Layer (\w+), top blob (\w+) data", x) for x in lines
     ]
