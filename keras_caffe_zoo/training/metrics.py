@@ -227,7 +227,7 @@ def accuracy_of(layer: Layer) -> Accuracy:
     Raises:
         CaffeFormatError: If it is another layer, or its `top_k` is 0.
     """
-    return Accuracy(**_options(layer), name=keras_name(layer.name))
+    return Accuracy(**accuracy_options(layer), name=keras_name(layer.name))
 
 
 def accuracy_per_class_of(layer: Layer, prediction) -> AccuracyPerClass:
@@ -240,13 +240,18 @@ def accuracy_per_class_of(layer: Layer, prediction) -> AccuracyPerClass:
     Raises:
         CaffeFormatError: As `accuracy_of`.
     """
-    options, shape = _options(layer), prediction.shape
+    options, shape = accuracy_options(layer), prediction.shape
     classes = shape[axes.keras_axis(options["axis"] % len(shape), len(shape))]
     name = keras_name(f"{layer.name}_per_class")
     return AccuracyPerClass(classes, **options, name=name)
 
 
-def _options(layer: Layer) -> dict:
+def accuracy_options(layer: Layer) -> dict:
+    """Return what an Accuracy layer says of how it measures: its metrics' arguments.
+
+    Raises:
+        CaffeFormatError: As `accuracy_of`.
+    """
     if layer.type not in METRIC_LAYERS:
         raise layer_error(layer, "Expected a layer of the type Accuracy")
     param = layer.param

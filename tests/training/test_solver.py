@@ -348,6 +348,16 @@ def test_a_metric_of_what_the_model_does_not_compute_is_told_of(tmp_path):
         from_solver(write(tmp_path, DATA + BODY + late + more))
 
 
+def test_metrics_of_one_name_that_differ_are_told_of(tmp_path):
+    in_both = LOSS.replace("include { phase: TEST }", "")
+    assert in_both != LOSS
+    from_solver(write(tmp_path, DATA + BODY + in_both))
+    other = LOSS[LOSS.index('layer { name: "top2"') :]
+    other = other.replace("TEST", "TRAIN").replace("top_k: 2", "top_k: 1")
+    with pytest.warns(UserWarning, match="'top2' each.*the test net's"):
+        from_solver(write(tmp_path, DATA + BODY + LOSS + other))
+
+
 def test_fit_trains_as_long_as_the_solver_and_snapshots(tmp_path):
     import tensorflow as tf
 

@@ -13,7 +13,7 @@ from keras_caffe_zoo.conversion.roles import (
     makers,
 )
 from keras_caffe_zoo.rules.registry import role_of
-from keras_caffe_zoo.training.metrics import METRIC_LAYERS
+from keras_caffe_zoo.training.metrics import METRIC_LAYERS, accuracy_options
 from keras_caffe_zoo.training.solver.objectives import Objective, accuracies
 
 
@@ -35,7 +35,7 @@ def measures_of(test: Net | None, train: Net) -> dict[str, Measured]:
     """Return the accuracies of two nets by name, and warn of those that are left out.
 
     An accuracy is made of blobs of the training net, by layers without parameters. Of
-    two of one name it is the test net's.
+    two of one name it is the test net's, with a warning if they differ.
 
     Args:
         test: The test net, filtered; none for the training net's accuracies alone.
@@ -49,8 +49,11 @@ def measures_of(test: Net | None, train: Net) -> dict[str, Measured]:
                 ends = _ends(net, train, (*accuracy.blobs, *accuracy.labels))
             if ends is None:
                 left_out[accuracy.name] = net, accuracy
-            else:
-                found[accuracy.name] = Measured(accuracy, frozenset(ends), net)
+                continue
+            other = found.get(accuracy.name)
+            if other and not _is_one(accuracy, other.objective):
+                _warn_of_two(net, accuracy.name)
+            found[accuracy.name] = Measured(accuracy, frozenset(ends), net)
     for name, of in left_out.items():
         if name not in found:
             warn_of(*of)
@@ -63,6 +66,21 @@ def warn_of(net: Net, accuracy: Objective) -> None:
     warnings.warn(
         f"{net.source}: left out the metric '{accuracy.name}' of {blobs}, which the "
         "model does not compute.",
+        stacklevel=5,
+    )
+
+
+def _is_one(one: Objective, other: Objective) -> bool:
+    """Tell whether two accuracies measure the same."""
+    a, b = ((x.blobs, x.labels, x.top, accuracy_options(x.layer)) for x in (one, other))
+    return a == b
+
+
+def _warn_of_two(net: Net, name: str) -> None:
+    warnings.warn(
+        f"{net.source}: the training net and the test net have a metric '{name}' each, "
+        "and they differ. The model tells the test net's, while it trains too; name "
+        "them differently to have both.",
         stacklevel=5,
     )
 
