@@ -178,12 +178,13 @@ def _obeyed(requests):
 
     def stop(number, frame):
         signal.signal(number, before[number])
-        print(
-            "keras-caffe-zoo: stops after this iteration, with a snapshot; Ctrl-C "
-            "again ends at once",
-            file=sys.stderr,
-        )
         requests.stop()
+        with contextlib.suppress(RuntimeError):  # it came in the midst of a line
+            print(
+                "keras-caffe-zoo: stops after this iteration, with a snapshot; Ctrl-C "
+                "again ends at once",
+                file=sys.stderr,
+            )
 
     def snapshot(number, frame):
         requests.snapshot()
