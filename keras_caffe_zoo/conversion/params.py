@@ -34,8 +34,8 @@ def caffe_params(model: keras.Model) -> dict[str, Arrays]:
     Example:
         >>> x = keras.Input((8, 8, 3))
         >>> model = keras.Model(x, kcz.CaffeConv2D(4, (3, 5), name="conv1")(x))
-        >>> model.get_layer("conv1").kernel.shape.as_list()  # Keras' layout
-        [3, 5, 3, 4]
+        >>> tuple(model.get_layer("conv1").kernel.shape)  # Keras' layout
+        (3, 5, 3, 4)
         >>> [blob.shape for blob in kcz.caffe_params(model)["conv1"]]  # Caffe's
         [(4, 3, 3, 5), (4,)]
     """
