@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import keras_caffe_zoo as kcz
+from keras_caffe_zoo.rules import registry
 
 PACKAGE = Path(kcz.__file__).parent
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
@@ -115,10 +116,18 @@ def failures(text):
     return "".join(said)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("x", public_examples())
-def test_examples_are_true(x, tmp_path, monkeypatch):
+@pytest.fixture
+def away(tmp_path, monkeypatch):
+    """A folder for what examples write, and no trace of the rules they register."""
     monkeypatch.chdir(tmp_path)
+    for name in ("_BY_TYPE", "_BY_CLASS"):
+        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("away")
+@pytest.mark.parametrize("x", public_examples())
+def test_examples_are_true(x):
     keras.utils.clear_session()  # names of layers start anew
     said = failures(inspect.cleandoc(x.__doc__ or ""))
     gc.collect()  # one large net at a time
