@@ -14,6 +14,15 @@ class CaffeFormatError(ValueError):
         offset: Byte position in a binary file.
         line: Line in a text file, from 1.
         column: Column in a text file, from 1.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import parse_prototxt
+        >>> try:
+        ...     parse_prototxt('name: "net" layer {', source="net.prototxt")
+        ... except kcz.CaffeFormatError as error:
+        ...     print(error)
+        net.prototxt, line 1, column 20, layer '#0': Expected a field's name or '}';
+        received: end of text
     """
 
     def __init__(
@@ -51,6 +60,14 @@ class UnknownField(NamedTuple):
         layer: Name of the layer that has it, `None` for the net's own.
         path: Dotted path of the field in the layer; numbers where the file is binary.
         value: Its value as the file has it: text, or bytes of a binary file.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import parse_prototxt
+        >>> net = parse_prototxt('''layer { name: "relu1" type: "ReLU"
+        ...     relu_param { negative_slope: 0.5 steeper: 2 } }''')
+        >>> (field,) = net.unknown_fields
+        >>> field.value, str(field)
+        ('2', "layer 'relu1': field 'relu_param.steeper'")
     """
 
     layer: str | None

@@ -45,6 +45,16 @@ class Layer:
         blobs: Learned parameters, float32, in Caffe's layout.
         source: The file it came from, for error messages.
         number: What errors call it if it has no name, `"#3"`.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import Layer, parse_prototxt
+        >>> Layer("relu1", "ReLU", ["conv1"], ["conv1"]).param.negative_slope
+        0.0
+        >>> net = parse_prototxt('''layer { name: "pool1" type: "Pooling"
+        ...     bottom: "conv1" top: "pool1" pooling_param { kernel_size: 3 } }''')
+        >>> (layer,) = net.layers
+        >>> layer.tops, layer.param.kernel_size, layer.param.stride
+        (['pool1'], 3, 1)
     """
 
     name: str
@@ -212,6 +222,16 @@ class Net:
             `force_backward`, `debug_info`.
         unknown: The net's own fields, outside of what its layers' types tell, that
             nobody declared.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import parse_prototxt
+        >>> net = parse_prototxt('''input: "data" input_shape { dim: 1 dim: 3 }
+        ...     layer { name: "drop" type: "Dropout" bottom: "data" top: "data"
+        ...             include { phase: TRAIN } }''')
+        >>> net.inputs, [layer.type for layer in net.layers]
+        ({'data': (1, 3)}, ['Input', 'Dropout'])
+        >>> [layer.type for layer in net.filter("TEST").layers]
+        ['Input']
     """
 
     name: str = ""

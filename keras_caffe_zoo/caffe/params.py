@@ -44,6 +44,12 @@ class Param:
 
     Raises:
         ValueError: If `fields` is malformed (when the message is first used).
+
+    Example:
+        >>> gain = kcz.Param("gain_param", "1 shift float=0; 2 axes int32*", 143)
+        >>> message = gain.message(axes=[1, 2])
+        >>> message.shift, list(message.axes)  # what is not set has its default
+        (0.0, [1, 2])
     """
 
     def __init__(
@@ -197,6 +203,14 @@ class Declaration(NamedTuple):
             form of old files; `None` for a blob whose axes are as stored, `None` at
             all where not even the number of blobs is known.
         own: From a layer to those of `params` that it has, where forks differ.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import Declaration, declared
+        >>> tilt = Declaration((kcz.Param("tilt_param", "angle float=45"),))
+        >>> tilt.params[0].message().angle
+        45.0
+        >>> declared("Pooling").params  # 121 is its number in a caffemodel
+        (Param('pooling_param', number=(121,)),)
     """
 
     params: tuple[Param, ...] = ()
@@ -208,13 +222,30 @@ _DECLARED: dict[str, Declaration] = {}
 
 
 def declare(type: str, declaration: Declaration) -> None:
-    """Make a layer type known to the file formats; replaces an earlier declaration."""
+    """Make a layer type known to the file formats; replaces an earlier declaration.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import Declaration, declare, parse_prototxt
+        >>> declare("Tilt", Declaration((kcz.Param("tilt_param", "angle float=45"),)))
+        >>> net = parse_prototxt('''layer { type: "Tilt" }
+        ...     layer { type: "Tilt" tilt_param { angle: 30 } }''')
+        >>> [layer.param.angle for layer in net.layers]
+        [45.0, 30.0]
+    """
     _DECLARED[type] = declaration
     _all_params.cache_clear()
 
 
 def declared(type: str) -> Declaration:
-    """Return what is known of a layer type, nothing for an unknown one."""
+    """Return what is known of a layer type, nothing for an unknown one.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import declared
+        >>> declared("LRN").params[0].message().local_size  # Caffe's default
+        5
+        >>> declared("nobody's").params
+        ()
+    """
     return _DECLARED.get(type, Declaration())
 
 

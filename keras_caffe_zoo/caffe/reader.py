@@ -35,6 +35,16 @@ def read_net(path: PathLike, gaps: bool = False) -> Net:
     Raises:
         CaffeFormatError: If the file is neither, or is damaged, or has gaps.
         OSError: If it cannot be opened, such as FileNotFoundError.
+
+    Example:
+        >>> from importlib.resources import files
+        >>> from keras_caffe_zoo.caffe import read_net
+        >>> demo = files("keras_caffe_zoo") / "data" / "demo"
+        >>> read_net(demo / "digits.prototxt").inputs  # a definition
+        {'data': (1, 1, 32, 32)}
+        >>> weight, bias = read_net(demo / "digits.caffemodel").params["conv1"]
+        >>> weight.shape, bias.shape
+        ((24, 1, 5, 5), (24,))
     """
     with open(path, "rb", buffering=0) as file:
         source = Source(file, str(path))
@@ -59,6 +69,15 @@ def read_caffemodel(path: PathLike) -> dict[str, list[np.ndarray]]:
     Raises:
         CaffeFormatError: If the file is not a caffemodel, or is damaged.
         OSError: If it cannot be opened, such as FileNotFoundError.
+
+    Example:
+        >>> from importlib.resources import files
+        >>> demo = files("keras_caffe_zoo") / "data" / "demo"
+        >>> params = kcz.read_caffemodel(demo / "digits.caffemodel")
+        >>> list(params)
+        ['conv1', 'conv2', 'conv3', 'fc4', 'fc5']
+        >>> params["conv2"][0].shape  # two groups: 24 maps come in, each sees 12
+        (48, 12, 5, 5)
     """
     with open(path, "rb", buffering=0) as file:
         source = Source(file, str(path))
@@ -82,6 +101,16 @@ def read_prototxt(path: PathLike) -> Net:
     Raises:
         CaffeFormatError: If the text is not a net's definition.
         OSError: If the file cannot be opened, such as FileNotFoundError.
+
+    Example:
+        >>> from importlib.resources import files
+        >>> from keras_caffe_zoo.caffe import read_prototxt
+        >>> demo = files("keras_caffe_zoo") / "data" / "demo"
+        >>> net = read_prototxt(demo / "digits.prototxt")
+        >>> [layer.name for layer in net.layers][:4]  # the first is made of `input`
+        ['input', 'conv1', 'relu1', 'pool1']
+        >>> net.layers[1].param.num_output
+        24
     """
     return parse_prototxt(read_text_file(path), str(path))
 
@@ -97,6 +126,14 @@ def parse_prototxt(text: str, source: str = "<string>") -> Net:
 
     Raises:
         CaffeFormatError: If the text is not a net's definition.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import parse_prototxt
+        >>> net = parse_prototxt('''name: "old"
+        ...     layers { name: "ip" type: INNER_PRODUCT bottom: "data" top: "ip"
+        ...              inner_product_param { num_output: 10 } }''')
+        >>> net.version, net.layers[0].type  # a definition of 2014, in today's form
+        ('V1', 'InnerProduct')
     """
     check_size(len(text), source)
     parser = Parser(text, source)
@@ -120,6 +157,14 @@ def read_solver(path: PathLike) -> Any:
             does not have, and could change the training (SSD's few about its tests do
             not).
         OSError: If the file cannot be opened, such as FileNotFoundError.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import read_solver
+        >>> with open("solver.prototxt", "w") as file:
+        ...     _ = file.write('base_lr: 0.5 lr_policy: "step" solver_type: NESTEROV')
+        >>> solver = read_solver("solver.prototxt")
+        >>> solver.base_lr, solver.type  # the old name's value in the new one
+        (0.5, 'Nesterov')
     """
     parser = Parser(read_text_file(path), str(path))
     message = parser.parse("SolverParameter")
@@ -149,6 +194,13 @@ def read_test_settings(path: PathLike) -> dict[str, str]:
     Raises:
         CaffeFormatError: If the text is not a solver.
         OSError: If the file cannot be opened.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import read_test_settings
+        >>> with open("solver.prototxt", "w") as file:
+        ...     _ = file.write('eval_type: "detection" ap_version: "11point"')
+        >>> read_test_settings("solver.prototxt")
+        {'eval_type': 'detection', 'ap_version': '11point'}
     """
     parser = Parser(read_text_file(path), str(path))
     parser.parse("SolverParameter")
@@ -168,6 +220,14 @@ def read_mean(path: PathLike) -> np.ndarray:
     Raises:
         CaffeFormatError: If the file is no such blob, or holds more than one image.
         OSError: If it cannot be opened, such as FileNotFoundError.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import write_mean
+        >>> bgr = np.array([104.0, 117.0, 123.0]).reshape(3, 1, 1)
+        >>> write_mean("mean.binaryproto", np.tile(bgr, (1, 4, 4)))
+        >>> mean = kcz.read_mean("mean.binaryproto")
+        >>> mean.shape, mean.mean((1, 2)).tolist()
+        ((3, 4, 4), [104.0, 117.0, 123.0])
     """
     with open(path, "rb", buffering=0) as file:
         source = Source(file, str(path))

@@ -30,6 +30,12 @@ class SolverState:
             array for each parameter that the net's layers own, in their order; of Adam
             first the means of the gradients, then those of their squares; of AdaDelta
             first those of the gradients' squares, then those of the updates'.
+
+    Example:
+        >>> momentum = [np.zeros((8, 3, 5, 5)), np.zeros(8)]  # of a weight and a bias
+        >>> state = kcz.SolverState(1000, "net_iter_1000.caffemodel", 2, momentum)
+        >>> state.iteration, len(state.history)
+        (1000, 2)
     """
 
     iteration: int
@@ -51,6 +57,14 @@ def read_solverstate(path: PathLike) -> SolverState:
     Raises:
         CaffeFormatError: If it is none, or damaged.
         OSError: If it cannot be opened, such as FileNotFoundError.
+
+    Example:
+        >>> momentum = [np.array([0.5, 2.0])]
+        >>> state = kcz.SolverState(7, "net_iter_7.caffemodel", 0, momentum)
+        >>> kcz.write_solverstate("net_iter_7.solverstate", state)
+        >>> again = kcz.read_solverstate("net_iter_7.solverstate")
+        >>> again.iteration, again.learned_net, again.history[0].tolist()
+        (7, 'net_iter_7.caffemodel', [0.5, 2.0])
     """
     with open(path, "rb", buffering=0) as file:
         source = Source(file, str(path))

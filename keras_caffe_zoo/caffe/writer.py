@@ -49,6 +49,13 @@ def write_caffemodel(
         ValueError: If names, numbers of blobs or values do not fit, or the file would
             be larger than the 2 GiB that Caffe can read, or HDF5 cannot have a name.
         TypeError: If an array is not of a floating type.
+
+    Example:
+        >>> params = {"ip": [np.array([[1.0, 2.0]]), np.array([0.5])]}
+        >>> kcz.write_caffemodel("net.caffemodel", params)
+        >>> weight, bias = kcz.read_caffemodel("net.caffemodel")["ip"]
+        >>> weight.tolist(), bias.tolist(), weight.dtype.name
+        ([[1.0, 2.0]], [0.5], 'float32')
     """
     arrays = {name: _check_arrays(name, blobs) for name, blobs in params.items()}
     layers = [Layer(name, "") for name in arrays]
@@ -84,6 +91,15 @@ def write_solverstate(path: PathLike, state: SolverState) -> None:
         ValueError: If a number is out of range or a value beyond float32, or the file
             would be larger than the 2 GiB that Caffe can read.
         TypeError: If an array of the history is not of a floating type.
+
+    Example:
+        >>> import h5py
+        >>> momentum = [np.array([0.5, 2.0])]
+        >>> state = kcz.SolverState(7, "net_iter_7.caffemodel", 0, momentum)
+        >>> kcz.write_solverstate("net_iter_7.solverstate.h5", state)
+        >>> with h5py.File("net_iter_7.solverstate.h5") as file:  # by its name's end
+        ...     file["iter"][()].tolist(), file["history/0"][()].tolist()
+        ([7], [0.5, 2.0])
     """
     for name in ("iteration", "current_step"):
         value = getattr(state, name)
@@ -121,6 +137,12 @@ def write_mean(path: PathLike, mean: np.ndarray) -> None:
     Raises:
         ValueError: If `mean` has another shape or holds values beyond float32.
         TypeError: If it is not of a floating type.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import write_mean
+        >>> write_mean("mean.binaryproto", np.full((1, 3, 4, 5), 0.5))
+        >>> kcz.read_mean("mean.binaryproto").shape  # one image, its channels first
+        (3, 4, 5)
     """
     mean = _check_array("mean", mean)
     shape = mean.shape[1:] if mean.ndim == 4 and mean.shape[0] == 1 else mean.shape
@@ -143,6 +165,20 @@ def write_prototxt(path: PathLike, net: Net) -> None:
     Args:
         path: The file; replaced if it exists.
         net: The net.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import Layer, Net, write_prototxt
+        >>> relu = Layer("relu1", "ReLU", ["data"], ["data"])
+        >>> write_prototxt("net.prototxt", Net("tiny", [relu]))
+        >>> with open("net.prototxt") as file:
+        ...     print(file.read())
+        name: "tiny"
+        layer {
+          name: "relu1"
+          type: "ReLU"
+          bottom: "data"
+          top: "data"
+        }
     """
     text = net.to_prototxt()
     with replacing(path) as file:

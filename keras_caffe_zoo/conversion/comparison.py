@@ -54,6 +54,16 @@ class Comparison:
         tolerance: The difference up to which a blob agrees.
         skipped: Names of given blobs that the model does not have. (Copies that
             Caffe's inserted Split layers make do not count.)
+
+    Example:
+        >>> x = keras.Input((2,), name="data")
+        >>> model = keras.Model(x, keras.layers.ReLU(name="relu")(x))
+        >>> given = {"data": np.array([[-1.0, 4.0]]), "relu": np.array([[-0.5, 4.0]])}
+        >>> found = kcz.compare(model, given)  # of a ReLU with another slope
+        >>> [(row.blob, float(row.difference)) for row in found.rows]
+        [('relu', 0.125)]
+        >>> found.first_departure.blob
+        'relu'
     """
 
     rows: tuple[Row, ...]
@@ -132,6 +142,15 @@ def compare(
     Raises:
         ValueError: If a data blob is missing, or is overwritten and not in `inputs`;
             or if no blob is one of the model's.
+
+    Example:
+        >>> x = keras.Input((2,), name="data")
+        >>> model = keras.Model(x, keras.layers.ReLU(name="relu")(x))
+        >>> blobs = {"data": np.array([[-1.0, 4.0]]), "relu": np.array([[0.0, 4.0]])}
+        >>> print(kcz.compare(model, blobs))
+        blob                     layer               shape             difference
+        relu                     relu                1 x 2             0.0e+00
+        All 1 blobs agree within 0.0001.
     """
     given, memory = arrays_by_blob(blobs), Memory(model)
     fed = {} if inputs is None else arrays_by_blob(inputs)

@@ -53,6 +53,17 @@ def to_caffe(
             and says why. Also if `input_shape` is needed or does not fit. Then no file
             is written.
         OSError: If a file cannot be written.
+
+    Example:
+        >>> x = keras.Input((8, 8, 3), name="data")
+        >>> y = kcz.CaffeConv2D(4, kernel_size=3, activation="relu", name="conv1")(x)
+        >>> kcz.to_caffe(keras.Model(x, y), "net.prototxt", "net.caffemodel")
+        >>> from keras_caffe_zoo.caffe import read_prototxt
+        >>> net = read_prototxt("net.prototxt")
+        >>> [layer.type for layer in net.layers], net.inputs
+        (['Input', 'Convolution', 'ReLU'], {'data': (1, 3, 8, 8)})
+        >>> kcz.read_caffemodel("net.caffemodel")["conv1"][0].shape
+        (4, 3, 3, 3)
     """
     net, params = caffe_net(model, input_shape=input_shape)
     write_caffemodel(caffemodel, params, net=net)

@@ -42,6 +42,18 @@ def fold(model: keras.Model) -> keras.Model:
 
     Raises:
         ValueError: If the model is not functional.
+
+    Example:
+        >>> x = keras.Input((8, 8, 3))
+        >>> y = kcz.CaffeConv2D(4, kernel_size=3)(x)
+        >>> y = keras.layers.ReLU()(keras.layers.BatchNormalization()(y))
+        >>> model = keras.Model(x, y)
+        >>> folded = kcz.fold(model)
+        >>> len(model.layers), len(folded.layers)  # the input and the convolution
+        (4, 2)
+        >>> image = np.random.default_rng(0).normal(size=(1, 8, 8, 3))
+        >>> np.allclose(model(image), folded(image), atol=1e-6)
+        True
     """
     model = functional(model)
     return _Twin(model, Chains(model)).model()

@@ -83,6 +83,16 @@ def convert(
             if a SavedModel would replace a folder that is none.
         ImportError: If the format needs a package that is not installed.
         FileNotFoundError: If the folder does not exist.
+
+    Example:
+        >>> x = keras.Input((None, None, 3), name="data")
+        >>> y = kcz.CaffePool2D("max", kernel_size=3, strides=2, name="pool1")(x)
+        >>> kcz.convert(keras.Model(x, y), "net.onnx")
+        >>> import onnxruntime
+        >>> session = onnxruntime.InferenceSession("net.onnx")
+        >>> image = np.zeros((1, 3, 6, 8), "float32")  # Caffe's order of axes
+        >>> session.run(["pool1"], {"data": image})[0].shape  # and its rounding up
+        (1, 3, 3, 4)
     """
     if preprocessing is True and mean is None and model.name in model_names():
         preprocessing = model.name

@@ -96,6 +96,19 @@ def from_caffe(
         ValueError: If an argument is not as above; if `ignore_fields` names what is no
             unknown field of the net, or `python_config` what no layer takes.
         OSError: If a file cannot be read.
+
+    Example:
+        >>> from importlib.resources import files
+        >>> demo = files("keras_caffe_zoo") / "data" / "demo"
+        >>> paths = demo / "digits.prototxt", demo / "digits.caffemodel"
+        >>> model = kcz.from_caffe(*paths)  # of 32 x 32 pixels
+        >>> tuple(model(np.zeros((1, 32, 32, 1))).shape)
+        (1, 11)
+        >>> dense = kcz.from_caffe(
+        ...     *paths, input_shape=(None, None, 1), fully_convolutional=True
+        ... )
+        >>> tuple(dense(np.zeros((1, 48, 64, 1))).shape)  # one answer every 8 pixels
+        (1, 3, 5, 11)
     """
     check_dtype(dtype)
     found = prepared_net(

@@ -30,6 +30,14 @@ def caffe_params(model: keras.Model) -> dict[str, Arrays]:
 
     Raises:
         ValueError: If a layer with weights is of a kind that Caffe does not have.
+
+    Example:
+        >>> x = keras.Input((8, 8, 3))
+        >>> model = keras.Model(x, kcz.CaffeConv2D(4, (3, 5), name="conv1")(x))
+        >>> tuple(model.get_layer("conv1").kernel.shape)  # Keras' layout
+        (3, 5, 3, 4)
+        >>> [blob.shape for blob in kcz.caffe_params(model)["conv1"]]  # Caffe's
+        [(4, 3, 3, 5), (4,)]
     """
     params = {}
     for layer in layers_with_weights(model):
@@ -54,6 +62,14 @@ def set_caffe_params(
 
     Raises:
         ValueError: If a name or a shape does not fit; names the layer and both shapes.
+
+    Example:
+        >>> x = keras.Input((1, 1, 2))
+        >>> model = keras.Model(x, kcz.CaffeConv2D(1, 1, name="fc8-conv")(x))
+        >>> inner_product = [np.array([[1.0, 10.0]]), np.array([0.5])]
+        >>> kcz.set_caffe_params(model, {"fc8": inner_product})  # net surgery
+        >>> float(model(np.array([[[[3.0, 4.0]]]]))[0, 0, 0, 0])  # 3 + 40 + 0.5
+        43.5
     """
     layers = {caffe_name(layer.name): layer for layer in layers_with_weights(model)}
     plan = []

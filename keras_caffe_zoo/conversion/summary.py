@@ -117,6 +117,16 @@ def inspect_file(path: str | os.PathLike, **options) -> FileSummary:
         CaffeFormatError: If it is none of the three, or damaged.
         ValueError: If an option is none of a definition.
         OSError: If it cannot be read.
+
+    Example:
+        >>> from importlib.resources import files
+        >>> demo = files("keras_caffe_zoo") / "data" / "demo"
+        >>> found = kcz.inspect_file(demo / "digits.prototxt")
+        >>> pool1 = found.layers[3]
+        >>> pool1["name"], pool1["type"], pool1["shapes"]  # 28 pixels make 14, not 13
+        ('pool1', 'Pooling', [[1, 24, 14, 14]])
+        >>> found.refused, found.forks
+        ('', {})
     """
     size = Path(path).stat().st_size
     try:

@@ -15,9 +15,6 @@ from keras_caffe_zoo.layers._windows import known_shape
 class RegionLayer(keras.layers.Layer):
     """A layer that pools regions of a map: inputs are the map and the regions.
 
-    Subclasses define `pool(maps, rois)`, which returns (R, height, width, channels),
-    and `pooled_shape(channels)`.
-
     Regions are numbers of pixels that half precision would spoil, so that they are
     float32 whatever the layer computes in. They have no gradient.
     """
@@ -31,6 +28,23 @@ class RegionLayer(keras.layers.Layer):
         maps = ops.cast(maps, self.compute_dtype)
         rois = ops.stop_gradient(ops.cast(rois, "float32"))
         return self.pool(maps, rois)
+
+    def pool(self, maps, rois):
+        """Return what is pooled of each region, (R, height, width, channels).
+
+        Args:
+            maps: (N, H, W, C).
+            rois: (R, 5) of float32.
+        """
+        raise NotImplementedError
+
+    def pooled_shape(self, channels):
+        """Return height, width and channels of what is pooled of one region.
+
+        Args:
+            channels: Those of the map; `None` if they are not known.
+        """
+        raise NotImplementedError
 
     def compute_output_shape(self, input_shape):
         maps, rois = (tuple(shape) for shape in input_shape)

@@ -76,6 +76,7 @@ class Detections(keras.layers.Layer):
         raise NotImplementedError
 
     def reaches(self, scores):
+        """Return which scores a box may have, as booleans."""
         return scores >= self.confidence_threshold
 
     def corners(self, x, anchors, scale):

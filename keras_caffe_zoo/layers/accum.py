@@ -34,6 +34,15 @@ class CaffeAccum(Sized):
 
     Reference:
         The layer of that name in FlowNet2's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeAccum
+        >>> coarse = np.array([[0.0, 2.0], [4.0, 6.0]]).reshape(1, 2, 2, 1)
+        >>> y = CaffeAccum(3, 3)([coarse, np.ones((1, 5, 5, 1))])
+        >>> tuple(y.shape)  # both in one size, one behind the other
+        (1, 3, 3, 2)
+        >>> np.asarray(y)[0, :, :, 0].tolist()
+        [[0.0, 1.0, 2.0], [2.0, 3.0, 4.0], [4.0, 5.0, 6.0]]
     """
 
     def call(self, inputs):

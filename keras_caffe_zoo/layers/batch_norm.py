@@ -32,6 +32,15 @@ class CaffeBatchNorm(keras.layers.Layer):
 
     Reference:
         Caffe 1.0's `BatchNorm` layer.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeBatchNorm
+        >>> layer = CaffeBatchNorm()
+        >>> layer.build((None, 1))
+        >>> sums = [10.0], [20.0], [5.0]  # of means, variances and weights: 2 and 4
+        >>> layer.set_weights([np.array(x) for x in sums])
+        >>> np.asarray(layer(np.array([[2.0], [8.0]]))).round(3).tolist()
+        [[0.0], [3.0]]
     """
 
     def __init__(

@@ -19,6 +19,13 @@ class CaffeAxpy(keras.layers.Layer):
 
     Reference:
         `Axpy` of SENet's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeAxpy
+        >>> a = np.array([[0.0, 10.0]])  # one for each channel
+        >>> x, y = np.ones((1, 1, 2, 2)), np.full((1, 1, 2, 2), 0.5)
+        >>> np.asarray(CaffeAxpy()([a, x, y])).tolist()
+        [[[[0.5, 10.5], [0.5, 10.5]]]]
     """
 
     def call(self, inputs):
@@ -54,6 +61,12 @@ class CaffeShuffleChannel(keras.layers.Layer):
 
     Reference:
         `ShuffleChannel` of ShuffleNet's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeShuffleChannel
+        >>> x = np.array([[0.0, 1.0, 2.0, 10.0, 11.0, 12.0]])  # two groups
+        >>> np.asarray(CaffeShuffleChannel(2)(x)).tolist()
+        [[0.0, 10.0, 1.0, 11.0, 2.0, 12.0]]
     """
 
     def __init__(self, group=1, **kwargs):

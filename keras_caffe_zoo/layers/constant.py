@@ -16,6 +16,14 @@ class CaffeParameter(keras.layers.Layer):
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
 
     A Keras graph begins with its inputs, so this layer is given one to hang on.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeParameter
+        >>> layer = CaffeParameter((2, 3))
+        >>> tuple(layer(np.ones((1, 7))).shape)  # whatever the input's is
+        (2, 3)
+        >>> [weight.name for weight in layer.trainable_weights]
+        ['blob']
     """
 
     def __init__(self, shape, **kwargs):
@@ -44,6 +52,11 @@ class CaffeConstant(CaffeParameter):
         shape: Its shape, in Caffe's order of axes.
         value: The value.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeConstant
+        >>> np.asarray(CaffeConstant((2, 3), 0.5)(np.ones((1, 7)))).tolist()
+        [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]
     """
 
     def __init__(self, shape, value=0.0, **kwargs):
@@ -66,6 +79,14 @@ class CaffeSilence(keras.layers.Layer):
 
     A Keras model consists of what its outputs are made from. So that it has the blobs
     too that a Caffe net silences, one output is led through this layer.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeSilence
+        >>> x = keras.Input((2,))
+        >>> silenced = keras.layers.Dense(3, name="silenced")(x)
+        >>> model = keras.Model(x, CaffeSilence()([x, silenced]))  # x, as it is
+        >>> model.get_layer("silenced").count_params()  # is in the model all the same
+        9
     """
 
     def call(self, inputs):
@@ -80,6 +101,12 @@ class CaffeBatchReindex(keras.layers.Layer):
     """Take items by number, Caffe's `BatchReindex` layer.
 
     Inputs are a tensor and the numbers, (M,), of its items along the first axis.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeBatchReindex
+        >>> x = np.array([[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]])
+        >>> np.asarray(CaffeBatchReindex()([x, np.array([2, 0, 2])])).tolist()
+        [[2.0, 2.5], [0.0, 0.5], [2.0, 2.5]]
     """
 
     def call(self, inputs):

@@ -42,6 +42,19 @@ class CaffeConv2D(keras.layers.Conv2D):
 
     Raises:
         ValueError: On a negative `pad`, or an input without a window.
+
+    Example:
+        >>> layer = kcz.CaffeConv2D(
+        ...     1, kernel_size=3, strides=2, pad=1, kernel_initializer="ones"
+        ... )
+        >>> x = np.ones((1, 4, 4, 1))
+        >>> np.asarray(layer(x))[0, :, :, 0].tolist()  # how many pixels each window has
+        [[4.0, 6.0], [6.0, 9.0]]
+        >>> same = keras.layers.Conv2D(
+        ...     1, kernel_size=3, strides=2, padding="same", kernel_initializer="ones"
+        ... )
+        >>> np.asarray(same(x))[0, :, :, 0].tolist()  # pads at the end alone
+        [[9.0, 6.0], [6.0, 4.0]]
     """
 
     def __init__(

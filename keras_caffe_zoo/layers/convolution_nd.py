@@ -34,6 +34,15 @@ class CaffeConvND(BlobLayer):
 
     Raises:
         ValueError: If the input does not fit.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeConvND
+        >>> signal = np.array([[[0.0, 1.0, 4.0, 9.0]]])  # (N, C, T)
+        >>> layer = CaffeConvND(1, (2,), use_bias=False)
+        >>> layer.build(signal.shape)
+        >>> layer.set_weights([np.array([-1.0, 1.0]).reshape(2, 1, 1)])
+        >>> np.asarray(layer(signal)).tolist()  # what it rises by
+        [[[1.0, 3.0, 5.0]]]
     """
 
     def __init__(

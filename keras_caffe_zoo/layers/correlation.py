@@ -35,6 +35,14 @@ class CaffeCorrelation(keras.layers.Layer):
 
     Reference:
         The layer of that name in FlowNet2's Caffe, whose `do_abs` changes nothing.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeCorrelation
+        >>> a, b = np.zeros((2, 1, 5, 5, 1))
+        >>> a[0, 2, 2] = b[0, 2, 3] = 1  # moves one pixel to the right
+        >>> y = CaffeCorrelation(max_displacement=1, pad=1)([a, b])
+        >>> tuple(y.shape), int(np.argmax(y[0, 2, 2]))  # v is 0, u is 1
+        ((1, 5, 5, 9), 5)
     """
 
     def __init__(

@@ -135,6 +135,13 @@ class CaffeDeconv2D(keras.layers.Layer):
 
     Raises:
         ValueError: If channels or filters do not divide into the groups.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeDeconv2D
+        >>> layer = CaffeDeconv2D(1, (1, 3), strides=2, kernel_initializer="ones")
+        >>> x = np.array([10.0, 1.0]).reshape(1, 1, 2, 1)
+        >>> np.asarray(layer(x))[0, :, :, 0].tolist()  # the kernel twice, 2 apart
+        [[10.0, 10.0, 11.0, 1.0, 1.0]]
     """
 
     def __init__(

@@ -58,6 +58,16 @@ class CaffeDetectionOutput(keras.layers.Layer):
         `DetectionOutput` of the SSD fork of Caffe. That fork cannot share locations
         without a background class; this layer then skips no class. `clip` is OpenCV's,
         whose face detector was published with it.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeDetectionOutput
+        >>> priors = np.array([[[0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1], [0.1] * 8]])
+        >>> offsets = np.zeros((1, 8))  # the priors are right as they are
+        >>> scores = np.array([[0.25, 0.75, 1.0, 0.0]])  # background, class 1; twice
+        >>> layer = CaffeDetectionOutput(2, keep_top_k=2, confidence_threshold=0.5)
+        >>> np.asarray(layer([offsets, scores, priors])).tolist()
+        [[[0.0, 1.0, 0.75, 0.0, 0.0, 0.5, 0.5],
+          [0.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0]]]
     """
 
     def __init__(

@@ -24,6 +24,16 @@ class CaffeDropout(keras.layers.Dropout):
         samples: Drop when predicting too, as Bayesian SegNet does
             (`sample_weights_test`): then each prediction is another one.
         **kwargs: Everything else that `keras.layers.Dropout` takes.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeDropout
+        >>> x = np.ones((1, 4))
+        >>> np.asarray(CaffeDropout(0.25)(x)).tolist()  # when predicting
+        [[1.0, 1.0, 1.0, 1.0]]
+        >>> np.asarray(CaffeDropout(0.25, scale_train=False)(x)).tolist()
+        [[0.75, 0.75, 0.75, 0.75]]
+        >>> set(np.asarray(CaffeDropout(0.5)(np.ones(100), training=True)).tolist())
+        {0.0, 2.0}
     """
 
     def __init__(self, rate, scale_train=True, samples=False, **kwargs):

@@ -23,7 +23,13 @@ class _Elementwise(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 class CaffeAbs(_Elementwise):
-    """The absolute value, Caffe's `AbsVal` layer."""
+    """The absolute value, Caffe's `AbsVal` layer.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeAbs
+        >>> np.asarray(CaffeAbs()(np.array([-2.0, 0.0, 3.0]))).tolist()
+        [2.0, 0.0, 3.0]
+    """
 
     def call(self, inputs):
         return ops.abs(inputs)
@@ -38,6 +44,11 @@ class CaffeLeakyReLU(_Elementwise):
     Args:
         negative_slope: Any number.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeLeakyReLU
+        >>> np.asarray(CaffeLeakyReLU(-0.5)(np.array([-2.0, 0.0, 3.0]))).tolist()
+        [1.0, 0.0, 3.0]
     """
 
     _settings = ("negative_slope",)
@@ -62,6 +73,14 @@ class CaffePower(_Elementwise):
         scale: Factor.
         shift: Offset.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffePower
+        >>> x = np.array([0.0, 2.0, 4.0])
+        >>> np.asarray(CaffePower(power=2, scale=0.5, shift=1)(x)).tolist()
+        [1.0, 4.0, 9.0]
+        >>> np.asarray(CaffePower(power=0)(np.array([np.nan]))).tolist()
+        [1.0]
     """
 
     _settings = ("power", "scale", "shift")
@@ -106,6 +125,11 @@ class CaffeExp(_OfBase):
 
     Raises:
         ValueError: If `base` is another number.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeExp
+        >>> np.asarray(CaffeExp(base=2)(np.array([-1.0, 0.0, 3.0]))).round(5).tolist()
+        [0.5, 1.0, 8.0]
     """
 
     def call(self, inputs):
@@ -125,6 +149,11 @@ class CaffeLog(_OfBase):
 
     Raises:
         ValueError: If `base` is another number.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeLog
+        >>> np.asarray(CaffeLog(base=10)(np.array([0.1, 1.0, 100.0]))).round(5).tolist()
+        [-1.0, 0.0, 2.0]
     """
 
     def __init__(self, base=-1.0, scale=1.0, shift=0.0, **kwargs):
@@ -145,6 +174,12 @@ class CaffeThreshold(_Elementwise):
     Args:
         threshold: The value that has to be exceeded.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeThreshold
+        >>> x = np.array([0.25, 0.5, 0.75])
+        >>> np.asarray(CaffeThreshold(0.5)(x)).tolist()  # 0.5 is not above 0.5
+        [0.0, 0.0, 1.0]
     """
 
     _settings = ("threshold",)
@@ -165,6 +200,11 @@ class CaffeClip(_Elementwise):
         low: The least value (`min`).
         high: The largest value (`max`).
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeClip
+        >>> np.asarray(CaffeClip(-1, 2)(np.array([-5.0, 0.5, 5.0]))).tolist()
+        [-1.0, 0.5, 2.0]
     """
 
     _settings = ("low", "high")
@@ -184,6 +224,14 @@ class CaffeSwish(_Elementwise):
     Args:
         beta: Factor inside the sigmoid.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeSwish
+        >>> x = np.array([-1.0, 0.0, 1.0])
+        >>> print(np.asarray(CaffeSwish()(x)).round(3))
+        [-0.269  0.     0.731]
+        >>> np.asarray(CaffeSwish(beta=0)(x)).tolist()  # the sigmoid of 0 is a half
+        [-0.5, 0.0, 0.5]
     """
 
     _settings = ("beta",)

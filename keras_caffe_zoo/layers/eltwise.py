@@ -13,6 +13,12 @@ class CaffeWeightedSum(keras.layers.Layer):
 
     Raises:
         ValueError: If there is not one factor for each input.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeWeightedSum
+        >>> a, b = np.array([[5.0, 7.0]]), np.array([[1.0, 2.0]])
+        >>> np.asarray(CaffeWeightedSum((1, -2))([a, b])).tolist()
+        [[3.0, 3.0]]
     """
 
     def __init__(self, coeff, **kwargs):

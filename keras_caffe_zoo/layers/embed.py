@@ -20,6 +20,14 @@ class CaffeEmbed(BlobLayer):
         Any, of whole numbers from 0 to `input_dim` - 1, floats too; four axes are
         channels last. The output has one more axis at the end of Caffe's order, and
         is channels last if it has four.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeEmbed
+        >>> layer = CaffeEmbed(input_dim=3, units=2, use_bias=False)
+        >>> layer.build((None,))
+        >>> layer.set_weights([np.array([[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]])])
+        >>> np.asarray(layer(np.array([2.0, 0.0]))).tolist()
+        [[2.0, 2.5], [0.0, 0.5]]
     """
 
     def __init__(self, input_dim, units, use_bias=True, **kwargs):

@@ -26,6 +26,14 @@ class CaffeFlowWarp(keras.layers.Layer):
 
     Reference:
         The layer of that name in FlowNet2's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeFlowWarp
+        >>> image = np.array([10.0, 20.0, 30.0]).reshape(1, 1, 3, 1)
+        >>> flow = np.zeros((1, 1, 3, 2))
+        >>> flow[..., 0] = 0.5  # half a pixel to the right
+        >>> np.asarray(CaffeFlowWarp()([image, flow])).ravel().tolist()
+        [15.0, 25.0, 30.0]
     """
 
     def __init__(self, fill=0.0, **kwargs):
@@ -108,6 +116,12 @@ class CaffeChannelNorm(keras.layers.Layer):
     Reference:
         The layer of that name in FlowNet2's Caffe, which adds 1e-9 to the norm that
         it divides gradients by.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeChannelNorm
+        >>> x = np.array([[3.0, 4.0], [0.0, 0.0]]).reshape(1, 1, 2, 2)
+        >>> np.asarray(CaffeChannelNorm()(x)).ravel().tolist()
+        [5.0, 0.0]
     """
 
     def call(self, inputs):

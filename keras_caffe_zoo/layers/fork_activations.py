@@ -14,6 +14,12 @@ class CaffeHardSigmoid(_Elementwise):
 
     Reference:
         `HardSigmoid` of MobileNet-YOLO's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeHardSigmoid
+        >>> x = np.array([-5.0, 0.0, 1.0, 5.0])
+        >>> print(np.asarray(CaffeHardSigmoid()(x)).round(3))
+        [0.  0.5 0.7 1. ]
     """
 
     def call(self, inputs):
@@ -30,6 +36,12 @@ class CaffeNegReLU(_Elementwise):
 
     Reference:
         `NegReLU` of FlowNet2's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeNegReLU
+        >>> x = np.array([-2.0, 0.0, 4.0])
+        >>> np.asarray(CaffeNegReLU(0.25)(x)).tolist()
+        [-2.0, 0.0, 1.0]
     """
 
     _settings = ("positive_slope",)
@@ -54,6 +66,11 @@ class CaffeReLU6(_Elementwise):
 
     Reference:
         `ReLU6` of MobileNet-YOLO's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeReLU6
+        >>> np.asarray(CaffeReLU6(0.5)(np.array([-2.0, 3.0, 9.0]))).tolist()
+        [-1.0, 3.0, 6.0]
     """
 
     _settings = ("negative_slope",)
@@ -78,6 +95,12 @@ class CaffeSELU(_Elementwise):
 
     Reference:
         `SeLu` of the forks for self-normalizing nets (Klambauer et al., 2017).
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeSELU
+        >>> x = np.array([-100.0, 0.0, 1.0])
+        >>> print(np.asarray(CaffeSELU()(x)).round(4))  # -factor * alpha at the least
+        [-1.7581  0.      1.0507]
     """
 
     _settings = ("factor", "alpha")

@@ -24,6 +24,16 @@ class CaffePSPNetBN(keras.layers.BatchNormalization):
 
     Reference:
         `BN` of PSPNet's Caffe, first of yjxiong's.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffePSPNetBN
+        >>> layer = CaffePSPNetBN(epsilon=0)
+        >>> layer.build((None, 1))
+        >>> [weight.name for weight in layer.weights]
+        ['gamma', 'beta', 'moving_mean', 'moving_variance']
+        >>> layer.set_weights([np.array([x]) for x in (10.0, 1.0, 2.0, 4.0)])
+        >>> np.asarray(layer(np.array([[6.0]]))).tolist()  # (6 - 2) / 2 * 10 + 1
+        [[21.0]]
     """
 
     def __init__(self, momentum=0.9, epsilon=1e-5, frozen=False, **kwargs):
@@ -66,6 +76,14 @@ class CaffeSegNetBN(keras.layers.Layer):
 
     Reference:
         `BN` of SegNet's Caffe, ENet's too.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeSegNetBN
+        >>> x = np.array([[1.0], [5.0]])
+        >>> np.asarray(CaffeSegNetBN()(x)).round(4).tolist()  # when predicting, too
+        [[-1.0], [1.0]]
+        >>> np.asarray(CaffeSegNetBN("inference")(x)).tolist()  # scale 1, shift 0
+        [[1.0], [5.0]]
     """
 
     def __init__(self, bn_mode="learn", statistics=0, **kwargs):

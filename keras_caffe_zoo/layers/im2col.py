@@ -24,6 +24,13 @@ class CaffeIm2col(keras.layers.Layer):
 
     Input shape:
         `(N, H, W, C)`; H and W may be unknown.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeIm2col
+        >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+        >>> y = np.asarray(CaffeIm2col(2)(x))
+        >>> y.shape, y[0, 0, 0].tolist()  # the window in the corner
+        ((1, 2, 2, 4), [0.0, 1.0, 3.0, 4.0])
     """
 
     def __init__(self, kernel_size, strides=1, pad=0, dilation_rate=1, **kwargs):

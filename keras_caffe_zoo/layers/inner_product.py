@@ -26,6 +26,15 @@ class CaffeInnerProduct(BlobLayer):
 
     Raises:
         ValueError: If the size of the flattened axes is not known.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeInnerProduct
+        >>> layer = CaffeInnerProduct(3, use_bias=False)
+        >>> layer.build((None, 1, 2, 2))
+        >>> layer.set_weights([np.eye(3, 4)])  # (units, inputs)
+        >>> x = np.array([0.0, 10.0, 1.0, 11.0]).reshape(1, 1, 2, 2)
+        >>> np.asarray(layer(x)).tolist()  # the first channel, then the second
+        [[0.0, 1.0, 10.0]]
     """
 
     def __init__(self, units, axis=1, use_bias=True, transpose=False, **kwargs):

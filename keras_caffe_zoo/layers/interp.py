@@ -36,6 +36,13 @@ class CaffeInterp(keras.layers.Layer):
 
     Reference:
         `Interp` of DeepLab v2 and PSPNet.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeInterp
+        >>> x = np.array([[0.0, 2.0], [4.0, 6.0]]).reshape(1, 2, 2, 1)
+        >>> y = CaffeInterp(zoom_factor=2)(x)  # 2 + (2 - 1) * (2 - 1) rows
+        >>> np.asarray(y)[0, :, :, 0].tolist()
+        [[0.0, 1.0, 2.0], [2.0, 3.0, 4.0], [4.0, 5.0, 6.0]]
     """
 
     def __init__(

@@ -47,6 +47,12 @@ class CaffeLRN(keras.layers.Layer):
     Reference:
         Krizhevsky et al., 2012, section 3.3; the formulas are those of Caffe
         1.0's `LRN` layer.
+
+    Example:
+        >>> layer = kcz.CaffeLRN(local_size=3, alpha=3.0, beta=1.0)
+        >>> y = layer(np.ones((1, 1, 1, 5)))
+        >>> print(np.asarray(y).ravel().round(3))  # 1 / (1 + 2), 1 / (1 + 3), …
+        [0.333 0.25  0.25  0.25  0.333]
     """
 
     def __init__(

@@ -26,6 +26,12 @@ class CaffeMean(keras.layers.Layer):
     Reference:
         The layer of that name in FlowNet2's Caffe; `values` are its `value` times
         `mean_scale`, negative if the `operation` is SUBTRACT.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeMean
+        >>> x = np.full((1, 1, 1, 3), 5.0)
+        >>> np.asarray(CaffeMean((-1, -2), output_scale=10)(x)).ravel().tolist()
+        [40.0, 30.0, 40.0]
     """
 
     def __init__(self, values, input_scale=1.0, output_scale=1.0, **kwargs):
@@ -69,6 +75,14 @@ class CaffeSubtractMean(keras.layers.Layer):
 
     Reference:
         The `DataAugmentation` layer of FlowNet2's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeSubtractMean
+        >>> layer = CaffeSubtractMean()
+        >>> layer.build((None, None, None, 3))
+        >>> layer.set_weights([np.array([1.0, 2.0, 3.0])])
+        >>> np.asarray(layer(np.full((1, 1, 1, 3), 5.0))).ravel().tolist()
+        [4.0, 3.0, 2.0]
     """
 
     def __init__(self, per_pixel=False, images=0, **kwargs):

@@ -29,6 +29,13 @@ class CaffeMultiBox(keras.layers.Layer):
 
     Reference:
         The first three bottoms of `MultiBoxLoss`, of the SSD fork of Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeMultiBox
+        >>> offsets, scores = np.zeros((2, 8)), np.zeros((2, 6))  # of two priors
+        >>> priors = np.array([[[0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1], [0.1] * 8]])
+        >>> tuple(CaffeMultiBox(num_classes=3)([offsets, scores, priors]).shape)
+        (2, 2, 15)
     """
 
     def __init__(self, num_classes, share_location=True, **kwargs):

@@ -29,6 +29,14 @@ class CaffeMVN(BlobLayer):
 
     Raises:
         ValueError: If the input has more axes, as in Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeMVN
+        >>> x = np.array([[1.0, 10.0], [3.0, 50.0]]).reshape(1, 1, 2, 2)
+        >>> np.asarray(CaffeMVN()(x)).round(3).tolist()  # each channel by itself
+        [[[[-1.0, -1.0], [1.0, 1.0]]]]
+        >>> tuple(CaffeMVN()(np.array([[1.0, 3.0]])).shape)
+        (1, 1, 1, 2)
     """
 
     def __init__(

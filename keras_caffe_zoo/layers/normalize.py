@@ -28,6 +28,14 @@ class CaffeNormalize(keras.layers.Layer):
 
     Reference:
         `Normalize` of the SSD fork of Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeNormalize
+        >>> x = np.array([[3.0, 4.0], [0.0, 2.0]]).reshape(1, 1, 2, 2)
+        >>> y = CaffeNormalize(across_spatial=False)(x)  # its scale begins at 1
+        >>> print(np.asarray(y).round(3))
+        [[[[0.6 0.8]
+           [0.  1. ]]]]
     """
 
     def __init__(

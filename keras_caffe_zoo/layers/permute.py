@@ -23,6 +23,12 @@ class CaffePermute(keras.layers.Layer):
 
     Reference:
         `Permute` of the SSD fork of Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffePermute
+        >>> x = np.zeros((1, 5, 7, 2))  # to Caffe (1, 2, 5, 7)
+        >>> tuple(CaffePermute((0, 2, 3, 1))(x).shape)  # to Caffe (1, 5, 7, 2)
+        (1, 7, 2, 5)
     """
 
     def __init__(self, order, **kwargs):

@@ -51,6 +51,14 @@ class CaffePool2D(keras.layers.Layer):
         Caffe 1.0's `Pooling` layer. A stride above the kernel can put a last
         window outside the image; like Caffe's, its maximum is then the lowest
         float32 and its average not a number.
+
+    Example:
+        >>> x = np.arange(16.0).reshape(1, 4, 4, 1)
+        >>> y = kcz.CaffePool2D("max", kernel_size=3, strides=2)(x)
+        >>> np.asarray(y)[0, :, :, 0].tolist()  # the last windows hang over the end
+        [[10.0, 11.0], [14.0, 15.0]]
+        >>> tuple(keras.layers.MaxPooling2D(3, strides=2)(x).shape)
+        (1, 1, 1, 1)
     """
 
     def __init__(

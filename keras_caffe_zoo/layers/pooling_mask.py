@@ -18,6 +18,13 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
     precision has no room for them.
 
     Arguments as of `CaffePool2D`, without `pool`.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeMaxPool2DWithMask
+        >>> x = np.array([[1.0, 9.0, 2.0], [3.0, 4.0, 5.0]]).reshape(1, 2, 3, 1)
+        >>> y, mask = CaffeMaxPool2DWithMask(2, strides=2)(x)
+        >>> np.asarray(y).ravel().tolist(), np.asarray(mask).ravel().tolist()
+        ([9.0, 5.0], [1.0, 5.0])
     """
 
     def __init__(self, kernel_size=None, **kwargs):

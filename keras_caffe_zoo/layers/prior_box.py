@@ -110,6 +110,16 @@ class CaffePriorBox(_Priors):
 
     Reference:
         `PriorBox` of the SSD fork of Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffePriorBox
+        >>> maps, image = np.zeros((1, 1, 1, 8)), np.zeros((1, 60, 60, 3))
+        >>> layer = CaffePriorBox([30], aspect_ratios=[4], flip=False)
+        >>> boxes, variances = np.asarray(layer([maps, image]))[0]
+        >>> boxes.reshape(-1, 4).tolist()  # 30 x 30 in the middle, then 60 x 15
+        [[0.25, 0.25, 0.75, 0.75], [0.0, 0.375, 1.0, 0.625]]
+        >>> print(variances.round(3))
+        [0.1 0.1 0.1 0.1 0.1 0.1 0.1 0.1]
     """
 
     def __init__(
@@ -170,6 +180,13 @@ class CaffePriorBoxClustered(_Priors):
     Reference:
         OpenVINO's operation `PriorBoxClustered-1`, made for the layer of that name in
         Intel's forks of Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffePriorBoxClustered
+        >>> maps, image = np.zeros((1, 1, 1, 8)), np.zeros((1, 60, 60, 3))
+        >>> boxes, variances = CaffePriorBoxClustered([30.0], [7.5])([maps, image])[0]
+        >>> np.asarray(boxes).tolist()  # 30 pixels by 7.5, in the middle
+        [0.25, 0.4375, 0.75, 0.5625]
     """
 
     def __init__(

@@ -55,6 +55,16 @@ class CaffeProposal(keras.layers.Layer):
     Reference:
         S. Ren et al., "Faster R-CNN" (2015), section 3.1; `rpn.proposal_layer` of
         rbgirshick/py-faster-rcnn, `Proposal` of sanghoon/caffe. These take one item.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeProposal
+        >>> layer = CaffeProposal(ratios=[1], scales=[1], post_nms_topn=3)
+        >>> scores = np.array([[0.75, 0.25], [0.5, 0.5]]).reshape(1, 1, 2, 2)
+        >>> image = np.array([[40.0, 40.0, 1.0]])  # height, width, not scaled
+        >>> y = layer([scores, np.zeros((1, 1, 2, 4)), image])  # the anchors, not moved
+        >>> np.asarray(y).tolist()  # 17 pixels wide, as py-faster-rcnn's are
+        [[0.0, 16.0, 0.0, 32.0, 16.0], [0.0, 0.0, 0.0, 16.0, 16.0],
+         [-1.0, 0.0, 0.0, 0.0, 0.0]]
     """
 
     def __init__(

@@ -43,6 +43,15 @@ class CaffePSROIPooling(RegionLayer):
     Reference:
         J. Dai et al., "R-FCN" (2016), section 2; `PSROIPooling` of
         daijifeng001/caffe-rfcn and Intel's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffePSROIPooling
+        >>> maps = np.tile([0.0, 1.0, 2.0, 3.0], (1, 4, 4, 1))
+        >>> region = np.array([[0.0, 0.0, 0.0, 3.0, 3.0]])  # of item 0
+        >>> layer = CaffePSROIPooling(output_dim=1, group_size=2, spatial_scale=1)
+        >>> y = layer([maps, region])  # each bin from its own channel
+        >>> np.asarray(y)[0, :, :, 0].tolist()
+        [[0.0, 1.0], [2.0, 3.0]]
     """
 
     def __init__(self, output_dim, group_size, spatial_scale, **kwargs):

@@ -118,6 +118,14 @@ class CaffeLSTM(_Recurrent):
     Reference:
         Donahue et al., 2015; Caffe 1.0's `LSTM` layer. Weights are in its layout and
         order.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeLSTM
+        >>> x, cont = np.ones((5, 2, 3)), np.ones((5, 2))  # 5 steps of 2 sequences
+        >>> cont[[0, 3]] = 0  # sequences begin at steps 0 and 3
+        >>> y = np.asarray(CaffeLSTM(4)([x, cont]))
+        >>> y.shape, np.array_equal(y[:2], y[3:])
+        ((5, 2, 4), True)
     """
 
     states = 2
@@ -155,6 +163,16 @@ class CaffeRNN(_Recurrent):
 
     Reference:
         Caffe 1.0's `RNN` layer. Weights are in its layout and order.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeRNN
+        >>> layer = CaffeRNN(1)
+        >>> layer.build([(3, 1, 1), (3, 1)])
+        >>> layer.set_weights([np.ones(weight.shape) * 100 for weight in layer.weights])
+        >>> x, cont = np.array([-2.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
+        >>> y = layer([x.reshape(3, 1, 1), cont.reshape(3, 1)])
+        >>> np.asarray(y).ravel().tolist()
+        [0.0, 1.0, 1.0]
     """
 
     def build(self, input_shape):

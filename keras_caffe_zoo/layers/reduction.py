@@ -18,6 +18,14 @@ class CaffeReduction(BlobLayer):
         axis: First axis, counted as in (N, C, H, W); 0 leaves a scalar.
         coeff: Factor of the result.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeReduction
+        >>> x = np.array([[3.0, -4.0], [1.0, 1.0]])
+        >>> np.asarray(CaffeReduction("sumsq", axis=1)(x)).tolist()
+        [25.0, 2.0]
+        >>> float(CaffeReduction("asum")(x))
+        9.0
     """
 
     def __init__(self, operation="sum", axis=0, coeff=1.0, **kwargs):
@@ -66,6 +74,16 @@ class CaffeArgMax(BlobLayer):
 
     Raises:
         ValueError: If there are fewer than `top_k` values.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeArgMax
+        >>> x = np.array([[5.0, 9.0, 9.0, 1.0]])
+        >>> tuple(CaffeArgMax(top_k=2)(x).shape)
+        (1, 1, 2)
+        >>> np.asarray(CaffeArgMax(top_k=2)(x)).ravel().tolist()  # the later 9 first
+        [2.0, 1.0]
+        >>> np.asarray(CaffeArgMax(top_k=3, axis=1, out_max_val=True)(x)).tolist()
+        [[9.0, 9.0, 5.0]]
     """
 
     def __init__(self, out_max_val=False, top_k=1, axis=None, **kwargs):

@@ -32,6 +32,15 @@ class CaffeReorg(BlobLayer):
 
     Reference:
         The `Reorg` layer of Intel's Caffe and of MobileNet-YOLO.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeReorg
+        >>> x = np.array([0.0, 1.0, 2.0, 3.0]).reshape(1, 1, 1, 4)
+        >>> y = CaffeReorg(2, reverse=True)(x)  # four channels become four pixels
+        >>> np.asarray(y)[0, :, :, 0].tolist()
+        [[0.0, 1.0], [2.0, 3.0]]
+        >>> tuple(CaffeReorg(2)(np.zeros((1, 26, 26, 64))).shape)
+        (1, 13, 13, 256)
     """
 
     def __init__(self, stride, reverse=False, **kwargs):

@@ -85,6 +85,13 @@ class CaffeResample(_Resizing):
     Reference:
         The layer of that name in FlowNet2's Caffe. `"nearest"` gives NaN where it
         reads beyond the map, which needs one f to be twice the other.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeResample
+        >>> x = np.array([[0.0, 4.0]] * 2).reshape(1, 2, 2, 1)
+        >>> y = CaffeResample(4, 4)(x)  # columns lie at -0.25, 0.25, 0.75 and 1.25
+        >>> np.asarray(y)[0, 0, :, 0].tolist()
+        [0.0, 1.0, 3.0, 4.0]
     """
 
     def __init__(
@@ -157,6 +164,13 @@ class CaffeDownsample(_Resizing):
 
     Reference:
         The layer of that name in FlowNet2's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeDownsample
+        >>> x = np.full((1, 5, 5, 1), 2.0)
+        >>> x[0, 0, 1] = np.nan  # does not count
+        >>> np.asarray(CaffeDownsample(3, 3)(x))[0, :, :, 0].tolist()
+        [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]
     """
 
     def resized(self, x, height, width):

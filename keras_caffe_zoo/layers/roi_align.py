@@ -48,6 +48,14 @@ class CaffeROIAlign(RegionLayer):
     Reference:
         K. He et al., "Mask R-CNN" (2017), section 3; `RoIAlign` of Detectron. Other
         forks of Caffe have layers of that name that compute something else.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeROIAlign
+        >>> maps = np.array([[0.0, 1.0], [2.0, 3.0]]).reshape(1, 2, 2, 1)
+        >>> region = np.array([[0.0, 0.0, 0.0, 1.0, 1.0]])  # of item 0
+        >>> y = CaffeROIAlign(1, 1)([maps, region])  # what is between the four cells
+        >>> np.asarray(y).ravel().tolist()
+        [1.5]
     """
 
     def __init__(

@@ -47,6 +47,14 @@ class CaffeROIPooling(RegionLayer):
     Reference:
         R. Girshick, "Fast R-CNN" (2015), section 2.1; `ROIPooling` of
         rbgirshick/caffe-fast-rcnn and Intel's Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeROIPooling
+        >>> maps = np.arange(16.0).reshape(1, 4, 4, 1)
+        >>> region = np.array([[0.0, 0.0, 0.0, 2.0, 2.0]])  # of item 0, to pixel (2, 2)
+        >>> y = CaffeROIPooling(2, 2)([maps, region])  # bins of 3 x 3 cells overlap
+        >>> np.asarray(y)[0, :, :, 0].tolist()
+        [[5.0, 6.0], [9.0, 10.0]]
     """
 
     def __init__(self, pooled_height, pooled_width, spatial_scale=1.0, **kwargs):

@@ -88,6 +88,16 @@ class CaffeScale(_AlongAxes):
 
     Raises:
         ValueError: If the input has no such axes, or the second does not fit.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeScale
+        >>> x, factors = np.ones((1, 1, 1, 2)), np.array([[2.0, 3.0]])
+        >>> np.asarray(CaffeScale(axis=0)([x, factors])).ravel().tolist()
+        [2.0, 3.0]
+        >>> layer = CaffeScale(use_bias=True)
+        >>> layer.build((None, None, None, 2))
+        >>> [tuple(weight.shape) for weight in layer.weights]  # for each channel one
+        [(2,), (2,)]
     """
 
     def __init__(self, axis=1, num_axes=1, use_bias=False, **kwargs):
@@ -123,6 +133,12 @@ class CaffeBias(_AlongAxes):
     """Add offsets along some axes, Caffe's `Bias` layer.
 
     The offsets are learned, or a second input. Arguments as of `CaffeScale`.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeBias
+        >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> np.asarray(CaffeBias()([x, np.array([10.0, 20.0])])).tolist()
+        [[11.0, 22.0], [13.0, 24.0]]
     """
 
     def build(self, input_shape):

@@ -20,6 +20,12 @@ class CaffeReverse(BlobLayer):
 
     Reference:
         The layer of that name in the Caffe of OpenVINO's training toolbox.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeReverse
+        >>> x = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
+        >>> np.asarray(CaffeReverse()(x)).tolist()
+        [[3.0, 30.0], [2.0, 20.0], [1.0, 10.0]]
     """
 
     def __init__(self, axis=0, **kwargs):
@@ -62,6 +68,13 @@ class CaffeCTCGreedyDecoder(BlobLayer):
 
     Reference:
         The layer of that name in the Caffe of OpenVINO's training toolbox.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeCTCGreedyDecoder
+        >>> x = np.eye(3)[[0, 0, 2, 0, 1]].reshape(5, 1, 3)  # 2, the last, is the blank
+        >>> cont = np.array([[0.0], [1.0], [1.0], [1.0], [1.0]])
+        >>> np.asarray(CaffeCTCGreedyDecoder()([x, cont])).ravel().tolist()
+        [0.0, 0.0, 1.0, -1.0, -1.0]
     """
 
     def __init__(self, blank_index=-1, merge_repeated=True, scores=False, **kwargs):

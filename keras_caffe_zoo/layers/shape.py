@@ -34,6 +34,12 @@ class CaffeReshape(BlobLayer):
 
     Reference:
         Caffe 1.0's `Reshape` layer.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeReshape
+        >>> x = np.zeros((2, 5, 7, 3))  # to Caffe (2, 3, 5, 7)
+        >>> tuple(CaffeReshape((0, 0, -1))(x).shape)
+        (2, 3, 35)
     """
 
     def __init__(self, shape, axis=0, num_axes=-1, **kwargs):
@@ -78,6 +84,12 @@ class CaffeFlatten(CaffeReshape):
 
     Raises:
         ValueError: If the input has no such axes.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeFlatten
+        >>> x = np.array([0.0, 10.0, 1.0, 11.0]).reshape(1, 1, 2, 2)
+        >>> np.asarray(CaffeFlatten()(x)).tolist()  # the first channel, then the second
+        [[0.0, 1.0, 10.0, 11.0]]
     """
 
     def __init__(self, axis=1, end_axis=-1, **kwargs):
@@ -105,6 +117,12 @@ class CaffeSlice(keras.layers.Layer):
 
     Raises:
         ValueError: If the sizes are not the axis' when added up.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeSlice
+        >>> parts = CaffeSlice((1, 2))(np.array([[1.0, 2.0, 3.0]]))
+        >>> [np.asarray(part).tolist() for part in parts]
+        [[[1.0]], [[2.0, 3.0]]]
     """
 
     def __init__(self, sizes, axis=-1, **kwargs):
@@ -151,6 +169,13 @@ class CaffeCrop(BlobLayer):
 
     Raises:
         ValueError: If the second input does not fit into the first.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeCrop
+        >>> x = np.arange(16.0).reshape(1, 4, 4, 1)
+        >>> y = CaffeCrop(offsets=(1, 2))([x, np.zeros((1, 2, 2, 8))])
+        >>> np.asarray(y)[0, :, :, 0].tolist()
+        [[6.0, 7.0], [10.0, 11.0]]
     """
 
     def __init__(self, axis=2, offsets=(0,), **kwargs):
@@ -185,6 +210,11 @@ class CaffeTile(keras.layers.Layer):
         tiles: How many times.
         axis: Axis of the tensor.
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeTile
+        >>> np.asarray(CaffeTile(2)(np.array([[1.0, 2.0]]))).tolist()
+        [[1.0, 2.0, 1.0, 2.0]]
     """
 
     def __init__(self, tiles, axis=-1, **kwargs):

@@ -30,6 +30,12 @@ class CaffeSPP(keras.layers.Layer):
 
     Reference:
         He et al., 2014; Caffe 1.0's `SPP` layer.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeSPP
+        >>> x = np.arange(16.0).reshape(1, 4, 4, 1)
+        >>> np.asarray(CaffeSPP(2)(x)).tolist()  # the whole, then its quarters
+        [[15.0, 5.0, 7.0, 13.0, 15.0]]
     """
 
     def __init__(self, pyramid_height, pool="max", **kwargs):

@@ -19,6 +19,12 @@ class CaffeStochasticPool2D(CaffePool2D):
 
     Reference:
         Zeiler and Fergus, 2013, section 3.2; Caffe 1.0's GPU code.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeStochasticPool2D
+        >>> x = np.array([[1.0, 3.0], [0.0, 0.0]]).reshape(1, 2, 2, 1)
+        >>> float(CaffeStochasticPool2D(2)(x)[0, 0, 0, 0])  # (1 + 9) / (1 + 3)
+        2.5
     """
 
     def __init__(self, kernel_size=None, **kwargs):

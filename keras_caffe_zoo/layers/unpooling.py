@@ -38,6 +38,12 @@ class CaffeUnpool(keras.layers.Layer):
 
     Reference:
         SegNet's `Upsample`, ENet's too.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeUnpool
+        >>> values, mask = np.full((2, 1, 1, 1, 1), 2.0)  # place 2: row 1, column 0
+        >>> np.asarray(CaffeUnpool()([values, mask]))[0, :, :, 0].tolist()
+        [[0.0, 0.0], [2.0, 0.0]]
     """
 
     def __init__(

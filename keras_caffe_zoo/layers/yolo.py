@@ -45,6 +45,14 @@ class CaffeYoloDetections(Detections):
 
     Reference:
         The layer of that name in MobileNet-YOLO. It takes all items for one.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeYoloDetections
+        >>> layer = CaffeYoloDetections(2, [0.5, 1.0], num_box=1)
+        >>> x = np.zeros((1, 1, 1, 7))  # x, y, w, h, objectness and two classes
+        >>> x[..., 6] = 100  # surely the second
+        >>> np.asarray(layer(x)).tolist()  # in the middle, half as wide as the image
+        [[[0.0, 2.0, 0.5, 0.25, 0.0, 0.75, 1.0]]]
     """
 
     def __init__(self, num_classes, biases, num_box=5, **kwargs):
@@ -97,6 +105,13 @@ class CaffeYolov3Detections(Detections):
     Reference:
         The layer of that name in MobileNet-YOLO. It takes all items for one, and makes
         several rows of a box that is too small for float32 to tell its sides apart.
+
+    Example:
+        >>> from keras_caffe_zoo.layers import CaffeYolov3Detections
+        >>> layer = CaffeYolov3Detections(1, [16, 32], mask=[[0]], anchors_scale=[32])
+        >>> y = layer([np.zeros((1, 1, 1, 6))])  # x, y, w, h, objectness and the class
+        >>> np.asarray(y).tolist()  # the score is a half of a half
+        [[[0.0, 1.0, 0.25, 0.25, 0.0, 0.75, 1.0]]]
     """
 
     def __init__(self, num_classes, biases, mask, anchors_scale, **kwargs):

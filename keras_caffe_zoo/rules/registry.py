@@ -24,6 +24,19 @@ def register(rule: Rule | type[Rule]) -> Rule | type[Rule]:
 
     Raises:
         TypeError: If it is no rule.
+
+    Example:
+        >>> @kcz.register
+        ... class HalveRule(kcz.Rule):
+        ...     types = ("Halve",)
+        ...
+        ...     def build(self, node, x):
+        ...         return keras.layers.Rescaling(0.5, name=node.name)(x)
+        >>> kcz.supported_layers()["Halve"]  # of no fork of Caffe
+        ''
+        >>> from keras_caffe_zoo.rules import rule_of
+        >>> type(rule_of("Halve")) is HalveRule
+        True
     """
     made = as_rule(rule)
     for type_ in made.types:
@@ -61,18 +74,40 @@ def know_layers(rule: Rule) -> None:
 
 
 def rule_of(type_: str) -> Rule | None:
-    """Return the rule of a type of Caffe layer, if there is one."""
+    """Return the rule of a type of Caffe layer, if there is one.
+
+    Example:
+        >>> from keras_caffe_zoo.rules import rule_of
+        >>> rule_of("InnerProduct").has_kernel, rule_of("Pooling").has_kernel
+        (True, False)
+        >>> rule_of("PriorBox").fork, rule_of("nobody's")
+        ('SSD', None)
+    """
     return _BY_TYPE.get(type_)
 
 
 def role_of(type_: str) -> str:
-    """Return the role of a type of Caffe layer; `""` for an unknown one."""
+    """Return the role of a type of Caffe layer; `""` for an unknown one.
+
+    Example:
+        >>> from keras_caffe_zoo.rules import role_of
+        >>> role_of("Data"), role_of("ReLU"), role_of("SoftmaxWithLoss"), role_of("?")
+        ('data', 'layer', 'loss', '')
+    """
     rule = _BY_TYPE.get(type_)
     return rule.role if rule else ""
 
 
 def rule_for(layer: keras.Layer) -> Rule:
-    """Return the rule of a Keras layer; one that knows nothing if there is none."""
+    """Return the rule of a Keras layer; one that knows nothing if there is none.
+
+    Example:
+        >>> from keras_caffe_zoo.rules import rule_for
+        >>> rule_for(kcz.CaffeLRN()).types, rule_for(keras.layers.ReLU()).types
+        (('LRN',), ('ReLU',))
+        >>> rule_for(keras.layers.GRU(2)).types  # Caffe has none
+        ()
+    """
     for kind in type(layer).__mro__:
         rule = _BY_CLASS.get(kind) or _BY_CLASS.get(_name(kind))
         if rule is not None:
@@ -97,7 +132,17 @@ def is_input(layer: keras.Layer) -> bool:
 
 
 def traits_of(layer: keras.Layer) -> Traits:
-    """Return the traits of a Keras layer; all of them `None` if no rule has it."""
+    """Return the traits of a Keras layer; all of them `None` if no rule has it.
+
+    Example:
+        >>> from keras_caffe_zoo.rules import traits_of
+        >>> traits_of(keras.layers.ReLU()).activation
+        'relu'
+        >>> pool = kcz.CaffePool2D(kernel_size=3, strides=2)
+        >>> y = pool(keras.Input((None, None, 8)))
+        >>> traits_of(pool).places(pool, 28, 0)  # how it slides over 28 rows
+        Window(kernel=3, stride=2, dilation=1, before=0, after=0, size=14)
+    """
     return rule_for(layer).traits_of(layer)
 
 
@@ -106,6 +151,14 @@ def codec_of(layer: keras.Layer) -> Codec:
 
     Raises:
         ValueError: If Caffe has no such layer.
+
+    Example:
+        >>> from keras_caffe_zoo.rules import codec_of
+        >>> layer = kcz.CaffeConv2D(8, kernel_size=(3, 5), use_bias=False)
+        >>> layer.build((None, 9, 9, 2))
+        >>> (blob,) = codec_of(layer).encode(layer, layer.get_weights())
+        >>> blob.shape  # (out, in, height, width), as Caffe has it
+        (8, 2, 3, 5)
     """
     codec = rule_for(layer).codec
     if codec is None:
@@ -125,6 +178,11 @@ def supported_layers() -> dict[str, str]:
     Returns:
         Type to the fork of Caffe that has it; `"Caffe 1.0"` for BVLC's own types, `""`
         for those of rules that you registered without one.
+
+    Example:
+        >>> forks = kcz.supported_layers()
+        >>> forks["Pooling"], forks["PriorBox"], forks["ShuffleChannel"]
+        ('Caffe 1.0', 'SSD', 'ShuffleNet')
     """
     return {
         type_: rule.fork or ("Caffe 1.0" if _is_ours(rule) else "")

@@ -47,6 +47,16 @@ class Window(NamedTuple):
         before: Cells that the layer adds before the first.
         after: Cells that it adds behind the last.
         size: Windows.
+
+    Example:
+        >>> from keras_caffe_zoo.rules import traits_of
+        >>> pool = kcz.CaffePool2D(kernel_size=3, strides=2)
+        >>> y = pool(keras.Input((None, None, 8)))
+        >>> window = traits_of(pool).places(pool, 6, 0)  # of 6 rows
+        >>> window  # Caffe rounds up: of three windows the last hangs over the end
+        Window(kernel=3, stride=2, dilation=1, before=0, after=0, size=3)
+        >>> window.stride * (window.size - 1) + window.kernel
+        7
     """
 
     kernel: int
@@ -80,6 +90,14 @@ class Traits(NamedTuple):
         reads: How many of its inputs the output is made of, `None` for all; others
             only tell a size.
         enlarges: Whether it makes larger maps of the maps that it reads.
+
+    Example:
+        >>> from keras_caffe_zoo.rules import traits_of
+        >>> traits = kcz.Traits(places="kept", channels="kept", order="kept")
+        >>> traits == traits_of(kcz.CaffeLRN())  # a place looks at itself alone
+        True
+        >>> traits_of(keras.layers.GRU(2)).places is None  # nobody has told
+        True
     """
 
     places: str | Callable[[keras.Layer, int, int], Window] | None = None
@@ -106,6 +124,15 @@ class Codec(NamedTuple):
     """How a Keras layer's weights are Caffe's blobs, and the other way round.
 
     Both functions take the layer and a list of arrays, and return a list of arrays.
+
+    Example:
+        >>> transposed = kcz.Codec(
+        ...     lambda layer, weights: [weights[0].T],
+        ...     lambda layer, blobs: [blobs[0].T],
+        ... )
+        >>> (blob,) = transposed.encode(None, [np.array([[1, 2, 3]])])
+        >>> blob.tolist(), transposed.decode(None, [blob])[0].tolist()
+        ([[1], [2], [3]], [[1, 2, 3]])
     """
 
     encode: Callable[[keras.Layer, Arrays], Arrays]
@@ -172,6 +199,22 @@ class Rule:
         spare_rows: Whether rows of its first output that have a negative number of
             their item stand for nothing: Caffe's blob, and those made of it row by
             row, do not have them.
+
+    Example:
+        >>> class TimesRule(kcz.Rule):
+        ...     types = ("Times",)
+        ...     param = kcz.Param("times_param", "factor float=2")
+        ...
+        ...     def build(self, node, x):
+        ...         return keras.layers.Rescaling(node.param.factor, name=node.name)(x)
+        >>> net = '''input: "data" input_shape { dim: 1 dim: 2 }
+        ... layer { name: "y" type: "Times" bottom: "data" top: "y"
+        ...         times_param { factor: 10 } }'''
+        >>> with open("net.prototxt", "w") as file:
+        ...     _ = file.write(net)
+        >>> model = kcz.from_caffe("net.prototxt", custom_layers={"Times": TimesRule})
+        >>> np.asarray(model(np.array([[1.0, 2.0]]))).tolist()
+        [[10.0, 20.0]]
     """
 
     types: tuple[str, ...] = ()
