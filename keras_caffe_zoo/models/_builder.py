@@ -63,6 +63,12 @@ def list_models(task: str | None = None, license: str | None = None) -> list[str
 
     Raises:
         ValueError: If no net has such a task or licence; names those that there are.
+
+    Example:
+        >>> kcz.list_models(task="pose")
+        ['openpose_coco', 'openpose_mpi']
+        >>> len(kcz.list_models())
+        73
     """
     return [name for name in model_names(task, license) if name in _BUILDERS]
 
@@ -75,6 +81,13 @@ def model_info(name: str) -> ModelEntry:
 
     Raises:
         ValueError: If the zoo has no net of that name.
+
+    Example:
+        >>> info = kcz.model_info("caffenet")
+        >>> info.input_size, info.classes, info.licence.text
+        ((227, 227), 1000, 'unrestricted (BVLC)')
+        >>> info.mean.channels  # in BGR
+        (104.00698793, 116.66876762, 122.67891434)
     """
     return model_entry(name)
 

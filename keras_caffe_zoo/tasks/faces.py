@@ -69,6 +69,14 @@ def find_faces(
             was given is none.
         ImportError: If the runtime is not installed.
         OSError: If a file cannot be read.
+
+    Example:
+        A detector of the zoo without its weights is never sure:
+
+        >>> model = kcz.face_detection_retail_0044(weights=None)
+        >>> picture = np.zeros((480, 640, 3), "uint8")
+        >>> kcz.find_faces(model, picture, mean=0, threshold=0.9)
+        <0 faces in 640 x 480 pixels>
     """
     task = face_finder(
         model,
