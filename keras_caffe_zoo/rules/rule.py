@@ -47,14 +47,6 @@ class Window(NamedTuple):
         before: Cells that the layer adds before the first.
         after: Cells that it adds behind the last.
         size: Windows.
-
-    Example:
-        A convolution of 3 x 3, with a stride of 2 and a row added before the first,
-        makes 112 rows of 224: the last window ends with the last row.
-
-        >>> rows = kcz.Window(3, stride=2, dilation=1, before=1, after=0, size=112)
-        >>> (rows.size - 1) * rows.stride + rows.kernel - rows.before
-        224
     """
 
     kernel: int

@@ -71,12 +71,13 @@ def find_faces(
         OSError: If a file cannot be read.
 
     Example:
-        A detector of the zoo without its weights is never sure:
+        MTCNN without its weights is never sure:
 
-        >>> model = kcz.face_detection_retail_0044(weights=None)
-        >>> picture = np.zeros((480, 640, 3), "uint8")
-        >>> kcz.find_faces(model, picture, mean=0, threshold=0.9)
-        <0 faces in 640 x 480 pixels>
+        >>> builders = kcz.mtcnn_p, kcz.mtcnn_r, kcz.mtcnn_o
+        >>> model = [build(weights=None) for build in builders]
+        >>> picture = np.zeros((24, 32, 3), "uint8")
+        >>> kcz.find_faces(model, picture, mean=0)
+        <0 faces in 32 x 24 pixels>
     """
     task = face_finder(
         model,

@@ -86,7 +86,7 @@ def converted_weights(
         WeightsDownloadError: If the published file cannot be had; says what to do.
 
     Example:
-        Nobody may pass on ENet's file; without it the error says how to get it:
+        ENet's file has no address; the error says how to get it:
 
         >>> import os
         >>> from unittest import mock
