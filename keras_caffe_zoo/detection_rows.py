@@ -24,6 +24,12 @@ def detections(y) -> np.ndarray:
 
     Raises:
         ValueError: If `y` is not such an output.
+
+    Example:
+        >>> y = np.full((1, 3, 7), -1.0)  # room for three detections
+        >>> y[0, 0] = [0, 12, 0.75, 0.25, 0.5, 0.5, 1]
+        >>> kcz.detections(y).tolist()  # item, label, score, corners
+        [[0.0, 12.0, 0.75, 0.25, 0.5, 0.5, 1.0]]
     """
     if isinstance(y, Mapping):
         raise ValueError(

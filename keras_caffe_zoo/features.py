@@ -25,6 +25,12 @@ def feature_extractor(model: keras.Model, layers: str | Sequence[str]) -> keras.
 
     Raises:
         ValueError: If the model has no blob or layer of a name.
+
+    Example:
+        >>> model = kcz.squeezenet_v1_1(weights=None)
+        >>> inside = kcz.feature_extractor(model, ["fire9/concat", "pool10"])
+        >>> {name: y.shape for name, y in inside.output.items()}
+        {'fire9/concat': (None, 14, 14, 512), 'pool10': (None, 1, 1, 1000)}
     """
     if isinstance(layers, str):
         outputs = _in_float32(blob_tensor(model, layers))

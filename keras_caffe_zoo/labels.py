@@ -52,6 +52,12 @@ def decode_predictions(
     Raises:
         ValueError: If `preds` has another shape, `top` is no number of classes, or the
             names of the net's classes are not at hand.
+
+    Example:
+        >>> y = np.zeros((1, 1000))
+        >>> y[0, [281, 282]] = 0.7, 0.2
+        >>> kcz.decode_predictions(y, top=2)
+        [[('n02123045', 'tabby, tabby cat', 0.7), ('n02123159', 'tiger cat', 0.2)]]
     """
     preds = np.asarray(preds)
     names = class_names() if model is None else names_of_net(model)

@@ -119,6 +119,12 @@ def read_picture(
             pixels than `PIL.Image.MAX_IMAGE_PIXELS`, or one of 32 bits a channel,
             whose range no file tells.
         OSError: If there is no such file, or it may not be read.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import read_picture
+        >>> keras.utils.save_img("grey.png", np.full((4, 6, 1), 90), scale=False)
+        >>> read_picture("grey.png").shape, read_picture("grey.png")[0, 0].tolist()
+        ((4, 6, 3), [90, 90, 90])
     """
     return _read(source, _rgb if upright else _rgb_as_stored)
 

@@ -44,6 +44,12 @@ def model_card(name: str) -> str:
 
     Raises:
         ValueError: If the zoo has no net of that name.
+
+    Example:
+        >>> card = kcz.model_card("squeezenet_v1_1")
+        >>> [line.strip("# ") for line in card.splitlines() if line.startswith("#")]
+        ['SqueezeNet v1.1', 'Paper', 'Data', 'Input', 'Output', 'Accuracy', 'Licence',
+         'Size', 'Getting it', 'Using it']
     """
     entry = model_entry(name)
     sections = {
@@ -68,6 +74,12 @@ def card_facts(name: str) -> dict:
 
     Raises:
         ValueError: If the zoo has no net of that name.
+
+    Example:
+        >>> from keras_caffe_zoo.cards import card_facts
+        >>> facts = card_facts("squeezenet_v1_1")
+        >>> facts["title"], facts["input_size"]
+        ('SqueezeNet v1.1', [227, 227])
     """
     entry = model_entry(name)
     return entry.as_dict() | {

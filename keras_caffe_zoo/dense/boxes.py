@@ -14,6 +14,13 @@ class Box(NamedTuple):
         class_index: The class.
         probability: How sure the net is.
         box: `(top, left, bottom, right)` in pixels; bottom and right out.
+
+    Example:
+        >>> from keras_caffe_zoo.dense import Box
+        >>> found = Box(class_index=281, probability=0.9, box=(2, 4, 10, 12))
+        >>> top, left, bottom, right = found.box
+        >>> bottom - top, right - left
+        (8, 8)
     """
 
     class_index: int
@@ -45,6 +52,16 @@ def top_boxes(
 
     Raises:
         ValueError: If the map has no geometry or not three axes.
+
+    Example:
+        Two cells side by side see the same thing; the surer one stays:
+
+        >>> image = keras.Input((None, None, 3))
+        >>> model = keras.Model(image, keras.layers.MaxPool2D(8, 2)(image))
+        >>> chances = np.zeros((3, 3, 2))
+        >>> chances[1, 1:, 0] = 0.75, 0.9
+        >>> kcz.top_boxes(chances, kcz.output_grid(model, (12, 12)))
+        [Box(class_index=0, probability=0.9, box=(2, 4, 10, 12))]
     """
     import tensorflow as tf  # for its non-maximum suppression
 

@@ -27,6 +27,12 @@ def to_fully_convolutional(model: keras.Model) -> keras.Model:
 
     Raises:
         ValueError: If a layer cannot be cast; says which and why.
+
+    Example:
+        >>> model = kcz.squeezenet_v1_1(weights=None)
+        >>> dense = kcz.to_fully_convolutional(model)
+        >>> dense.compute_output_shape((1, 451, 451, 3))
+        (1, 15, 15, 1000)
     """
     if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         raise ValueError(

@@ -55,6 +55,15 @@ class Grid(NamedTuple):
         field: Height and width of a field.
         field_offset: Pixels to the first cell's field; negative where it begins in
             the padding.
+
+    Example:
+        >>> from keras_caffe_zoo.dense import Grid
+        >>> grid = Grid(
+        ...     shape=(8, 8), window=(227, 227), stride=(32, 32), offset=(0, 0),
+        ...     field=(355, 355), field_offset=(-64, -64),
+        ... )
+        >>> grid.box(1, 2), grid.field_box(1, 2)
+        ((32, 64, 259, 291), (-32, 0, 323, 355))
     """
 
     shape: Pair
@@ -92,6 +101,12 @@ def output_grid(model: keras.Model, image_shape: tuple[int, ...]) -> Grid:
     Raises:
         ValueError: If the net gives no map, or a layer is not known to keep the places
             of its cells; names the layer.
+
+    Example:
+        >>> dense = kcz.caffenet(weights=None, fully_convolutional=True)
+        >>> grid = kcz.output_grid(dense, (451, 451))
+        >>> grid.shape, grid.window, grid.stride
+        ((8, 8), (227, 227), (32, 32))
     """
     (inputs,), (output,) = model.inputs, model.outputs
     found = {id(inputs): tuple(_Axis(int(size)) for size in image_shape[:2])}

@@ -22,6 +22,13 @@ class DenseMap(np.ndarray):
 
     Attributes:
         grid: The geometry of its cells, a `Grid`.
+
+    Example:
+        >>> image = keras.Input((None, None, 3))
+        >>> model = keras.Model(image, keras.layers.MaxPool2D(4, 2)(image))
+        >>> found = kcz.predict_dense(model, np.zeros((10, 12, 3)))
+        >>> type(found).__name__, found.shape, found.grid.stride
+        ('DenseMap', (4, 5, 3), (2, 2))
     """
 
     grid: Grid | None = None
@@ -73,6 +80,20 @@ def predict_dense(
         ValueError: If the net gives no map, or the arguments do not fit; if the
             runtime cannot run the net (names the layers).
         ImportError: If the runtime is not installed.
+
+    Example:
+        With the digits net that ships with the package, made fully convolutional: an
+        answer every 8 pixels.
+
+        >>> from keras_caffe_zoo import demo
+        >>> digits, labels = demo.held_out_digits()
+        >>> page, placed = demo.canvas(digits[:9], labels[:9], 96, 128, seed=1)
+        >>> dense = demo.load(fully_convolutional=True)
+        >>> found = kcz.predict_dense(dense, page)
+        >>> found.shape, found.grid.box(1, 2)
+        ((9, 13, 11), (8, 16, 43, 51))
+        >>> kcz.predict_dense(dense, page, stitch=2).shape  # every 4 pixels
+        (18, 26, 11)
     """
     check_runtime(runtime)
     image = np.asanyarray(image)

@@ -102,6 +102,16 @@ def extract_features(
         ImportError: If the runtime is not installed.
         RuntimeError: If another process writes the same file.
         OSError: If the disk is full. What was computed stays and counts.
+
+    Example:
+        >>> model = kcz.squeezenet_v1_1(weights=None)
+        >>> pictures = [np.zeros((300, 400, 3), "uint8")] * 2
+        >>> found = kcz.extract_features(
+        ...     model, pictures, "fire9/concat", pool="mean", mean=(104, 117, 123),
+        ...     progress=False,
+        ... )
+        >>> found.rows, found.shapes, found.values["fire9/concat"].shape
+        (2, {'fire9/concat': (512,)}, (2, 512))
     """
     names = (layers,) if isinstance(layers, str) else tuple(layers)
     how = (batch_size, crops, pool, dtype, preprocess, mean, runtime)

@@ -25,6 +25,15 @@ class Features:
         computed: How many pictures, good or bad, went through the net in this run. The
             others were there from earlier runs.
         seconds: How long this run took, without loading the net.
+
+    Example:
+        >>> from keras_caffe_zoo.extraction import Features
+        >>> report = Features(
+        ...     rows=2, bad=((1, "b.png", "truncated"),), shapes={"fc7": (4096,)},
+        ...     path="features.h5", computed=3, seconds=0.5,
+        ... )
+        >>> report.images_per_second
+        6.0
     """
 
     rows: int

@@ -25,7 +25,12 @@ import keras
 
 from keras_caffe_zoo.models._classifier import ClassifierDesign
 from keras_caffe_zoo.models._design import Design
-from keras_caffe_zoo.models._docs import describe, describe_classifier
+from keras_caffe_zoo.models._docs import (
+    builds_classifier,
+    describe,
+    describe_classifier,
+    documented,
+)
 from keras_caffe_zoo.weights import ModelEntry, model_entry, model_names
 
 
@@ -58,6 +63,12 @@ def list_models(task: str | None = None, license: str | None = None) -> list[str
 
     Raises:
         ValueError: If no net has such a task or licence; names those that there are.
+
+    Example:
+        >>> kcz.list_models(task="pose")
+        ['openpose_coco', 'openpose_mpi']
+        >>> len(kcz.list_models())
+        73
     """
     return [name for name in model_names(task, license) if name in _BUILDERS]
 
@@ -70,6 +81,13 @@ def model_info(name: str) -> ModelEntry:
 
     Raises:
         ValueError: If the zoo has no net of that name.
+
+    Example:
+        >>> info = kcz.model_info("caffenet")
+        >>> info.input_size, info.classes, info.licence.text
+        ((227, 227), 1000, 'unrestricted (BVLC)')
+        >>> info.mean.channels  # in BGR
+        (104.00698793, 116.66876762, 122.67891434)
     """
     return model_entry(name)
 
@@ -127,6 +145,7 @@ def classifier(
             return design.model(layers(design, **options))
 
         text = describe_classifier(entry, smallest, features, looks_at_all)
+        text = documented(layers, text, builds_classifier(entry, looks_at_all))
         return _entered(build, layers, text)
 
     return decorate
@@ -137,8 +156,9 @@ def builder(
 ) -> Callable[[Callable], Builder]:
     """Make a function that lists any other net's layers into a builder of that net.
 
-    The list returns the output, or a dict of outputs by Caffe's names of their blobs.
-    Where outputs are for classes, the builder has the keyword `classes`.
+    The list returns the output, or a dict of outputs by Caffe's names of their blobs;
+    an `Example:` that ends its docstring shows what they are. Where outputs are for
+    classes, the builder has the keyword `classes`.
 
     Args:
         smallest: Least height and width of an image from which the net has an output;
@@ -174,7 +194,7 @@ def builder(
             return design.model(layers(design, **options))
 
         own = {"classes": entry.classes} if has_classes else {}
-        text = describe(entry, smallest, channels, takes)
+        text = documented(layers, describe(entry, smallest, channels, takes))
         return _entered(build, layers, text, own)
 
     return decorate
@@ -185,8 +205,8 @@ def _entered(build: Callable, layers: Callable, text: str, own=None) -> Builder:
 
     Args:
         build: The function, whose last parameter is `**options`.
-        layers: The list of layers, whose name and docstring it gets.
-        text: What its docstring says behind that.
+        layers: The list of layers, whose name it gets.
+        text: Its docstring.
         own: Defaults of keywords that only this builder has.
     """
     *shared, _ = inspect.signature(build).parameters.values()
@@ -197,6 +217,6 @@ def _entered(build: Callable, layers: Callable, text: str, own=None) -> Builder:
     build.__signature__ = inspect.Signature(parameters, return_annotation=keras.Model)
     functools.update_wrapper(build, layers)
     del build.__wrapped__  # or `help` would show the list's own signature
-    build.__doc__ = f"{inspect.cleandoc(layers.__doc__)}\n{text}"
+    build.__doc__ = text
     _BUILDERS[layers.__name__] = build
     return build

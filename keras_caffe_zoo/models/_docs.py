@@ -1,4 +1,7 @@
-"""The builders' docstrings: what the net is, then what all builders share."""
+"""The builders' docstrings: what the net is, what all builders share, an example."""
+
+import inspect
+from collections.abc import Callable
 
 from keras_caffe_zoo.weights import ModelEntry
 
@@ -80,6 +83,57 @@ Turn the inner products into convolutions with the same weights
 _POOLED = "Slide the last pooling over the map instead of taking it all.\n"
 _ALREADY = "Makes no difference: the net is fully convolutional as it is."
 _NOT = "Refused: layers look at the whole image, not at windows of it."
+
+_EXAMPLE = "\n\nExample:\n"
+_BUILD = """\
+    >>> model = kcz.{name}(weights=None)
+    >>> model.input_shape, model.output_shape
+    ({takes}, {gives})
+    >>> print(f"{{model.count_params():,}}")
+    {parameters:,}
+"""
+_ANY_IMAGE = """\
+    >>> dense = kcz.{name}(weights=None, fully_convolutional=True)
+    >>> dense.output_shape  # a map, of images of any size
+    (None, None, None, {classes})
+"""
+_OTHER_CLASSES = """\
+    >>> mine = kcz.{name}(weights=None, classes=7)  # to train for seven classes
+    >>> mine.output_shape
+    {seven}
+"""
+
+
+def documented(layers: Callable, text: str, example: str = "") -> str:
+    """Return a builder's docstring: what the net is, what builders share, an example.
+
+    Args:
+        layers: The list of layers, whose docstring may end with an example of its own.
+        text: What the docstring says behind what the net is.
+        example: Another example, for a list without one.
+    """
+    told, _, own = inspect.cleandoc(layers.__doc__).partition(_EXAMPLE)
+    return f"{told}\n{text.rstrip()}{_EXAMPLE}{own or example}"
+
+
+def builds_classifier(entry: ModelEntry, looks_at_all: bool) -> str:
+    """Return an example, as a doctest, of what a classifier takes and gives.
+
+    Args:
+        entry: What the manifest knows of it.
+        looks_at_all: Whether layers before the head look at the whole image.
+    """
+    sides = entry.input_size or (None, None)
+    places = () if entry.input_size else sides
+    slides = entry.input_size is not None and not looks_at_all
+    return (_BUILD + (_ANY_IMAGE if slides else _OTHER_CLASSES)).format(
+        name=entry.name,
+        classes=entry.classes,
+        parameters=entry.parameters,
+        takes=(None, *sides, 3),
+        gives=(None, *places, entry.classes),
+        seven=(None, *places, 7),
+    )
 
 
 def describe_classifier(

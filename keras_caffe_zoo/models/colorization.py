@@ -42,6 +42,13 @@ def colorization(design):
     `conv8_313_rh` and `class8_ab` were not learned, and the published file does not
     have them: the one multiplies by 2.606, the other holds the 313 colours. They are
     as the authors' demonstration sets them, unless a file of weights has others.
+
+    Example:
+        >>> model = kcz.colorization(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 224, 224, 1), (None, 56, 56, 2))
+        >>> model.get_layer("class8_313_rh").output.shape  # a chance for each colour
+        (None, 56, 56, 313)
     """
     x = design.image("data_l", channels=1)
     for number, filters, count, strides, dilation in BLOCKS:

@@ -12,6 +12,11 @@ def deeplab_largefov(design):
     The output `fc8_interp` has a map of raw scores for each class. Where sides are
     multiples of 8 and one more, such as 321 or 513, it has the image's size. Class 0 is
     the background. The authors' fully connected CRF, which follows, is no layer of it.
+
+    Example:
+        >>> model = kcz.deeplab_largefov(weights=None)
+        >>> [model.compute_output_shape((1, side, 513, 3)) for side in (321, 328)]
+        [(1, 321, 513, 21), (1, 329, 513, 21)]
     """
     x = _stage(design.image(), 1, 64, 2)
     x = _stage(x, 2, 128, 2)

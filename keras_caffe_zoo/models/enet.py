@@ -25,6 +25,13 @@ def enet(design):
     Its batch normalization is merged into the convolutions, as in the published file.
     The output `deconv6_0_0` has a map of raw scores for each class, of the image's
     size. Sides are multiples of 8, or one less, which gives a map of one pixel more.
+
+    Example:
+        >>> model = kcz.enet(weights=None, input_shape=(None, None, 3))
+        >>> model.compute_output_shape((1, 360, 480, 3))
+        (1, 360, 480, 19)
+        >>> print(f"{model.count_params():,}")  # a hundredth of other nets'
+        367,687
     """
     image = design.image()
     x = conv(image, 13, 3, "conv0_1", strides=2, pad=1, activation=None)

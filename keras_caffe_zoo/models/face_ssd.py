@@ -25,6 +25,13 @@ def res10_face(design):
 
     Caffe took Scale and ReLU in place, so that its blob `layer_128_1_bn1_h` is the
     output of the layer `layer_128_1_relu1`; `feature_extractor` takes the blobs' names.
+
+    Example:
+        >>> model = kcz.res10_face(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 300, 300, 3), (None, 200, 7))
+        >>> model.get_layer("detection_out").input[0].shape  # 4 for each of its boxes
+        (None, 35568)
     """
     return res10(design)
 
@@ -35,6 +42,13 @@ def res10_face_fp16(design):
 
     It is `res10_face`, whose weights were rounded to half precision in the published
     file (`res10_300x300_ssd_iter_140000_fp16`); it computes as that does.
+
+    Example:
+        >>> model = kcz.res10_face_fp16(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 300, 300, 3), (None, 200, 7))
+        >>> model.get_layer("detection_out").input[0].shape  # 4 for each of its boxes
+        (None, 35568)
     """
     return res10(design)
 
@@ -51,6 +65,13 @@ def face_detection_retail_0044(design):
     the sizes of faces. Caffe took BatchNorm, Scale and ReLU in place, so that its blob
     `data` is the output of the layer `Scale1`; `feature_extractor` takes the blobs'
     names.
+
+    Example:
+        >>> model = kcz.face_detection_retail_0044(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 300, 300, 3), (None, 200, 7))
+        >>> model.get_layer("detection_out").input[0].shape  # 4 for each of its boxes
+        (None, 12996)
     """
     image = design.image()
     x = design.normalized(image, "data", "BatchNorm1", "Scale1")

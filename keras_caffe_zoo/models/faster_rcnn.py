@@ -36,6 +36,13 @@ def faster_rcnn_vgg16(design):
     where there are fewer; `cls_prob`, the chances of the classes, the first of which is
     the background; and `bbox_pred`, by how much the corners are to be moved for each
     class. `detect` makes boxes of them.
+
+    Example:
+        >>> model = kcz.faster_rcnn_vgg16(weights=None)
+        >>> [x.name for x in model.inputs]
+        ['data', 'im_info']
+        >>> {name: y.shape for name, y in model.output.items()}
+        {'cls_prob': (None, 21), 'bbox_pred': (None, 84), 'rois': (None, 5)}
     """
     x = vgg_stage(design.image(), 1, 64, 2)
     x = vgg_stage(x, 2, 128, 2)
@@ -62,6 +69,13 @@ def faster_rcnn_zf(design):
 
     LRN is within channels; after fc6 and fc7 all is halved, since the dropout of its
     training did not scale.
+
+    Example:
+        >>> model = kcz.faster_rcnn_zf(weights=None)
+        >>> [x.name for x in model.inputs]
+        ['data', 'im_info']
+        >>> {name: y.shape for name, y in model.output.items()}
+        {'cls_prob': (None, 21), 'bbox_pred': (None, 84), 'rois': (None, 5)}
     """
     x = conv(design.image(), 96, 7, "conv1", strides=2, pad=3)
     x = max_pool(_lrn(x, "norm1"), 3, 2, "pool1", pad=1)
@@ -90,6 +104,13 @@ def rfcn_resnet50(design):
     background and for anything else. `detect` makes boxes of them.
 
     The fifth stage keeps the size of the fourth's maps: its windows are dilated.
+
+    Example:
+        >>> model = kcz.rfcn_resnet50(weights=None)
+        >>> [x.name for x in model.inputs]
+        ['data', 'im_info']
+        >>> {name: y.shape for name, y in model.output.items()}
+        {'cls_prob': (None, 21), 'bbox_pred': (None, 8), 'rois': (None, 5)}
     """
     x = resnet_stem(design, use_bias=True)
     x = resnet_stage(design, x, 2, "abc", 64, strides=1)

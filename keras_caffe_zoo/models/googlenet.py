@@ -22,6 +22,26 @@ def googlenet(design, *, auxiliary_heads=False):
 
     Fully convolutional, its windows have a stride of 32 pixels: a map of 8 x 8 for an
     image of 448 x 448.
+
+    Example:
+        >>> model = kcz.googlenet(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 224, 224, 3), (None, 1000))
+        >>> print(f"{model.count_params():,}")  # without the two heads for training
+        6,998,552
+        >>> dense = kcz.googlenet(weights=None, fully_convolutional=True)
+        >>> dense.output_shape  # a map, of images of any size
+        (None, None, None, 1000)
+
+    Example:
+        >>> model = kcz.googlenet(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 224, 224, 3), (None, 1000))
+        >>> print(f"{model.count_params():,}")  # without the two heads for training
+        6,998,552
+        >>> dense = kcz.googlenet(weights=None, fully_convolutional=True)
+        >>> dense.output_shape  # a map, of images of any size
+        (None, None, None, 1000)
     """
     if auxiliary_heads and not design.include_top:
         raise ValueError(

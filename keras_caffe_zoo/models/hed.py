@@ -28,6 +28,12 @@ def hed(design):
     Caffe works them out from the layers before. They are written down here. (Caffe 1.0
     would cut at 0, 34 pixels and more from where the image is.) The definition calls
     all of the five `crop`; here they have the names of their blobs.
+
+    Example:
+        >>> model = kcz.hed(weights=None)
+        >>> y = model.predict(np.zeros((1, 60, 80, 3)), verbose=0)
+        >>> y["sigmoid-fuse"].shape, len(y)
+        ((1, 60, 80, 1), 6)
     """
     image = x = design.image()
     scales = []

@@ -16,6 +16,13 @@ def mobilenet_ssd(design):
     rows that stand for none.
 
     Its normalizations are part of its convolutions, as in the published deploy files.
+
+    Example:
+        >>> model = kcz.mobilenet_ssd(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 300, 300, 3), (None, 100, 7))
+        >>> model.get_layer("detection_out").input[0].shape  # 4 for each of its boxes
+        (None, 7668)
     """
     image = design.image()
     x = conv(image, 32, 3, "conv0", strides=2, pad=1)

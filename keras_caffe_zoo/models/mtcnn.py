@@ -23,6 +23,12 @@ def mtcnn_p(design):
     The authors gave it images whose rows are the columns of the picture, in RGB. Caffe
     took PReLU in place, so that its blob `conv1` is the output of the layer `PReLU1`;
     `feature_extractor` takes the blobs' names.
+
+    Example:
+        >>> model = kcz.mtcnn_p(weights=None)
+        >>> y = model.predict(np.zeros((1, 12, 24, 3)), verbose=0)  # seven windows
+        >>> y["prob1"].shape, y["conv4-2"].shape
+        ((1, 1, 7, 2), (1, 1, 7, 4))
     """
     x = _active(design, design.image(), 10, 3, "conv1", "PReLU1")
     x = max_pool(x, 2, 2, "pool1")
@@ -44,6 +50,12 @@ def mtcnn_r(design):
     The authors gave it images whose rows are the columns of the picture, in RGB. Caffe
     took PReLU in place, so that its blob `conv1` is the output of the layer `prelu1`;
     `feature_extractor` takes the blobs' names.
+
+    Example:
+        >>> model = kcz.mtcnn_r(weights=None)
+        >>> y = model.predict(np.zeros((5, 24, 24, 3)), verbose=0)  # five windows
+        >>> y["prob1"].shape, y["conv5-2"].shape
+        ((5, 2), (5, 4))
     """
     x = _active(design, design.image(), 28, 3, "conv1", "prelu1")
     x = max_pool(x, 3, 2, "pool1")
@@ -66,6 +78,12 @@ def mtcnn_o(design):
     The authors gave it images whose rows are the columns of the picture, in RGB. Caffe
     took PReLU in place, so that its blob `conv1` is the output of the layer `prelu1`;
     `feature_extractor` takes the blobs' names.
+
+    Example:
+        >>> model = kcz.mtcnn_o(weights=None)
+        >>> y = model.predict(np.zeros((5, 48, 48, 3)), verbose=0)  # five windows
+        >>> y["prob1"].shape, y["conv6-2"].shape, y["conv6-3"].shape
+        ((5, 2), (5, 4), (5, 10))
     """
     x = _active(design, design.image(), 32, 3, "conv1", "prelu1")
     x = max_pool(x, 3, 2, "pool1")

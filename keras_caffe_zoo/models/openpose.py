@@ -14,6 +14,11 @@ def openpose_coco(design):
     the image's height and width: 18 heat maps of points, one of the background, and 38
     part affinity fields, x and y of the direction of 19 limbs. `estimate_pose` makes
     people of them.
+
+    Example:
+        >>> model = kcz.openpose_coco(weights=None)
+        >>> model.compute_output_shape((1, 368, 656, 3))
+        (1, 46, 82, 57)
     """
     return _stages(design, fields=38, heats=19)
 
@@ -26,6 +31,11 @@ def openpose_mpi(design):
     the image's height and width: 15 heat maps of points, one of the background, and 28
     part affinity fields, x and y of the direction of 14 limbs. `estimate_pose` makes
     people of them.
+
+    Example:
+        >>> model = kcz.openpose_mpi(weights=None)
+        >>> model.compute_output_shape((1, 368, 656, 3))
+        (1, 46, 82, 44)
     """
     return _stages(design, fields=28, heats=16)
 

@@ -26,6 +26,13 @@ def pelee(design):
 
     Caffe took BatchNorm, Scale and ReLU in place, so that its blob `stem1` is the
     output of the layer `stem1/relu`; `feature_extractor` takes the blobs' names.
+
+    Example:
+        >>> model = kcz.pelee(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 304, 304, 3), (None, 200, 7))
+        >>> model.get_layer("detection_out").input[0].shape  # 4 for each of its boxes
+        (None, 20568)
     """
     image = design.image()
     x = stem(design, image)

@@ -27,6 +27,11 @@ def pspnet50(design):
     BN and ReLU are layers of their own. Caffe took them in place, so that its blob
     `conv2_1_3x3` is the output of the layer `conv2_1_3x3/relu`; `feature_extractor`
     takes the blobs' names.
+
+    Example:
+        >>> model = kcz.pspnet50(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 473, 473, 3), (None, 473, 473, 150))
     """
     return _pspnet(design, blocks=(3, 4, 6, 3))
 
@@ -42,6 +47,11 @@ def pspnet101(design):
     BN and ReLU are layers of their own. Caffe took them in place, so that its blob
     `conv2_1_3x3` is the output of the layer `conv2_1_3x3/relu`; `feature_extractor`
     takes the blobs' names.
+
+    Example:
+        >>> model = kcz.pspnet101(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 473, 473, 3), (None, 473, 473, 21))
     """
     return _pspnet(design, blocks=(3, 4, 23, 3))
 
@@ -56,6 +66,11 @@ def pspnet101_cityscapes(design):
     BN and ReLU are layers of their own. Caffe took them in place, so that its blob
     `conv2_1_3x3` is the output of the layer `conv2_1_3x3/relu`; `feature_extractor`
     takes the blobs' names.
+
+    Example:
+        >>> model = kcz.pspnet101_cityscapes(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 713, 713, 3), (None, 713, 713, 19))
     """
     return _pspnet(design, blocks=(3, 4, 23, 3))
 

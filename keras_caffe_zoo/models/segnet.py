@@ -17,6 +17,11 @@ def segnet(design):
 
     Caffe took BN and ReLU in place, so that its blob `conv1_1` is the output of the
     layer `relu1_1`; `feature_extractor` takes the blobs' names.
+
+    Example:
+        >>> model = kcz.segnet(weights=None)
+        >>> model.output_shape, model.get_layer("conv1_1_D").output.shape
+        ((None, 360, 480, 1), (None, 360, 480, 12))
     """
     x = _there_and_back(design, dropped=())
     return CaffeArgMax(axis=1, name="argmax")(x)
@@ -31,6 +36,11 @@ def segnet_pascal(design):
 
     Caffe took BN, ReLU and dropout in place, so that its blob `conv1_1` is the output
     of the layer `relu1_1`; `feature_extractor` takes the blobs' names.
+
+    Example:
+        >>> model = kcz.segnet_pascal(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 224, 224, 3), (None, 224, 224, 21))
     """
     return softmax(_there_and_back(design, dropped=(1, 2, 3, 4, 5)))
 

@@ -16,6 +16,13 @@ def ssd300(design):
     for none.
 
     It was trained on COCO first, and has the boxes that were meant for that.
+
+    Example:
+        >>> model = kcz.ssd300(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 300, 300, 3), (None, 200, 7))
+        >>> model.get_layer("detection_out").input[0].shape  # 4 for each of its boxes
+        (None, 34928)
     """
     image = design.image()
     conv4_3, fc7 = reduced_vgg16(image)
@@ -43,6 +50,13 @@ def ssd512(design):
     score, and the box's corners as fractions of the image; class 0 is the background
     and never among them. `keras_caffe_zoo.detections` leaves out the rows that stand
     for none.
+
+    Example:
+        >>> model = kcz.ssd512(weights=None)
+        >>> model.input_shape, model.output_shape
+        ((None, 512, 512, 3), (None, 200, 7))
+        >>> model.get_layer("detection_out").input[0].shape  # 4 for each of its boxes
+        (None, 98256)
     """
     image = design.image()
     conv4_3, fc7 = reduced_vgg16(image)

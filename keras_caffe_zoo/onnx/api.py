@@ -104,6 +104,16 @@ def to_onnx(
             opset lacks, or no picture can be read.
         ImportError: If the package onnx is not installed, or for int8 ONNX Runtime.
         OSError: If a file cannot be read or written.
+
+    Example:
+        >>> import onnx
+        >>> kcz.to_caffe(kcz.mtcnn_r(weights=None), "r.prototxt", "r.caffemodel")
+        >>> kcz.to_onnx("r.prototxt", "r.caffemodel", "r.onnx")
+        >>> graph = onnx.load("r.onnx").graph
+        >>> [node.op_type for node in graph.node[:3]]
+        ['Conv', 'PRelu', 'MaxPool']
+        >>> [value.name for value in graph.output]
+        ['conv5-2', 'prob1']
     """
     if Path(path).suffix != ".onnx":
         raise ValueError(

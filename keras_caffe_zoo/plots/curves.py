@@ -37,6 +37,12 @@ def show_curves(
 
     Raises:
         ValueError: If there is nothing to draw.
+
+    Example:
+        >>> loss = {0: 2.3, 100: 0.9, 200: 0.4}
+        >>> figure = kcz.plots.show_curves(loss, {"accuracy": {0: 0.1, 200: 0.9}})
+        >>> [axes.get_ylabel() for axes in figure.axes]
+        ['loss', 'tests']
     """
     tests = {name: curve for name, curve in (tests or {}).items() if curve}
     losses = {name: curve for name, curve in tests.items() if name.endswith("loss")}

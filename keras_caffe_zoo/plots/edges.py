@@ -20,6 +20,11 @@ def draw_edges(
 
     Raises:
         ValueError: If it is no map of edges.
+
+    Example:
+        >>> edges = np.array([[0, 0.2, 1]])
+        >>> np.asarray(kcz.plots.draw_edges(edges)).tolist()
+        [[255, 204, 0]]
     """
     edges = np.asarray(edges)
     if edges.ndim != 2:

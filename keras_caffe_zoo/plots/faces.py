@@ -27,6 +27,16 @@ def draw_faces(
 
     Raises:
         ValueError: If it is not of the size of the one in which they were found.
+
+    Example:
+        >>> faces = kcz.Faces(
+        ...     boxes=np.float32([[10, 40, 80, 110]]), scores=np.float32([0.9]),
+        ...     points=np.float32([[[30, 60], [60, 60], [45, 75], [35, 90], [55, 90]]]),
+        ...     size=(120, 160),
+        ... )
+        >>> drawn = kcz.plots.draw_faces(np.zeros((120, 160, 3), "uint8"), faces)
+        >>> drawn.getpixel((45, 75))  # the nose
+        (86, 180, 233)
     """
     canvas = draw_boxes(picture, faces.boxes, ["face"] * len(faces), faces.scores)
     check_size(canvas, faces.size, "faces")

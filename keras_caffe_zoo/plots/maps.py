@@ -40,6 +40,13 @@ def heatmap(
 
     Raises:
         ValueError: If there is no such class or the map has not three axes.
+
+    Example:
+        >>> picture, chances = np.zeros((96, 128, 3), "uint8"), np.full((3, 4, 2), 0.1)
+        >>> chances[1, 2, 1] = 0.8
+        >>> figure = kcz.plots.heatmap(picture, chances, class_names=["dog", "cat"])
+        >>> figure.axes[0].get_title()
+        'cat (cells spread evenly: no grid was given)'
     """
     grid = grid or getattr(probabilities, "grid", None)
     chances = np.asarray(probabilities)

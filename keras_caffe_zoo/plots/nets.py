@@ -46,6 +46,12 @@ def show_filters(
 
     Raises:
         ValueError: If the model has no convolution of that name.
+
+    Example:
+        >>> model = kcz.caffenet(weights=None)
+        >>> figure = kcz.plots.show_filters(model, "conv1", output="conv1.png")
+        >>> figure.axes[0].get_title()
+        'conv1: 96 filters, 11 x 11 pixels, -0.0... to 0.0...'
     """
     kernel = _kernel(model, layer)  # (height, width, channels, filters)
     height, width, channels, filters = kernel.shape
@@ -95,6 +101,12 @@ def show_activations(
     Raises:
         ValueError: If the model has no blob of that name, or the blob is neither a map
             nor a vector.
+
+    Example:
+        >>> model, image = kcz.squeezenet_v1_1(weights=None), np.zeros((227, 227, 3))
+        >>> figure = kcz.plots.show_activations(model, image, "fire2/concat")
+        >>> figure.axes[0].get_title()
+        'fire2/concat: 128 channels, 56 x 56, 0 to 0'
     """
     image = np.asarray(image)
     batch = image[None] if image.ndim == 3 else image[:1]

@@ -23,6 +23,13 @@ def show_digits(page, probabilities, found, output=None) -> Figure:
             made it, its cells may be closer than the net's stride.
         found: `(label, row, column)` of each digit found, in pixels.
         output: Where to save the picture, if anywhere.
+
+    Example:
+        >>> from keras_caffe_zoo import demo
+        >>> page, chances = np.zeros((64, 96, 1)), np.full((5, 9, 11), 1 / 11)
+        >>> figure = kcz.plots.show_digits(page, chances, [(7, 32.0, 48.0)])
+        >>> len(figure.axes)
+        1
     """
     grid = _windows_of(probabilities)
     chances = np.asarray(probabilities)
@@ -63,6 +70,12 @@ def show_digit_boxes(page, found, output=None) -> Figure:
         found: `(label, score, box)` of each digit, the box (left, top, right, bottom)
             in pixels.
         output: Where to save the picture, if anywhere.
+
+    Example:
+        >>> page, found = np.full((64, 96), 225, "uint8"), [(7, 0.9, (10, 10, 30, 50))]
+        >>> figure = kcz.plots.show_digit_boxes(page, found)
+        >>> len(figure.axes)
+        1
     """
     height, width = page.shape
     scale = _scale(width)

@@ -40,6 +40,14 @@ def draw_segments(
 
     Raises:
         ValueError: If what was found is not of the picture's size.
+
+    Example:
+        >>> image = keras.Input((None, None, 3))
+        >>> model = keras.Model(image, keras.layers.Conv2D(2, 1)(image))
+        >>> picture = np.zeros((400, 600, 3), "uint8")
+        >>> found = kcz.segment(model, picture, mean=0, labels=["ground", "sky"])
+        >>> kcz.plots.draw_segments(picture, found, legend=False).size
+        (600, 400)
     """
     picture, labels = np.asarray(picture), found.labels
     if picture.ndim != 3 or labels.shape != picture.shape[:2]:

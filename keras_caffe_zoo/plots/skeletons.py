@@ -34,6 +34,18 @@ def draw_poses(
     Raises:
         ValueError: If the picture is not of the size of the one that they were found
             in.
+
+    Example:
+        >>> poses = kcz.Poses(
+        ...     points=np.float32([[[20, 20, 0.9], [20, 80, 0.8]]]),
+        ...     scores=np.float32([0.8]),
+        ...     names=("neck", "hip"),
+        ...     limbs=((0, 1),),
+        ...     size=(100, 60),
+        ... )
+        >>> drawn = kcz.plots.draw_poses(np.zeros((100, 60, 3), "uint8"), poses)
+        >>> drawn.size, drawn.getpixel((20, 50)) != (0, 0, 0)  # on the limb
+        ((60, 100), True)
     """
     canvas = rgb(picture)
     check_size(canvas, poses.size, "poses")

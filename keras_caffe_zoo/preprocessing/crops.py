@@ -22,6 +22,12 @@ def ten_crops(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
     Raises:
         ValueError: If the image is smaller than a crop.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import ten_crops
+        >>> image = np.arange(9).reshape(3, 3, 1)
+        >>> ten_crops(image, (1, 1)).ravel().tolist()  # and mirrored
+        [0, 2, 6, 8, 4, 0, 2, 6, 8, 4]
     """
     image = np.asarray(image)
     if image.ndim != 3 or any(s < c for s, c in zip(image.shape, size, strict=False)):

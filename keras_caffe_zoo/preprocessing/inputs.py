@@ -44,6 +44,13 @@ def preprocess_input(
     Raises:
         ValueError: If the zoo has no such net, the net takes no pictures, the channels
             are not three, or the mean image is smaller than the images.
+
+    Example:
+        >>> red = np.zeros((1, 224, 224, 3), "uint8")
+        >>> red[..., 0] = 255
+        >>> x = kcz.preprocess_input(red, "vgg16")
+        >>> [f"{value:.3f}" for value in x[0, 0, 0]]  # BGR, less the mean
+        ['-103.939', '-116.779', '131.320']
     """
     data_format = data_format or keras.config.image_data_format()
     entry = model_entry(model)
@@ -74,7 +81,15 @@ def preprocess_input(
 
 
 def ordered(channels: np.ndarray, entry) -> np.ndarray:
-    """Return BGR images or means `(…, 3)` in the net's order of channels."""
+    """Return BGR images or means `(…, 3)` in the net's order of channels.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import ordered
+        >>> bgr = np.array([104, 117, 123])
+        >>> names = ["caffenet", "shufflenet_v2_x05"]
+        >>> [ordered(bgr, kcz.model_info(name)).tolist() for name in names]
+        [[104, 117, 123], [123, 117, 104]]
+    """
     return channels if entry.channel_order == "BGR" else channels[..., ::-1]
 
 
@@ -103,6 +118,15 @@ def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarra
     Raises:
         ValueError: If the zoo has no such net, the file is no picture, `crops` is
             another number, or the net takes whole pictures and `crops` is 10.
+
+    Example:
+        >>> keras.utils.save_img("photo.png", np.zeros((300, 400, 3)))
+        >>> kcz.load_image("photo.png", "caffenet").shape
+        (227, 227, 3)
+        >>> kcz.load_image("photo.png", "caffenet", crops=10).shape
+        (10, 227, 227, 3)
+        >>> kcz.load_image("photo.png", "fcn8s").shape  # of any size
+        (300, 400, 3)
     """
     entry = model_entry(model)
     check_crops(entry, crops)
@@ -114,6 +138,14 @@ def check_crops(entry, crops: int) -> None:
 
     Raises:
         ValueError: If `crops` is neither 1 nor 10, or 10 for a net of whole pictures.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import check_crops
+        >>> check_crops(kcz.model_info("caffenet"), 10)
+        >>> check_crops(kcz.model_info("fcn8s"), 10)
+        Traceback (most recent call last):
+        ValueError: Expected crops to be 1 for fcn8s, which crops none; received:
+        crops=10
     """
     whole = entry.input_size is None or (
         entry.resize is not None and entry.resize.rule == "to_input"
@@ -133,6 +165,12 @@ def cut(image: np.ndarray, entry, crops: int = 1) -> np.ndarray:
 
     Returns:
         RGB uint8 array, of the shape that `load_image` tells.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import cut
+        >>> picture = np.zeros((300, 400, 3), "uint8")
+        >>> cut(picture, kcz.model_info("resnet50")).shape
+        (224, 224, 3)
     """
     if entry.input_size is None:
         if entry.resize is None:
@@ -157,6 +195,14 @@ def cut_input(image: np.ndarray, entry, mean: np.ndarray, crops: int = 1) -> np.
 
     Returns:
         Float32, as the net takes it: `(H, W, 3)` or `(10, H, W, 3)` of its input size.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import cut_input
+        >>> picture = np.full((300, 400, 3), 130, "uint8")
+        >>> mean = np.float32([104, 117, 123])
+        >>> x = cut_input(picture, kcz.model_info("resnet50"), mean)
+        >>> x.shape, x[0, 0].tolist()
+        ((224, 224, 3), [26.0, 13.0, 7.0])
     """
     return net_input(cut(image, entry, crops), entry, mean)
 
@@ -168,6 +214,12 @@ def net_input(images: np.ndarray, entry, mean: np.ndarray) -> np.ndarray:
         images: Of any numeric type.
         entry: The net's `ModelEntry`.
         mean: What `mean_for` returned.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import net_input
+        >>> rgb, mean = np.array([[[255, 128, 0]]]), np.float32([104, 117, 123])
+        >>> net_input(rgb, kcz.model_info("resnet50"), mean).tolist()
+        [[[-104.0, 11.0, 132.0]]]
     """
     turned = entry.channel_order == "BGR"
     return prepared(images, ordered(mean, entry), entry.scale, turned)
@@ -227,6 +279,13 @@ def fit(
 
     Returns:
         `(image, scale)`: float32, not rounded, and by how much it was enlarged.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import fit
+        >>> picture = np.zeros((375, 500, 3), "uint8")
+        >>> image, scale = fit(picture, kcz.model_info("faster_rcnn_zf").resize)
+        >>> image.shape, scale
+        ((600, 800, 3), 1.6)
     """
     scale = _fitting_scale(rule, image.shape)
     sides = _scaled_sides(image.shape, scale)
@@ -253,7 +312,15 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 
 def resized_sides(entry, shape) -> tuple[int, int]:
-    """Return the height and width that a net's rule resizes a picture to."""
+    """Return the height and width that a net's rule resizes a picture to.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import resized_sides
+        >>> resized_sides(kcz.model_info("caffenet"), (300, 400))
+        (256, 256)
+        >>> resized_sides(kcz.model_info("vgg16"), (300, 400))
+        (256, 341)
+    """
     if entry.resize and entry.resize.rule == "fit":
         return _scaled_sides(shape, _fitting_scale(entry.resize, shape))
     if entry.resize and entry.resize.rule == "to_input":

@@ -22,6 +22,11 @@ def mean_for(entry, size, mean=None) -> np.ndarray:
 
     Raises:
         ValueError: If none is known, or the one given does not fit.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import mean_for
+        >>> [f"{x:.3f}" for x in mean_for(kcz.model_info("vgg16"), (224, 224))]
+        ['103.939', '116.779', '123.680']
     """
     if mean is not None:
         return _given_mean(mean, size)

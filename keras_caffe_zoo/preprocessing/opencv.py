@@ -96,6 +96,12 @@ def opencv_resize(
     Raises:
         ValueError: If the image is of another kind or empty, the size is not positive,
             or there is no such interpolation.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import opencv_resize
+        >>> image = np.uint8([[0, 100, 200, 40]])
+        >>> [opencv_resize(image, (1, 3), how).tolist() for how in ("linear", "area")]
+        [[[17, 150, 67]], [[25, 150, 80]]]
     """
     _check(image, size, interpolation)
     if image.shape[:2] == tuple(size):

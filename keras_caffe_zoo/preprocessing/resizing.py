@@ -26,6 +26,12 @@ def resize(
 
     Returns:
         uint8 array of the new size, or of the box's.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import resize
+        >>> image = np.uint8([[[0], [200]]])
+        >>> resize(image, (1, 4)).ravel().tolist()
+        [0, 50, 150, 200]
     """
     return opencv_resize(image, size, box=box)
 
@@ -51,6 +57,12 @@ def resize_float(
 
     Returns:
         Float32 array of the new size, or of the box's.
+
+    Example:
+        >>> from keras_caffe_zoo.preprocessing import resize_float
+        >>> image = np.array([[[0], [1]]])
+        >>> resize_float(image, (1, 4)).ravel().tolist()
+        [0.0, 0.25, 0.75, 1.0]
     """
     top, bottom, down = _bilinear(image.shape[0], size[0], box and box[0], scale)
     left, right, across = _bilinear(image.shape[1], size[1], box and box[1], scale)

@@ -14,6 +14,14 @@ def check_runtime(runtime: str) -> None:
     Raises:
         ValueError: If there is none.
         ImportError: If it is not installed; says how to install it.
+
+    Example:
+        >>> from keras_caffe_zoo.runtimes import check_runtime
+        >>> check_runtime("keras")
+        >>> check_runtime("caffe")
+        Traceback (most recent call last):
+        ValueError: Expected runtime: one of ('keras', 'onnxruntime', 'openvino');
+        received: runtime='caffe'
     """
     if runtime not in RUNTIMES:
         raise ValueError(
@@ -32,5 +40,11 @@ def check_runtime(runtime: str) -> None:
 
 
 def runtime_versions(runtime: str) -> dict[str, str]:
-    """Return the version of an engine that is installed, by its name."""
+    """Return the version of an engine that is installed, by its name.
+
+    Example:
+        >>> from keras_caffe_zoo.runtimes import runtime_versions
+        >>> runtime_versions("keras") == {"keras": keras.__version__}
+        True
+    """
     return {runtime: import_module(runtime).__version__}

@@ -49,6 +49,14 @@ class Runner:
         ValueError: If a layer has no ONNX operations (names all that have none), or the
             engine cannot run the model. Nothing else runs it then.
         ImportError: If the engine is not installed.
+
+    Example:
+        >>> from keras_caffe_zoo import demo
+        >>> from keras_caffe_zoo.runtimes import Runner
+        >>> model, (digits, labels) = demo.load(), demo.held_out_digits()
+        >>> run = Runner(model, "onnxruntime")
+        >>> run(demo.windows(digits[:5])).argmax(-1).tolist(), labels[:5].tolist()
+        ([7, 4, 3, 8, 1], [7, 4, 3, 8, 1])
     """
 
     def __init__(
@@ -87,7 +95,15 @@ class Runner:
 
 
 def kept_runner(model: keras.Model, runtime: str) -> Runner:
-    """Return the runner of a model, the same again while it has the same weights."""
+    """Return the runner of a model, the same again while it has the same weights.
+
+    Example:
+        >>> from keras_caffe_zoo import demo
+        >>> from keras_caffe_zoo.runtimes import kept_runner
+        >>> model = demo.load()
+        >>> kept_runner(model, "onnxruntime") is kept_runner(model, "onnxruntime")
+        True
+    """
     kept = vars(model).setdefault("_runners", {})  # not for Keras to look after
     digest = sha256_of_weights(model)
     if runtime not in kept or kept[runtime][0] != digest:

@@ -23,6 +23,20 @@ class Detections(Listed):
         names: What the classes are called.
         scores: Float32 `(N,)`: how sure the net is, falling.
         size: Height and width of the picture.
+
+    Example:
+        >>> found = kcz.Detections(
+        ...     boxes=np.float32([[131, 220, 312, 500]]),
+        ...     labels=np.array([12]),
+        ...     names=["dog"],
+        ...     scores=np.float32([0.972]),
+        ...     size=(500, 353),
+        ... )
+        >>> found
+        <1 detection in 353 x 500 pixels
+          dog 97.2% at 131, 220 – 312, 500>
+        >>> found.as_dict()["detections"][0]["box"]
+        [131.0, 220.0, 312.0, 500.0]
     """
 
     NOUNS = ("detection", "detections")

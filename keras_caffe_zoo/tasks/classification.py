@@ -146,6 +146,16 @@ def classify(
             was given is none.
         OSError: If a file cannot be read.
         ImportError: If the runtime is not installed.
+
+    Example:
+        With the digits net that ships with the package:
+
+        >>> from keras_caffe_zoo import demo
+        >>> digits, _ = demo.held_out_digits()
+        >>> pictures = demo.windows(digits[:3]).astype("uint8").repeat(3, -1)  # in RGB
+        >>> found = kcz.classify(demo.load(), pictures, labels=demo.CLASSES, mean=0)
+        >>> [(one.classes[0][1], f"{one.classes[0][2]:.1%}") for one in found]
+        [('7', '100.0%'), ('4', '100.0%'), ('3', '100.0%')]
     """
     options = {"weights": weights, "preprocessing": preprocessing, "mean": mean}
     options |= {"scale": scale, "runtime": runtime, "batch_size": batch_size}

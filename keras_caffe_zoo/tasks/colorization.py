@@ -53,6 +53,18 @@ def colorize(
             none.
         ImportError: If the runtime is not installed.
         OSError: If a file cannot be read.
+
+    Example:
+        A net of one layer that answers the same colour everywhere; a picture keeps its
+        lightness:
+
+        >>> image = keras.Input((None, None, 1))
+        >>> model = keras.Model(image, keras.layers.Conv2D(2, 1)(image))
+        >>> model.set_weights([np.zeros((1, 1, 1, 2)), np.array([60.0, 40.0])])
+        >>> grey = np.full((32, 48, 3), 128, "uint8")
+        >>> coloured = kcz.colorize(model, grey)
+        >>> coloured.shape, coloured[0, 0].tolist()
+        ((32, 48, 3), [229, 72, 63])
     """
     options = {"weights": weights, "runtime": runtime, "batch_size": batch_size}
     return answers(Colorizer(model, **options), images, progress)

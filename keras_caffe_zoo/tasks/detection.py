@@ -76,6 +76,19 @@ def detect(
             classes, or a picture that was given is none.
         ImportError: If the runtime is not installed.
         OSError: If a file cannot be read.
+
+    Example:
+        With the SSD that ships with the package, on a page of handwritten digits:
+
+        >>> from keras_caffe_zoo import demo
+        >>> digits, labels = demo.held_out_digits()
+        >>> digits, labels = digits[300:350], labels[300:350]
+        >>> page, placed = demo.written_page(digits, labels, 384, 704, seed=7)
+        >>> picture, names = page[..., None].repeat(3, -1), list("0123456789")
+        >>> found = kcz.detect(demo.load_ssd(), picture, mean=225, labels=names)
+        >>> there = [str(label) for label, *_ in placed]
+        >>> len(found), sorted(found.names) == sorted(there)
+        (50, True)
     """
     task = Detector(
         model,

@@ -60,6 +60,21 @@ def find_edges(
             none.
         ImportError: If the runtime is not installed.
         OSError: If a file cannot be read.
+
+    Example:
+        A net of one layer that finds where blue begins, from left to right:
+
+        >>> image = keras.Input((None, None, 3))  # BGR, as the zoo's nets take it
+        >>> layer = keras.layers.Conv2D(1, (1, 2), padding="same", use_bias=False)
+        >>> model = keras.Model(image, layer(image))
+        >>> kernel = np.zeros((1, 2, 3, 1))
+        >>> kernel[0, :, 0, 0] = -1, 1
+        >>> model.set_weights([kernel])
+        >>> picture = np.zeros((2, 5, 3), "uint8")
+        >>> picture[:, 3:, 2] = 255  # in RGB
+        >>> edges = kcz.find_edges(model, picture, mean=0, scale=1 / 255)
+        >>> edges[0, :4].tolist()
+        [0.0, 0.0, 1.0, 0.0]
     """
     task = EdgeFinder(
         model,

@@ -69,6 +69,15 @@ def find_faces(
             was given is none.
         ImportError: If the runtime is not installed.
         OSError: If a file cannot be read.
+
+    Example:
+        MTCNN without its weights is never sure:
+
+        >>> builders = kcz.mtcnn_p, kcz.mtcnn_r, kcz.mtcnn_o
+        >>> model = [build(weights=None) for build in builders]
+        >>> picture = np.zeros((24, 32, 3), "uint8")
+        >>> kcz.find_faces(model, picture, mean=0)
+        <0 faces in 32 x 24 pixels>
     """
     task = face_finder(
         model,

@@ -23,6 +23,18 @@ class Faces(Listed):
             the mouth, those on the left of the picture first; None of a net that finds
             none.
         size: Height and width of the picture.
+
+    Example:
+        >>> faces = kcz.Faces(
+        ...     boxes=np.float32([[131, 220, 182, 285], [20, 210, 66, 271]]),
+        ...     scores=np.float32([0.992, 0.75]),
+        ...     points=None,
+        ...     size=(480, 640),
+        ... )
+        >>> faces
+        <2 faces in 640 x 480 pixels
+          face 99.2% at 131, 220 – 182, 285
+          face 75.0% at 20, 210 – 66, 271>
     """
 
     NOUNS = ("face", "faces")

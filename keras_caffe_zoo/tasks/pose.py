@@ -76,6 +76,15 @@ def estimate_pose(
             was given is none.
         ImportError: If the runtime is not installed.
         OSError: If a file cannot be read.
+
+    Example:
+        OpenPose's net without its weights finds nobody:
+
+        >>> model = kcz.openpose_mpi(weights=None)
+        >>> picture = np.zeros((64, 48, 3), "uint8")
+        >>> found = kcz.estimate_pose(model, picture, mean=0, scale=1 / 255, height=64)
+        >>> found.points.shape, len(found.names)
+        ((0, 15, 3), 15)
     """
     task = PoseEstimator(
         model,

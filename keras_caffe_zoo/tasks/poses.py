@@ -20,6 +20,20 @@ class Poses(Listed):
         names: What the points are called, such as `"left knee"`.
         limbs: The two points of each limb that is drawn, as indices.
         size: Height and width of the picture.
+
+    Example:
+        >>> poses = kcz.Poses(
+        ...     points=np.float32([[[40, 12, 1], [np.nan, np.nan, 0], [31, 60, 0.7]]]),
+        ...     scores=np.float32([0.8]),
+        ...     names=("nose", "neck", "left hand"),
+        ...     limbs=((0, 1), (1, 2)),
+        ...     size=(120, 90),
+        ... )
+        >>> poses
+        <1 person in 90 x 120 pixels
+          person 80.0%, 2 of 3 points at 31, 12 – 40, 60>
+        >>> list(poses.as_dict()["people"][0]["points"])
+        ['nose', 'left hand']
     """
 
     NOUNS = ("person", "people")

@@ -86,6 +86,18 @@ def segment(
             classes, `side` is no length, or a picture that was given is none.
         ImportError: If the runtime is not installed.
         OSError: If a file cannot be read.
+
+    Example:
+        A net of one layer that takes what is more red than green for the sky:
+
+        >>> image = keras.Input((None, None, 3))  # BGR, as the zoo's nets take it
+        >>> model = keras.Model(image, keras.layers.Conv2D(2, 1, use_bias=False)(image))
+        >>> model.set_weights([np.array([[0, 0], [1, 0], [0, 1]]).reshape(1, 1, 3, 2)])
+        >>> picture = np.zeros((40, 60, 3), "uint8")
+        >>> picture[:10, :, 0] = 255  # in RGB
+        >>> found = kcz.segment(model, picture, mean=0, labels=["ground", "sky"])
+        >>> [(one.name, one.share) for one in found.classes]
+        [('ground', 0.75), ('sky', 0.25)]
     """
     task = Segmenter(
         model,

@@ -48,6 +48,16 @@ def load_weights(
         ValueError: If a layer is missing in the file or has another shape there, or
             the file is of another net. Names the layer and both shapes.
         OSError: If the file cannot be read.
+
+    Example:
+        >>> from keras_caffe_zoo.weights import load_weights
+        >>> trained, fresh = kcz.mtcnn_r(weights=None), kcz.mtcnn_r(weights=None)
+        >>> kcz.to_caffe(trained, "r.prototxt", "r.caffemodel")
+        >>> load_weights(fresh, "r.caffemodel")
+        >>> x = np.ones((1, 24, 24, 3))
+        >>> y, z = (net.predict(x, verbose=0)["prob1"] for net in (trained, fresh))
+        >>> np.array_equal(y, z)
+        True
     """
     path = Path(path)
     kind = _kind_of(path)
@@ -78,6 +88,20 @@ def load_published(
     Raises:
         WeightsDownloadError: If they are not in the cache and cannot be downloaded.
         ValueError: If they do not fit the model.
+
+    Example:
+        >>> import os
+        >>> from unittest import mock
+        >>> from keras_caffe_zoo.weights import install, load_published
+        >>> model = kcz.enet(weights=None)  # in place of a file fetched by hand
+        >>> kcz.to_caffe(model, "enet.prototxt", "enet.caffemodel")
+        >>> with mock.patch.dict(os.environ, KERAS_CAFFE_ZOO_HOME="cache"):
+        ...     path = install("enet", "enet.caffemodel", progress=False)
+        ...     other = kcz.enet(weights=None)
+        ...     load_published(other, "enet")
+        >>> pairs = zip(model.get_weights(), other.get_weights())
+        >>> all(np.array_equal(one, another) for one, another in pairs)
+        True
     """
     path = converted_weights(name)
     allowed = {"may_differ": may_differ, "may_lack": may_lack}

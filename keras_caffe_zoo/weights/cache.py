@@ -52,6 +52,14 @@ def cached_path(name: str) -> Path | None:
 
     Quick: looks at the file's name and structure. Whether its arrays are intact is
     checked when they are read, and by `verify_cache`.
+
+    Example:
+        >>> import os
+        >>> from unittest import mock
+        >>> from keras_caffe_zoo.weights import cached_path
+        >>> with mock.patch.dict(os.environ, KERAS_CAFFE_ZOO_HOME="cache"):
+        ...     cached_path("caffenet") is None  # not yet downloaded
+        True
     """
     found = [path for path in converted_files(model_entry(name)) if is_sealed(path)]
     return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
@@ -76,6 +84,17 @@ def converted_weights(
     Raises:
         ValueError: If the zoo has no net of that name.
         WeightsDownloadError: If the published file cannot be had; says what to do.
+
+    Example:
+        ENet's file has no address; the error says how to get it:
+
+        >>> import os
+        >>> from unittest import mock
+        >>> from keras_caffe_zoo.weights import converted_weights
+        >>> with mock.patch.dict(os.environ, KERAS_CAFFE_ZOO_HOME="cache"):
+        ...     converted_weights("enet")
+        Traceback (most recent call last):
+        keras_caffe_zoo.weights.download.WeightsDownloadError: ...
     """
     entry = model_entry(name)
     if found := _intact_path(name, verify):
@@ -117,6 +136,17 @@ def install(name: str, path: str | os.PathLike, *, progress: bool = True) -> Pat
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not the file that was published, or no such net exists.
+
+    Example:
+        >>> import os
+        >>> from unittest import mock
+        >>> from keras_caffe_zoo.weights import cached_path, install
+        >>> model = kcz.enet(weights=None)  # in place of a file fetched by hand
+        >>> kcz.to_caffe(model, "enet.prototxt", "enet.caffemodel")
+        >>> with mock.patch.dict(os.environ, KERAS_CAFFE_ZOO_HOME="cache"):
+        ...     path = install("enet", "enet.caffemodel", progress=False)
+        ...     path == cached_path("enet")
+        True
     """
     entry, path = model_entry(name), Path(path)
     if not path.is_file():
@@ -197,6 +227,15 @@ class CheckedFile:
         path: The file.
         size: Size in bytes.
         damage: What is wrong with it; `None` if nothing is.
+
+    Example:
+        >>> from keras_caffe_zoo.weights import CheckedFile
+        >>> checked = [
+        ...     CheckedFile("enet", path="enet.h5", size=1_470_748, damage=None),
+        ...     CheckedFile("nin", path="nin.h5", size=20_000, damage="it is cut off"),
+        ... ]
+        >>> [one.name for one in checked if one.damage]
+        ['nin']
     """
 
     name: str
@@ -212,6 +251,11 @@ class Removal:
     Attributes:
         freed: The removed files and their sizes in bytes.
         kept: Files of the net that stay, and why.
+
+    Example:
+        >>> from keras_caffe_zoo.weights import Removal
+        >>> Removal(freed=(("a.h5", 1000), ("b.h5", 500)), kept=()).bytes_freed
+        1500
     """
 
     freed: tuple[tuple[Path, int], ...]
@@ -236,6 +280,17 @@ def verify_cache(names: Iterable[str] | None = None) -> Iterator[CheckedFile]:
 
     Raises:
         ValueError: If the zoo has no net of such a name.
+
+    Example:
+        >>> import os
+        >>> from unittest import mock
+        >>> from keras_caffe_zoo.weights import install, verify_cache
+        >>> model = kcz.enet(weights=None)  # in place of a file fetched by hand
+        >>> kcz.to_caffe(model, "enet.prototxt", "enet.caffemodel")
+        >>> with mock.patch.dict(os.environ, KERAS_CAFFE_ZOO_HOME="cache"):
+        ...     path = install("enet", "enet.caffemodel", progress=False)
+        ...     [(one.name, one.damage) for one in verify_cache()]
+        [('enet', None)]
     """
     names = model_names() if names is None else names
     return _checked([model_entry(name) for name in names])
@@ -283,6 +338,17 @@ def remove(name: str) -> Removal:
     Raises:
         ValueError: If the zoo has no net of that name.
         WeightsDownloadError: If a file may not be removed.
+
+    Example:
+        >>> import os
+        >>> from unittest import mock
+        >>> from keras_caffe_zoo.weights import cached_path, install, remove
+        >>> model = kcz.enet(weights=None)  # in place of a file fetched by hand
+        >>> kcz.to_caffe(model, "enet.prototxt", "enet.caffemodel")
+        >>> with mock.patch.dict(os.environ, KERAS_CAFFE_ZOO_HOME="cache"):
+        ...     path = install("enet", "enet.caffemodel", progress=False)
+        ...     remove("enet").bytes_freed > 1_400_000, path.exists()
+        (True, False)
     """
     entry = model_entry(name)
     if not cache_dir().is_dir():

@@ -26,7 +26,18 @@ Check = Callable[[Path], None]
 
 
 class WeightsDownloadError(RuntimeError):
-    """A file could not be had; the message says what was tried and what to do."""
+    """A file could not be had; the message says what was tried and what to do.
+
+    Example:
+        >>> import os
+        >>> from unittest import mock
+        >>> with mock.patch.dict(os.environ, KERAS_CAFFE_ZOO_HOME="cache"):
+        ...     try:
+        ...         kcz.age_net(weights="caffe")  # whose file has no address
+        ...     except kcz.WeightsDownloadError as error:
+        ...         print("install" in str(error))
+        True
+    """
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,16 @@ SHA16 = "[0-9a-f]" * 16  # a glob
 
 
 def cache_dir() -> Path:
-    """Return `KERAS_CAFFE_ZOO_HOME`, else the folder `caffe_zoo` in Keras' own."""
+    """Return `KERAS_CAFFE_ZOO_HOME`, else the folder `caffe_zoo` in Keras' own.
+
+    Example:
+        >>> import os
+        >>> from unittest import mock
+        >>> from keras_caffe_zoo.weights import cache_dir
+        >>> with mock.patch.dict(os.environ, KERAS_CAFFE_ZOO_HOME="cache"):
+        ...     cache_dir().name
+        'cache'
+    """
     if home := os.environ.get(HOME_ENV):
         return Path(home).expanduser()
     if keras_home := os.environ.get("KERAS_HOME"):

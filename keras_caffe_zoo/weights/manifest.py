@@ -174,6 +174,11 @@ class ModelEntry:
         notes: Anything else worth knowing.
         trained_on: The pictures that it was trained on.
         blobs: Layer name to the shapes of its parameters, in Caffe layout.
+
+    Example:
+        >>> entry = kcz.model_info("caffenet")
+        >>> entry.title, entry.file.name, entry.channel_order
+        ('BVLC Reference CaffeNet', 'bvlc_reference_caffenet.caffemodel', 'BGR')
     """
 
     name: str
@@ -271,6 +276,11 @@ def model_names(task: str | None = None, license: str | None = None) -> tuple[st
 
     Raises:
         ValueError: If no net has such a task or licence.
+
+    Example:
+        >>> from keras_caffe_zoo.weights import model_names
+        >>> model_names(task="pose")
+        ('openpose_coco', 'openpose_mpi')
     """
     entries = load_manifest().values()
     of_task = [entry for entry in entries if task in (None, entry.task)]
@@ -297,6 +307,12 @@ def model_entry(name: str) -> ModelEntry:
 
     Raises:
         ValueError: If the zoo has no net of that name.
+
+    Example:
+        >>> from keras_caffe_zoo.weights import model_entry
+        >>> entry = model_entry("caffenet")
+        >>> entry.blobs["fc8"], f"{entry.parameters:,}"
+        (((1000, 4096), (1000,)), '60,965,224')
     """
     manifest = load_manifest()
     if name not in manifest:

@@ -23,7 +23,16 @@ MEAN_TOLERANCE = 0.5  # of 255; a mean image this far from the known means is an
 
 
 def cached_mean(name: str) -> Path | None:
-    """Return the path of the net's published mean file; `None` if not in the cache."""
+    """Return the path of the net's published mean file; `None` if not in the cache.
+
+    Example:
+        >>> import os
+        >>> from unittest import mock
+        >>> from keras_caffe_zoo.weights import cached_mean
+        >>> with mock.patch.dict(os.environ, KERAS_CAFFE_ZOO_HOME="cache"):
+        ...     cached_mean("caffenet") is None  # not yet downloaded
+        True
+    """
     return next(iter(mean_files(model_entry(name).mean)), None)
 
 
@@ -44,6 +53,13 @@ def mean_image(
 
     Raises:
         WeightsDownloadError: If the published file cannot be had.
+
+    Example:
+        >>> from keras_caffe_zoo.weights import mean_image
+        >>> mean_image("vgg16") is None  # its mean is three numbers
+        True
+        >>> kcz.model_info("vgg16").mean.channels
+        (103.939, 116.779, 123.68)
     """
     mean = model_entry(name).mean
     if not (mean and mean.file):

@@ -55,6 +55,14 @@ def dump_caffe_weights(
         CaffeFormatError: If an input is damaged or no Caffe file.
         ValueError: If no layer has parameters, or `output` is one of the inputs.
         OSError: If a file cannot be read or written.
+
+    Example:
+        >>> import h5py
+        >>> kcz.to_caffe(kcz.mtcnn_r(weights=None), "r.prototxt", "r.caffemodel")
+        >>> path = kcz.dump_caffe_weights("r.caffemodel", "r.h5", progress=False)
+        >>> with h5py.File(path) as file:
+        ...     file["conv1/kernel"].shape, file["prelu1"].attrs["caffe_type"]
+        ((3, 3, 3, 28), 'PReLU')
     """
     caffemodel, output = Path(caffemodel), Path(output)
     if output.exists() and any(
@@ -146,6 +154,14 @@ class StoredWeights:
 
     Raises:
         ValueError: If it is another kind of HDF5 file, or damaged.
+
+    Example:
+        >>> from keras_caffe_zoo.weights import StoredWeights
+        >>> kcz.to_caffe(kcz.mtcnn_r(weights=None), "r.prototxt", "r.caffemodel")
+        >>> path = kcz.dump_caffe_weights("r.caffemodel", "r.h5", progress=False)
+        >>> with StoredWeights(path) as stored:
+        ...     stored.names[:2], stored.shapes("conv1")
+        (['conv1', 'prelu1'], {'kernel': (3, 3, 3, 28), 'bias': (28,)})
     """
 
     def __init__(self, path: str | os.PathLike):
