@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fast_sugiyama import from_edges
 
-WIDTH = 190.0  # of all boxes
+WIDTH = 204.0  # of all boxes
 _ACROSS = 30.0  # pixels between boxes side by side
 _DOWN = 34.0  # between rows
 _SHELF = 4000.0  # the width at which parts that nothing connects go on below

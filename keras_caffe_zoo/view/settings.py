@@ -10,6 +10,7 @@ from keras_caffe_zoo.caffe import CaffeFormatError, Layer
 _MOST = 4  # parts of a line
 _CHARACTERS = 40  # of a part
 _SILENT = {"engine", "bias_term", "axis", "shape", "num_axes", "use_global_stats"}
+_USUAL = {"stride 1", "pad 0", "group 1", "dilation 1"}  # as if it were not there
 # How people write what Caffe's nets have most often; the rest is `name value`.
 _SHORT = {
     "num_output": "{}",
@@ -50,7 +51,7 @@ def short_settings(layer: Layer) -> str:
         if sizes:
             parts.append(_window(what, dict(sizes), names))
     parts += [_said(name, *found) for name, found in fields.items()]
-    parts = [part[:_CHARACTERS] for part in parts if part]
+    parts = [part[:_CHARACTERS] for part in parts if part and part not in _USUAL]
     return " · ".join(parts[:_MOST])
 
 
