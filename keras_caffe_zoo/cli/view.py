@@ -48,7 +48,7 @@ def add_commands(commands) -> None:
         nargs="+",
         metavar="N",
         help="height and width of the image that the net takes, in place of its own, "
-        "and its channels if they are not 3",
+        "and its channels where the net does not tell them",
     )
     add_json(parser)
 
@@ -67,7 +67,7 @@ def _view(arguments) -> dict:
             arguments.file,
             arguments.weights,
             phase=arguments.phase,
-            input_shape=_input_shape(arguments.input_shape),
+            input_shape=arguments.input_shape and tuple(arguments.input_shape),
             advance=progress.advance,
         )
     finally:
@@ -85,10 +85,3 @@ def _view(arguments) -> dict:
     if arguments.open:
         webbrowser.open(output.absolute().as_uri())
     return {"output": str(output), **net.as_dict()}
-
-
-def _input_shape(sizes: list[int] | None) -> tuple[int, ...] | None:
-    """Return what `from_caffe` takes: height, width and channels, or any other."""
-    if sizes is None:
-        return None
-    return (*sizes, 3) if len(sizes) == 2 else tuple(sizes)

@@ -14,7 +14,7 @@ HEAD = 56.0  # height of a box
 LINE = 17.0  # of each layer in place that is folded into it
 INSIDE = 11  # pixels from a box's side to its text
 _ROOM = WIDTH - 2 * INSIDE
-_EACH, _EACH_OF_NAME = 6.3, 8.3  # pixels that a character takes
+_EACH, _EACH_OF_NAME = 6.3, 7.9  # pixels that a character takes
 _MOST_FOLDED = 8  # layers that are shown so
 _CHARACTERS = 200  # of a name
 

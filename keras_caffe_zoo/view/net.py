@@ -170,7 +170,8 @@ def viewed_file(
         phase: `"TEST"` or `"TRAIN"`.
         level: As in `from_caffe`.
         stages: As in `from_caffe`.
-        input_shape: As in `from_caffe`, in place of the net's own.
+        input_shape: As in `from_caffe`, in place of the net's own; `(H, W)` will do
+            where the net tells the channels of its image.
         advance: Is told of each layer whose sizes are known.
 
     Raises:
@@ -280,6 +281,8 @@ def _input_shapes(
     if input_shape is not None:
         given = input_shape if isinstance(input_shape, Mapping) else {}
         first = next(iter(part.inputs), None)
+        if not given:
+            input_shape = _with_channels(tuple(input_shape), part.inputs.get(first))
         told = {
             blob: shape
             for blob, shape in part.inputs.items()
@@ -291,6 +294,13 @@ def _input_shapes(
             part.inputs[blob] = None
             notes.append(f"No data blob has the sizes of '{blob[:80]}': {shape[:8]}.")
     return part.inputs
+
+
+def _with_channels(given: tuple, own: Shape | None) -> tuple:
+    """Return height and width with the channels of the net's own image behind them."""
+    if len(given) == 2 and own is not None and len(own) == 4:
+        return (*given, own[1])
+    return given
 
 
 def _with_items(shape: Shape | None) -> Shape | None:
