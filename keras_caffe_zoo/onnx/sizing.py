@@ -57,7 +57,9 @@ class Sizing(OnnxBuilder):
         super().__init__(*args, **kwargs)
         self._made = None
 
-    def sizes(self, advance: Callable[[int], None] = lambda _: None) -> list[LayerSizes]:
+    def sizes(
+        self, advance: Callable[[int], None] = lambda _: None
+    ) -> list[LayerSizes]:
         """Return what is known of each layer, in the net's order.
 
         Args:
@@ -101,7 +103,9 @@ class Sizing(OnnxBuilder):
             of_fork = f", which is of {fork}" if fork else ""
             sizes.problem = f"No rule is for the type {code_name(layer)!r}{of_fork}"
         elif missing := [x for x in layer.bottoms if x not in self.blobs]:
-            sizes.problem = f"The shape of {missing[0][:80]!r}, which it reads, is unknown"
+            sizes.problem = (
+                f"The shape of {missing[0][:80]!r}, which it reads, is unknown"
+            )
         else:
             self._build(at, layer, sizes)
 

@@ -29,7 +29,9 @@ def filters_png(kernel: np.ndarray) -> bytes | None:
     if not (math.isfinite(low) and math.isfinite(high)):
         return None
     scaled = (kernel - low) * (255.0 / max(high - low, 1e-12))
-    tiles = np.rint(scaled).clip(0, 255).astype("uint8").transpose(0, 2, 3, 1)[..., ::-1]
+    tiles = (
+        np.rint(scaled).clip(0, 255).astype("uint8").transpose(0, 2, 3, 1)[..., ::-1]
+    )
     columns = math.ceil(math.sqrt(count * 2))  # twice as wide as tall
     rows = math.ceil(count / columns)
     tall, wide = height + _BETWEEN, width + _BETWEEN

@@ -149,9 +149,7 @@ def _edges(count: int, ends, middles, bands) -> dict[tuple[int, int], list[Leg]]
             continue
         legs, here = [], start
         while True:
-            legs.append(
-                Leg(middles[here], bands[here][1], middles[end], bands[end][0])
-            )
+            legs.append(Leg(middles[here], bands[here][1], middles[end], bands[end][0]))
             if end < count:
                 break
             legs.append(Leg(middles[end], bands[end][0], middles[end], bands[end][1]))

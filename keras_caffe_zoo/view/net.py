@@ -230,8 +230,8 @@ def _viewed(
         sizes = [_unsized(layer) for layer in net.layers]
         shapes = {}
         notes.append(
-            f"Of {len(net.layers):,} layers there is a list, without shapes and without "
-            f"a picture: those are made of at most {MAX_DRAWN:,}."
+            f"Of {len(net.layers):,} layers there is only a list: shapes and a picture "
+            f"are made of at most {MAX_DRAWN:,}."
         )
     else:
         if shapes is None:
@@ -245,7 +245,9 @@ def _viewed(
         net.source,
         [
             _layer(mine, its_name, known)
-            for mine, its_name, known in zip(net.layers, named.layers, sizes, strict=True)
+            for mine, its_name, known in zip(
+                net.layers, named.layers, sizes, strict=True
+            )
         ],
         _items(shapes),
         notes,

@@ -161,9 +161,7 @@ def _add_filters(start: Element, net: ViewedNet) -> None:
         SubElement(figure, "figcaption").text = text
 
 
-def _add_details(
-    panel: Element, at: int, viewed: ViewedLayer, net: ViewedNet
-) -> None:
+def _add_details(panel: Element, at: int, viewed: ViewedLayer, net: ViewedNet) -> None:
     section = SubElement(panel, "section", {"id": f"layer-{at}", "hidden": ""})
     SubElement(section, "h2").text = clean(viewed.name) or f"#{at + 1}"
     what = SubElement(section, "p", {"class": f"type k-{viewed.kind}"})

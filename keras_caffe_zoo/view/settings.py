@@ -10,16 +10,14 @@ from keras_caffe_zoo.caffe import CaffeFormatError, Layer
 _MOST = 4  # parts of a line
 _CHARACTERS = 40  # of a part
 _SILENT = {"engine", "bias_term", "axis", "shape", "num_axes", "use_global_stats"}
+_SILENT |= {"eps", "moving_average_fraction"}
 _USUAL = {"stride 1", "pad 0", "group 1", "dilation 1"}  # as if it were not there
 # How people write what Caffe's nets have most often; the rest is `name value`.
 _SHORT = {
     "num_output": "{}",
     "pool": "{}",
     "operation": "{}",
-    "pad": "pad {}",
-    "stride": "stride {}",
     "group": "group {}",
-    "dilation": "dilation {}",
     "dropout_ratio": "{}",
     "local_size": "size {}",
     "negative_slope": "slope {}",
@@ -29,6 +27,7 @@ _PAIRS = {
     "kernel": ("kernel_size", "kernel_h", "kernel_w"),
     "stride": ("stride", "stride_h", "stride_w"),
     "pad": ("pad", "pad_h", "pad_w"),
+    "dilation": ("dilation", "", ""),
 }
 
 
