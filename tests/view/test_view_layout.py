@@ -1,4 +1,4 @@
-"""Boxes stand apart, edges go down and around them; a chain of thousands is no worse."""
+"""Boxes stand apart, edges go down and around them; long chains are no worse."""
 
 import numpy as np
 import pytest

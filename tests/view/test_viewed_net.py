@@ -173,13 +173,17 @@ def test_circles_and_names_that_come_twice_are_shown_as_they_run(view):
 
 
 def test_the_largest_sizes_cost_nothing(view):
+    largest = 2**31 - 1
     net = view(
-        'input: "data" input_dim: 1 input_dim: 3 input_dim: 2147483647 '
-        'input_dim: 2147483647 layer { name: "c" type: "Convolution" bottom: "data" '
-        'top: "c" convolution_param { num_output: 2147483647 kernel_size: 1 } }'
+        f'input: "data" input_dim: 1 input_dim: 3 input_dim: {largest} '
+        f'input_dim: {largest} layer {{ name: "c" type: "Convolution" bottom: "data" '
+        'top: "c" convolution_param { num_output: 7 kernel_size: 1 bias_term: false } }'
+        'layer { name: "d" type: "Convolution" bottom: "c" top: "d" '
+        f"convolution_param {{ num_output: {largest} kernel_h: 99999 kernel_w: 9 }} }}"
     )
-    assert net.layers[1].tops == [(1, *[2**31 - 1] * 3)]
-    assert net.multiply_adds == 3 * (2**31 - 1) ** 3
+    assert net.layers[1].tops == [(1, 7, largest, largest)]
+    assert net.multiply_adds == 3 * 7 * largest**2
+    assert net.layers[2].tops == [None] and net.layers[2].sizes.problem
 
 
 def test_sizes_below_zero_are_no_sizes(view):
