@@ -125,7 +125,10 @@ class Sizing(OnnxBuilder):
 
     def _build(self, at: int, layer: Layer, sizes: LayerSizes) -> None:
         layers = len(self.graph.layers)
+        self._made = None
         self._add(at, layer)
+        if self._made is None:  # data without a top
+            return
         sizes.params = [tuple(shape) for shape in self._made.shapes]
         if len(self.graph.layers) > layers:
             sizes.parameters = self.graph.layers[-1].parameters

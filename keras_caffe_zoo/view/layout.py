@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 from fast_sugiyama import from_edges
@@ -14,6 +15,7 @@ _ACROSS = 30.0  # pixels between boxes side by side
 _DOWN = 34.0  # between rows
 _SHELF = 4000.0  # the width at which parts that nothing connects go on below
 MAX_SPANS = 12_000  # rows that all edges cross, together: what takes seconds to order
+MAX_CROSSINGS = 4_500_000  # pairs of edges between the same rows, likewise
 
 
 class Place(NamedTuple):
@@ -78,10 +80,15 @@ def can_lay_out(count: int, edges: Sequence[tuple[int, int]]) -> bool:
     above: list[list[int]] = [[] for _ in range(count)]
     for start, end in edges:
         above[end].append(start)
-    ranks = []
+    ranks: list[int] = []
     for node in range(count):
         ranks.append(1 + max((ranks[x] for x in above[node]), default=-1))
-    return sum(ranks[end] - ranks[start] for start, end in edges) <= MAX_SPANS
+    begun = [0] * (count + 1)  # edges that begin at a row, less those that end there
+    for start, end in edges:
+        begun[ranks[start]] += 1
+        begun[ranks[end]] -= 1
+    between = list(accumulate(begun))
+    return sum(between) <= MAX_SPANS and sum(x * x for x in between) <= MAX_CROSSINGS
 
 
 def lay_out(heights: Sequence[float], edges: Sequence[tuple[int, int]]) -> Layout:

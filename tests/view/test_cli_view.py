@@ -60,7 +60,7 @@ def test_errors_are_a_sentence(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("end", ["png", "svg"])
+@pytest.mark.parametrize("end", ["svg", pytest.param("png", marks=pytest.mark.slow)])
 def test_pictures_for_paper(tmp_path, end):
     path = tmp_path / f"net.{end}"
     net = read_prototxt(GOLDENS / "net_resnet_mini.prototxt")

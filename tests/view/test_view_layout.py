@@ -88,3 +88,5 @@ def test_long_chains_and_tangles_are_bounded():
     assert lay_out([50.0] * 2000, chain).height > 2000 * 50
     tangle = [(i, j) for i in range(200) for j in range(i + 1, 200)]
     assert not can_lay_out(200, tangle)
+    rows = [(i, 100 + j) for i in range(100) for j in range(100)]
+    assert not can_lay_out(200, rows)

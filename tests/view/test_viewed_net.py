@@ -209,3 +209,12 @@ def test_very_many_layers_are_listed(view):
 def test_nets_of_keras_are_viewed_as_they_are_written(view):
     net = viewed_net(parse_prototxt(inception(1)))
     assert net.layers[-1].tops == [(10, 256, 28, 28)]
+
+
+def test_very_many_inputs_and_inputs_of_nothing_are_quick(view):
+    text = "".join(
+        f'input: "i{i}" input_shape {{ dim: {i + 1} }} ' for i in range(1500)
+    )
+    net = view(text + 'layer { name: "none" type: "Input" }')
+    assert net.layers[0].tops[-1] == (1500,)
+    assert net.layers[1].tops == [] and not net.layers[1].sizes.problem
