@@ -77,8 +77,7 @@ class Sizing(OnnxBuilder):
             except ValueError as error:
                 sizes.problem = str(error)
             if sizes.problem:
-                for top in layer.tops:
-                    self.blobs.pop(top, None)
+                self._forget(layer, sizes)
             sizes.tops = [self._shape(blob) for blob in layer.tops]
             self.graph.ops.clear()  # nothing is kept but the blobs
             found.append(sizes)
@@ -92,6 +91,14 @@ class Sizing(OnnxBuilder):
     def _shape(self, blob: str) -> Shape | None:
         value = self.blobs.get(blob)
         return None if value is None else tuple(value.shape)
+
+    def _forget(self, layer: Layer, sizes: LayerSizes) -> None:
+        """Know nothing of what a layer writes, but for data whose shape was told."""
+        given = {} if layer.bottoms else self.shapes
+        for top in layer.tops:
+            if given.get(top) is None:
+                self.blobs.pop(top, None)
+        sizes.multiply_adds = None
 
     def _size(self, at: int, layer: Layer, sizes: LayerSizes) -> None:
         if layer.tops and all(top in self.shapes for top in layer.tops):

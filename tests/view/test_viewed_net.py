@@ -218,3 +218,13 @@ def test_very_many_inputs_and_inputs_of_nothing_are_quick(view):
     net = view(text + 'layer { name: "none" type: "Input" }')
     assert net.layers[0].tops[-1] == (1500,)
     assert net.layers[1].tops == [] and not net.layers[1].sizes.problem
+
+
+def test_data_of_known_shape_stays_where_labels_have_none(view):
+    net = view(
+        'layer { name: "d" type: "HDF5Data" top: "data" top: "label" } '
+        'layer { name: "r" type: "ReLU" bottom: "data" top: "r" }',
+        input_shape={"data": (4, 5, 3)},
+    )
+    assert [x.tops for x in net.layers] == [[(1, 3, 4, 5), None], [(1, 3, 4, 5)]]
+    assert net.layers[0].sizes.multiply_adds is None
