@@ -123,7 +123,8 @@
     centre(x, y);
   }
   function begin() {
-    const first = groups.get("0"), { width } = size();
+    // The data of a detector stand aside, between all that reads their size.
+    const first = groups.get("1") || groups.get("0"), { width } = size();
     view.scale = Math.min(1, Math.max(width / world.width, 0.55));
     draw();
     const { x } = first ? place(first) : { x: world.x + world.width / 2 };
