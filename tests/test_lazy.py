@@ -112,6 +112,7 @@ for name in {sorted(light)}:
         ["inspect", DIGITS.with_suffix(".prototxt")],
         ["inspect", DIGITS.with_suffix(".caffemodel")],
         ["dump", DIGITS.with_suffix(".caffemodel"), "-o", "OUTPUT.h5"],
+        ["view", DIGITS.with_suffix(".caffemodel"), "-o", "OUTPUT.html"],
     ],
 )
 def test_commands_about_files_import_no_keras(words, tmp_path):

@@ -99,8 +99,8 @@ def deploy_net(
         if role in ("data", *_LABELLED) and is_unknown(layer):
             result.guessed.append(layer)
         if role == "input":
-            for top in needed:
-                result.inputs[top] = _declared(layer, net).get(top)
+            declared = _declared(layer, net)
+            result.inputs |= {top: declared.get(top) for top in needed}
             if needed or not layer.tops:
                 layers.append(replace(layer, tops=needed))
         elif role == "data":

@@ -4,6 +4,7 @@ from keras_caffe_zoo.plots.boxes import draw_boxes
 from keras_caffe_zoo.plots.curves import show_curves
 from keras_caffe_zoo.plots.edges import draw_edges
 from keras_caffe_zoo.plots.faces import draw_faces
+from keras_caffe_zoo.plots.graphs import show_net
 from keras_caffe_zoo.plots.maps import heatmap
 from keras_caffe_zoo.plots.nets import show_activations, show_filters
 from keras_caffe_zoo.plots.pages import show_digit_boxes, show_digits
@@ -21,5 +22,6 @@ __all__ = [
     "show_digit_boxes",
     "show_digits",
     "show_filters",
+    "show_net",
     "draw_segments",
 ]
