@@ -59,10 +59,6 @@ def show_net(
     As on the pages of `keras-caffe-zoo view`: a layer in place is a strip of the one
     whose blob it changes; shapes are Caffe's, without the number of items.
 
-        >>> import keras_caffe_zoo as kcz
-        >>> model = kcz.squeezenet_v1_1(weights=None)
-        >>> figure = kcz.plots.show_net(model, output="squeezenet.svg")
-
     Args:
         net: A Keras model of Caffe's kinds of layers, a net as read from a file, or the
             path of a `.prototxt` or `.caffemodel`.
@@ -80,6 +76,13 @@ def show_net(
         CaffeFormatError: If a file is damaged, or no net.
         ValueError: If there is nothing to draw, or too much; or a layer of the model is
             none of Caffe's.
+        ImportError: If the package fast-sugiyama is not installed.
+
+    Example:
+        >>> from keras_caffe_zoo import demo
+        >>> figure = kcz.plots.show_net(demo.load(), output="digits.svg")
+        >>> "conv1" in [text.get_text() for text in figure.axes[0].texts]
+        True
     """
     drawing = drawn(_viewed(net, phase, input_shape))
     if drawing.layout is None:

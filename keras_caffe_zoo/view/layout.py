@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
 
-from fast_sugiyama import from_edges
-
 WIDTH = 204.0  # of all boxes
 _ACROSS = 30.0  # pixels between boxes side by side
 _DOWN = 34.0  # between rows
@@ -97,8 +95,11 @@ def lay_out(heights: Sequence[float], edges: Sequence[tuple[int, int]]) -> Layou
     Args:
         heights: How tall each box is.
         edges: Pairs of boxes, the earlier one first, each once.
+
+    Raises:
+        ImportError: If the package fast-sugiyama is not installed.
     """
-    parts = from_edges(
+    parts = _fast_sugiyama().from_edges(
         list(edges),
         vertex_spacing=WIDTH + _ACROSS,
         dummy_vertices=True,
@@ -109,6 +110,17 @@ def lay_out(heights: Sequence[float], edges: Sequence[tuple[int, int]]) -> Layou
     drawn += [_part(heights, {node: (0.0, 0.0)}, ()) for node in alone]
     drawn.sort(key=lambda part: min(part[0]))  # in the net's order
     return _on_shelves(len(heights), drawn)
+
+
+def _fast_sugiyama():
+    try:
+        import fast_sugiyama
+    except ImportError as error:
+        raise ImportError(
+            "Expected the package fast-sugiyama, which lays out a net's picture; "
+            'received: none. Install it: pip install "keras_caffe_zoo[view]"'
+        ) from error
+    return fast_sugiyama
 
 
 # The boxes of one part by their numbers, its edges, its width and height.
