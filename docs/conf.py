@@ -1,0 +1,72 @@
+"""How Sphinx builds the site: `sphinx-build -W --keep-going -b html docs FOLDER`."""
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+# What TensorFlow says as it starts is nothing that a reader needs; notebooks inherit it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+project = "keras_caffe_zoo"
+author = "the keras_caffe_zoo authors"
+copyright = "the keras_caffe_zoo authors, Apache 2.0"
+release = metadata.version(project)
+version = release
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "zoo_site",
+]
+exclude_patterns = ["_build", "_ext"]
+templates_path = []
+
+# Links: whatever is ours must be there; other projects' pages are not fetched.
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:.*", r"(keras|tensorflow|tf|numpy|np|PIL|matplotlib|h5py|jax|torch)\b.*"),
+    ("py:.*", r"(collections|pathlib|os|typing|types|enum|google|pyarrow)\b.*"),
+    ("py:.*", r"[a-z]+|[A-Z]|(Path|PathLike|Callable|Iterable|Iterator|Sequence)"),
+    ("py:.*", r"(Mapping|MutableMapping|NamedTuple|Any|Literal|Optional|Union|None)"),
+    ("py:.*", r"(ValueError|TypeError|OSError|ImportError|RuntimeError|KeyError)"),
+]
+linkcheck_anchors = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_inherit_docstrings = False  # Keras' words about its own hooks
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+autosummary_generate = False
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+
+myst_enable_extensions = ["deflist", "colon_fence"]
+myst_heading_anchors = 4
+
+# Notebooks run on each build, in a folder of their own; DOCS_CACHE=1 keeps what they
+# gave for as long as their text is the same, which is for whoever writes them.
+nb_execution_mode = "cache" if os.environ.get("DOCS_CACHE") else "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 240
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+html_theme = "furo"
+html_title = "keras_caffe_zoo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["sortable.js"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#b3261e"},
+    "dark_css_variables": {"color-brand-primary": "#ff8a80"},
+}
