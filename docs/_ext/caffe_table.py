@@ -109,11 +109,13 @@ def ours(type_: str) -> list[str]:
 
 def _classes(type_: str, rule: Rule) -> list[type]:
     named = _BECOME.get(type_) or rule.layers
-    return [_class(name) if isinstance(name, str) else name for name in named]
+    found = [_class(name) if isinstance(name, str) else name for name in named]
+    return [kind for kind in found if kind is not None]
 
 
-def _class(name: str) -> type:
-    return getattr(layers, name, None) or getattr(keras.layers, name)
+def _class(name: str) -> type | None:
+    """Return a class of layers; `None` of what is an operation inside Keras."""
+    return getattr(layers, name, None) or getattr(keras.layers, name, None)
 
 
 def _path(kind: type) -> str:

@@ -259,5 +259,7 @@ def _summary(names: list[Public]) -> str:
 
 
 def _entry(one: Public) -> str:
+    if one.kind == "data":
+        return f".. py:data:: {one.path}\n   :type: {type(one.thing).__name__}\n"
     options = _CLASS if one.kind in ("class", "exception") else ""
     return f".. auto{one.kind}:: {one.path}\n{options}"

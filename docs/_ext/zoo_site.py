@@ -1,7 +1,9 @@
 """The site's own extension of Sphinx: pages made of the package, and links to it."""
 
 import inspect
+import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from caffe_table import details, overview
@@ -16,8 +18,7 @@ from zoo_pages import net_page, zoo_index
 from keras_caffe_zoo import list_models
 
 _LAYERS = "caffe_layers.md"
-_QUOTED = re.compile(r"(?<![`:])`([^`<>]+)`(?![`_])")
-_BLOCK = re.compile(r"\s*(>>>|\.\.\. )")
+_QUOTED = re.compile(r"(?<![`:])`([^`]+)`(?![`_])(?=(\w?))")
 
 
 def setup(app: Sphinx) -> dict:
@@ -25,6 +26,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("builder-inited", _write_pages)
     app.connect("autodoc-process-docstring", _quote, priority=400)
     app.connect("autodoc-process-signature", _sign)
+    app.connect("autodoc-process-bases", _name_bases)
     app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -65,18 +67,45 @@ def _write(path: Path, text: str) -> None:
 
 
 def _quote(app, what, name, obj, options, lines: list[str]) -> None:
-    """Make links and literals of what docstrings have in backquotes."""
+    """Make reStructuredText of Markdown's quotes and tables in docstrings."""
+    if any(line.startswith("|") for line in lines):
+        lines[:] = list(_tables(lines))
     if any("`" in line for line in lines):
         own = name.rpartition(".")[2]
-        text = _QUOTED.sub(lambda match: _role(match[1], own), "\n".join(lines))
+        text = _QUOTED.sub(lambda match: _role(*match.groups(), own), "\n".join(lines))
         lines[:] = text.split("\n")
 
 
-def _role(text: str, own: str) -> str:
+def _tables(lines: list[str]) -> Iterator[str]:
+    """Yield lines with Markdown's tables as reStructuredText's."""
+    for is_table, group in itertools.groupby(lines, lambda line: line.startswith("|")):
+        if not is_table:
+            yield from group
+            continue
+        yield from (".. list-table::", "   :header-rows: 1", "")
+        for line in group:
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if not set("".join(cells)) <= set("-:"):
+                marks = ["*", *" " * (len(cells) - 1)]
+                yield from (
+                    f"   {mark} - {cell}"
+                    for mark, cell in zip(marks, cells, strict=True)
+                )
+
+
+def _role(text: str, behind: str, own: str) -> str:
+    """Return what stands in backquotes as a link, if it is a public name, or literal.
+
+    Args:
+        text: What stands in them.
+        behind: The letter that follows without a space, if one does.
+        own: The name whose docstring it is.
+    """
+    end = "\\ " if behind else ""
     path = paths_by_name().get(text)
     if path and text != own:
-        return f":py:obj:`{text} <{path}>`"
-    return f"``{text}``"
+        return f":py:obj:`{text} <{path}>`{end}"
+    return f"``{text}``{end}"
 
 
 def _sign(app, what, name, obj, options, signature, returns):
@@ -91,8 +120,17 @@ def _sign(app, what, name, obj, options, signature, returns):
 
 def _made(kind: type) -> set[str]:
     """Return what the package's own classes among a class's bases define."""
-    own = (base for base in kind.__mro__ if base.__module__.startswith(PACKAGE))
-    return {name for base in own for name in vars(base)}
+    return {name for base in kind.__mro__ if _is_ours(base) for name in vars(base)}
+
+
+def _name_bases(app, name, obj, options, bases: list) -> None:
+    """Name in place of private classes the nearest that a reader can know."""
+    known = (kind for kind in obj.__mro__[1:] if path_of(kind) or not _is_ours(kind))
+    bases[:] = [next(known)]
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.split(".")[0] == PACKAGE
 
 
 def _skip(app, what, name, obj, skip, options) -> bool | None:
