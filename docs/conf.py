@@ -6,9 +6,8 @@ from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
-# What TensorFlow says as it starts is nothing that a reader needs; notebooks inherit it.
+# What TensorFlow says as it starts, no reader needs; notebooks inherit it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 project = "keras_caffe_zoo"
 author = "the keras_caffe_zoo authors"

@@ -2,8 +2,8 @@
 
     python tools/check_site.py docs/_build/html
 
-prints what is wrong and ends with status 1; no network is used. Links to other hosts are
-allowed in `<a href>` alone: whatever a page loads must be in the site.
+prints what is wrong and ends with status 1; no network is used. Links to other hosts
+are allowed in `<a href>` alone: whatever a page loads must be in the site.
 """
 
 import argparse

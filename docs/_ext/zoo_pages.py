@@ -11,8 +11,9 @@ _INDEX = """\
 
 Every net here is one call, `kcz.{example}(weights="caffe")`, and computes what Caffe
 computed with the file that its authors published. Each name leads to the net's card:
-paper, data, input, output, accuracy by source, licence, checksums, and the lines of code
-that use it. A click on a column's head, or Enter when it has the focus, sorts by it.
+paper, data, input, output, accuracy by source, licence, checksums, and the lines of
+code that use it. A click on a column's head, or Enter when it has the focus, sorts by
+it.
 
 ```{{list-table}}
 :class: sortable
@@ -44,7 +45,8 @@ accuracy
 commercial use
 : What the authors of the weights are known to say; `?` where they said nothing.
 
-In a shell, `keras-caffe-zoo list` has the same, and `keras-caffe-zoo card NAME` each card.
+In a shell, `keras-caffe-zoo list` has the same, and `keras-caffe-zoo card NAME` each
+card.
 
 ```{{toctree}}
 :hidden:
