@@ -54,6 +54,7 @@ nb_execution_raise_on_error = True
 nb_merge_streams = True
 
 html_theme = "furo"
+html_favicon = "_static/icon.svg"
 html_title = "keras_caffe_zoo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

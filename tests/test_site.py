@@ -114,14 +114,17 @@ def test_each_type_leads_to_what_there_is_or_says_what_becomes_of_it():
     assert len(set(anchors)) == len(anchors)
 
 
+DEPTHWISE = "convolution_param { num_output: 2 kernel_size: 3 group: 2 }"
+
+
 @pytest.mark.parametrize(
     ("type_", "param"),
     [
         ("BNLL", ""),
         ("Sigmoid", ""),
         ("TanH", ""),
-        ("DepthwiseConvolution", "convolution_param { num_output: 2 kernel_size: 3 }"),
-        ("ConvolutionDepthwise", "convolution_param { num_output: 2 kernel_size: 3 }"),
+        ("DepthwiseConvolution", DEPTHWISE),
+        ("ConvolutionDepthwise", DEPTHWISE),
         ("BN", "bn_param { bn_mode: INFERENCE }"),
         ("Upsample", "upsample_param { scale: 2 }"),
     ],

@@ -1,9 +1,9 @@
 """Every block of code in the README and the site is run, or says why it is not.
 
 `{code-cell}`s are run when the site is built. All other blocks of a page are run here
-in their order, in one folder. A block that needs what nobody has here, such as published
-weights, has a line `<!-- not run: REASON -->` above it: then its commands must parse,
-and what it calls of this package must exist and take such arguments.
+in their order, in one folder. A block that needs what nobody has here, such as
+published weights, has a line `<!-- not run: REASON -->` above it: then its commands
+must parse, and what it calls of this package must exist and take such arguments.
 """
 
 import ast
