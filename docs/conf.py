@@ -6,8 +6,11 @@ from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
-# What TensorFlow says as it starts, no reader needs; notebooks inherit it.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import quiet_start  # noqa: E402
+
+# Python's kernels, which run the notebooks, begin with `quiet_start`.
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["IPYTHONDIR"] = quiet_start.make_ipython_folder()
 
 project = "keras_caffe_zoo"
 author = "the keras_caffe_zoo authors"

@@ -9,7 +9,7 @@ from keras_caffe_zoo.weights import ModelEntry, model_entry, model_names
 _INDEX = """\
 # The zoo
 
-Every net here is one call, `kcz.{example}(weights="caffe")`, and computes what Caffe
+Every net here is one call, `kcz.caffenet(weights="caffe")`, and computes what Caffe
 computed with the file that its authors published. Each name leads to the net's card:
 paper, data, input, output, accuracy by source, licence, checksums, and the lines of
 code that use it. A click on a column's head, or Enter when it has the focus, sorts by
@@ -78,7 +78,7 @@ def zoo_index(counts: Mapping[str, int | None]) -> str:
     entries = sorted(map(model_entry, model_names()), key=_order)
     rows = "\n".join(_row(entry, counts[entry.name]) for entry in entries)
     names = "\n".join(entry.name for entry in entries)
-    return _INDEX.format(rows=rows, names=names, example=entries[0].name)
+    return _INDEX.format(rows=rows, names=names)
 
 
 def net_page(name: str) -> str:
