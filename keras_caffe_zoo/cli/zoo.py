@@ -77,7 +77,7 @@ def _table(entries: list) -> str:
 def _row(entry, width: int) -> str:
     mark = "!" if entry.licence.non_commercial else " "
     return (
-        f"{entry.name:<{width}}  {_megabytes(entry.size):>3}  {_accuracy(entry):<9}  "
+        f"{entry.name:<{width}}  {_megabytes(entry.size):>3}  {accuracy(entry):<9}  "
         f"{_cached(entry):<7}  {mark} {entry.licence.text or 'unknown'}"
     ).rstrip()
 
@@ -86,7 +86,8 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.0f}" if size >= 5e5 else "<1"
 
 
-def _accuracy(entry) -> str:
+def accuracy(entry) -> str:
+    """Return a net's first published figures, `-` where there are none."""
     for figure, unit in (("mean_iu", " mIU"), ("mean_ap", " mAP"), ("accuracy", "")):
         if (value := _first(entry, figure)) is not None:
             return f"{value:.1f}{unit}"

@@ -29,8 +29,8 @@ class CaffeConvND(BlobLayer):
         use_bias: Whether to add a bias (`bias_term`).
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
 
-    The kernel is (*window, C / groups, filters), transposed (*window, filters /
-    groups, C).
+    The kernel is `(*window, C / groups, filters)`, transposed `(*window, filters /
+    groups, C)`.
 
     Raises:
         ValueError: If the input does not fit.
