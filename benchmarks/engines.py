@@ -77,14 +77,14 @@ def onnx_runtime(source: bytes):
 
 def openvino(source: bytes, precision: str = "f32"):
     """Return OpenVINO on an ONNX file."""
-    import openvino as ov
+    from keras_caffe_zoo.conversion.openvino_core import openvino_core
 
     options = {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": THREADS,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    core = ov.Core()
+    core = openvino_core()
     request = core.compile_model(core.read_model(source), "CPU", options)
     request = request.create_infer_request()
     return lambda x: [_keras(y) for y in request.infer([_caffe(x)]).values()]

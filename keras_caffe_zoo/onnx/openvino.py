@@ -6,6 +6,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from keras_caffe_zoo.conversion.openvino_core import openvino_core
 from keras_caffe_zoo.conversion.quiet import quiet
 from keras_caffe_zoo.files import replacing_path, settle
 from keras_caffe_zoo.onnx.file import check_onnx
@@ -72,7 +73,7 @@ def _read(graph: Graph, path: Path, computed: bool):
         with quiet():
             if computed:
                 return openvino.convert_model(path)
-            return openvino.Core().read_model(path)
+            return openvino_core().read_model(path)
     except Exception as error:  # there are several kinds
         missing = _LACKS.findall(str(error))
         if not missing:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_caffe_zoo.conversion.openvino_core import openvino_core
+
 
 class OpenVino:
     """A net in OpenVINO, on the processor.
@@ -22,8 +24,6 @@ class OpenVino:
     channels_last = True  # of the file
 
     def __init__(self, source: bytes | str, threads: int | None, at_once: int):
-        import openvino
-
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16, where processors can
             "PERFORMANCE_HINT": "LATENCY" if at_once == 1 else "THROUGHPUT",
@@ -32,7 +32,7 @@ class OpenVino:
             settings["NUM_STREAMS"] = at_once
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
-        core = openvino.Core()
+        core = openvino_core()
         self._net = core.compile_model(core.read_model(source), "CPU", settings)
         self._outputs = range(len(self._net.outputs))
         self._idle = deque()  # each call takes one of the requests, which keep memory

@@ -13,6 +13,7 @@ from support import GOLDENS, every, nchw, nhwc, pattern, relative_error
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo import convert, from_caffe
 from keras_caffe_zoo.conversion.formats import check_target
+from keras_caffe_zoo.conversion.openvino_core import openvino_core
 from keras_caffe_zoo.conversion.spare import caffe_blob, source_of_rows
 from keras_caffe_zoo.onnx.graph import Graph
 from keras_caffe_zoo.onnx.openvino import write_openvino
@@ -104,10 +105,8 @@ def run_litert(path, data):
 
 
 def run_openvino(path, data):
-    import openvino
-
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(path, "CPU", exact)
+    compiled = openvino_core().compile_model(path, "CPU", exact)
     return {x.any_name: np.array(y) for x, y in compiled(data).items()}
 
 

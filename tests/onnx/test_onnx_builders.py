@@ -5,12 +5,12 @@ import gc
 import keras
 import numpy as np
 import onnxruntime
-import openvino
 import pytest
 from livened import channels_first, livened
 from siblings import SIBLINGS
 
 import keras_caffe_zoo as kcz
+from keras_caffe_zoo.conversion.openvino_core import openvino_core
 from keras_caffe_zoo.rules import rule_for
 
 TOLERANCE = 1e-5
@@ -67,7 +67,7 @@ def test_engines_compute_what_the_model_does(name, tmp_path):
         assert difference(value, wanted, name) <= tolerance
     del session
     options = {"INFERENCE_PRECISION_HINT": "f32"}
-    net = openvino.Core().compile_model(tmp_path / "net.onnx", "CPU", options)
+    net = openvino_core().compile_model(tmp_path / "net.onnx", "CPU", options)
     found = net(x)
     for i, value in enumerate(expected):
         assert difference(found[i], value, name) <= tolerance

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import pytest
 from support import nchw, relative_error
 
 from keras_caffe_zoo import from_caffe, preprocess_input
 from keras_caffe_zoo.caffe import write_caffemodel, write_mean
+from keras_caffe_zoo.conversion.openvino_core import openvino_core
 from keras_caffe_zoo.onnx.api import to_onnx
 from keras_caffe_zoo.training.data import Transform
 
@@ -67,7 +67,7 @@ def answers(path, images):
     assert [x.type for x in session.get_inputs()] == ["tensor(uint8)"]
     yield session.run(None, {"data": images})[0]
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    yield openvino.compile_model(path, "CPU", exact)(images)[0]
+    yield openvino_core().compile_model(path, "CPU", exact)(images)[0]
     net = cv2.dnn.readNetFromONNX(str(path))
     net.setInput(images)
     yield net.forward()

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from support import relative_error
 
+from keras_caffe_zoo.conversion.openvino_core import openvino_core
 from keras_caffe_zoo.demo import held_out_digits, load, windows
 from keras_caffe_zoo.onnx.api import to_onnx
 from keras_caffe_zoo.precision.calibration import Calibration
@@ -50,7 +51,7 @@ def answer(model, x):
 
 def by_openvino(path, x):
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    return openvino.compile_model(path, "CPU", exact)(x)[0]
+    return openvino_core().compile_model(path, "CPU", exact)(x)[0]
 
 
 def types(graph):

@@ -1,5 +1,6 @@
 """Other engines in Keras' place: Keras' numbers, or an error that says why not."""
 
+import subprocess
 import sys
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from support import GOLDENS, golden, nhwc, pattern, relative_error
 
-from keras_caffe_zoo import feature_extractor, from_caffe
+from keras_caffe_zoo import feature_extractor, from_caffe, to_onnx
 from keras_caffe_zoo.detection_rows import with_spare_rows
 from keras_caffe_zoo.layers import CaffeConv2D, CaffePool2D
 from keras_caffe_zoo.onnx import file
@@ -170,3 +171,26 @@ def test_items_without_detections_have_rows_that_stand_for_none():
     expected = np.repeat(none[:, None], 3, axis=1)
     expected[1, :2], expected[3, 0] = rows[:2], rows[2]
     np.testing.assert_array_equal(found, expected)
+
+
+SIGNAL = """
+import gc, os, signal, sys
+from keras_caffe_zoo.runtimes.openvino import OpenVino
+first, second = (OpenVino(sys.argv[1], None, 1) for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGINT, lambda *_: print("heard"))
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no stack for signals")
+def test_a_signal_is_heard_when_nets_of_openvino_are_gone(tmp_path):
+    net = GOLDENS / "net_googlenet_mini.prototxt"
+    to_onnx(net, net.with_suffix(".caffemodel"), tmp_path / "a.onnx")
+    command = [sys.executable, "-c", SIGNAL, str(tmp_path / "a.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heard\n")
