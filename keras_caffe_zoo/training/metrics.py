@@ -116,6 +116,14 @@ class Accuracy(_OfLabels):
 
     Raises:
         ValueError: If `top_k` is not between 1 and the number of classes.
+
+    Example:
+        >>> scores = np.array([[0.9, 0.1], [0.5, 0.5]])
+        >>> float(kcz.training.Accuracy()(np.array([0, 0]), scores))  # a tie is wrong
+        0.5
+        >>> ignoring = kcz.training.Accuracy(ignore_label=255)
+        >>> float(ignoring(np.array([0, 255]), scores))
+        1.0
     """
 
     def __init__(
@@ -148,6 +156,12 @@ class AccuracyPerClass(_OfLabels):
 
     Reference:
         Caffe 1.0's `Accuracy` layer, its second top.
+
+    Example:
+        >>> scores = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.2, 0.8, 0.0]])
+        >>> metric = kcz.training.AccuracyPerClass(3)
+        >>> np.asarray(metric(np.array([0, 0, 1]), scores)).tolist()  # nobody is a 2
+        [0.5, 1.0, 0.0]
     """
 
     def __init__(

@@ -177,6 +177,20 @@ class BadRecords:
     Attributes:
         count: How many different records were bad.
         records: The first of them, as `(name, reason)`.
+
+    Example:
+        >>> import warnings
+        >>> from PIL import Image
+        >>> Image.new("L", (4, 4)).save("good.png")
+        >>> with open("bad.png", "w") as file:
+        ...     _ = file.write("no picture")
+        >>> bad, none = kcz.training.BadRecords(), np.zeros((0, 5))
+        >>> records = [("good.png", none), ("bad.png", none)]
+        >>> with warnings.catch_warnings(action="ignore"):  # each is told of
+        ...     data = kcz.training.annotated_dataset(records, bad_records=bad)
+        ...     sizes = [len(images) for images, _ in data]
+        >>> sizes, bad.count, [name for name, reason in bad.records]
+        ([1], 1, ['bad.png'])
     """
 
     def __init__(self, limit: int = 1000):

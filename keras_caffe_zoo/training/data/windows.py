@@ -103,6 +103,19 @@ def window_dataset(
         ValueError: If an argument or the file is wrong, a kind that batches need has no
             windows, or a record is bad.
         OSError: If the file cannot be opened.
+
+    Example:
+        >>> from PIL import Image
+        >>> Image.fromarray(np.eye(4, dtype="uint8") * 255).convert("RGB").save("a.png")
+        >>> with open("windows.txt", "w") as file:
+        ...     _ = file.write('''# 0
+        ...         a.png 3 4 4 2
+        ...         7 0.9 0 0 1 1
+        ...         7 0.1 2 0 3 1''')
+        >>> data = kcz.training.window_dataset("windows.txt", crop_size=2, batch_size=4)
+        >>> images, labels = next(iter(data))
+        >>> images.shape[1:], labels.numpy().tolist()  # the last quarter is objects
+        (TensorShape([2, 2, 3]), [0, 0, 0, 7])
     """
     windows = Windows(source, fg_threshold, bg_threshold, root, cache_images)
     transform = Warp(crop_size, context_pad, crop_mode, mirror, mean, scale)

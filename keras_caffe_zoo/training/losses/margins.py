@@ -32,6 +32,13 @@ class HingeLoss(CaffeLoss):
 
     Reference:
         Caffe 1.0's `HingeLoss` layer.
+
+    Example:
+        >>> scores = np.array([[2.0, -1.0, -0.5]])  # the last is not below -1
+        >>> float(kcz.training.HingeLoss()(np.array([0]), scores))
+        0.5
+        >>> float(kcz.training.HingeLoss("L2")(np.array([0]), scores))
+        0.25
     """
 
     def __init__(self, norm="L1", name=None):
@@ -77,6 +84,12 @@ class ContrastiveLoss(CaffeLoss):
 
     Reference:
         Hadsell et al., 2006; Caffe 1.0's `ContrastiveLoss` layer.
+
+    Example:
+        >>> loss = kcz.training.ContrastiveLoss(margin=6)
+        >>> difference = np.array([[3.0, 4.0]])  # a distance of 5
+        >>> [float(loss(np.array([similar]), difference)) for similar in (1, 0)]
+        [12.5, 0.5]
     """
 
     def __init__(self, margin=1.0, legacy_version=False, name=None):

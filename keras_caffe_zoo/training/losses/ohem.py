@@ -25,6 +25,15 @@ def box_annotator_ohem(rois, loss, labels, weights, roi_per_img, ignore_label=-1
 
     Reference:
         Shrivastava et al., 2016; `BoxAnnotatorOHEM` of R-FCN's fork of Caffe.
+
+    Example:
+        >>> rois = np.zeros((3, 5))  # all of the first image
+        >>> loss, labels = np.array([0.1, 2.0, 1.0]), np.array([4, 5, 6])
+        >>> labels, weights = kcz.training.box_annotator_ohem(
+        ...     rois, loss, labels, np.ones((3, 4)), roi_per_img=2
+        ... )
+        >>> np.asarray(labels).tolist(), np.asarray(weights)[:, 0].tolist()
+        ([-1, 5, 6], [0.0, 1.0, 1.0])
     """
     rois, loss, labels, weights = (
         ops.convert_to_tensor(x) for x in (rois, loss, labels, weights)

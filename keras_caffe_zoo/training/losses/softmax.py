@@ -115,6 +115,15 @@ class SoftmaxWithLoss(_OfClasses):
 
     Reference:
         Caffe 1.0's `SoftmaxWithLoss` layer.
+
+    Example:
+        >>> scores = np.zeros((2, 4))  # each class has a quarter
+        >>> loss = kcz.training.SoftmaxWithLoss(ignore_label=255)
+        >>> round(float(loss(np.array([3, 255]), scores)), 4)  # log 4: one counts
+        1.3863
+        >>> loss = kcz.training.SoftmaxWithLoss("full", ignore_label=255)
+        >>> round(float(loss(np.array([3, 255]), scores)), 4)  # half of it
+        0.6931
     """
 
     least = FLT_MIN
@@ -156,6 +165,12 @@ class InfogainLoss(_OfClasses):
     Reference:
         Caffe 1.0's `InfogainLoss` layer, which has its own softmax; those before took
         probabilities.
+
+    Example:
+        >>> loss = kcz.training.InfogainLoss([[1, 0], [0, 3]])
+        >>> scores = np.zeros((1, 2))  # log 2 for each class; 1 counts three times
+        >>> [round(float(loss(np.array([label]), scores)), 4) for label in (0, 1)]
+        [0.6931, 2.0794]
     """
 
     def __init__(
@@ -258,6 +273,12 @@ class MultinomialLogisticLoss(_OfClasses):
 
     Reference:
         Caffe 1.0's `MultinomialLogisticLoss` layer.
+
+    Example:
+        >>> chances = np.array([[1.0, 0.0], [0.0, 1.0]])
+        >>> loss = kcz.training.MultinomialLogisticLoss()
+        >>> round(float(loss(np.array([0, 0]), chances)), 4)  # -log(1e-20) / 2
+        23.0259
     """
 
     def __init__(self, name=None):
