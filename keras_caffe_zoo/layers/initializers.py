@@ -43,7 +43,7 @@ class Gaussian(keras.initializers.RandomNormal):
         0.01
     """
 
-    def __init__(self, mean=0.0, std=1.0, sparse=-1, seed=None):
+    def __init__(self, mean=0.0, std=1.0, sparse=-1, seed=None) -> None:
         if not std >= 0 or sparse < -1:
             raise ValueError(
                 "Expected `std` of at least 0 and `sparse` of at least -1; received: "
@@ -88,7 +88,7 @@ class PositiveUnitball(keras.initializers.RandomUniform):
         ([1.0, 1.0, 1.0], True)
     """
 
-    def __init__(self, seed=None):
+    def __init__(self, seed=None) -> None:
         super().__init__(0.0, 1.0, seed)
 
     def __call__(self, shape, dtype=None):
@@ -108,7 +108,7 @@ class _ByFan(keras.initializers.VarianceScaling):
     scale_of_variance = 1.0
     shape_of_distribution = "uniform"
 
-    def __init__(self, variance_norm="fan_in", seed=None):
+    def __init__(self, variance_norm="fan_in", seed=None) -> None:
         if variance_norm not in _MODES:
             raise ValueError(
                 f"Expected `variance_norm` of {VARIANCE_NORMS}; received: "
@@ -211,7 +211,7 @@ class Diagonal(keras.initializers.Initializer):
         values: The numbers of the first outputs; others have 1.
     """
 
-    def __init__(self, values=()):
+    def __init__(self, values=()) -> None:
         self.values = tuple(float(value) for value in values)
 
     def __call__(self, shape, dtype=None):

@@ -18,7 +18,7 @@ class _OfLabels(keras.metrics.Metric):
     Subclasses keep the counts, of the shape `counts`.
     """
 
-    def __init__(self, top_k, ignore_label, axis, counts, name, dtype):
+    def __init__(self, top_k, ignore_label, axis, counts, name, dtype) -> None:
         super().__init__(name=name, dtype=dtype)
         self.top_k = int(top_k)
         if self.top_k < 1:
@@ -128,7 +128,7 @@ class Accuracy(_OfLabels):
 
     def __init__(
         self, top_k=1, ignore_label=None, name="accuracy", dtype=None, axis=None
-    ):
+    ) -> None:
         super().__init__(top_k, ignore_label, axis, (), name, dtype)
 
     def _sum(self, values, index):
@@ -172,7 +172,7 @@ class AccuracyPerClass(_OfLabels):
         name="accuracy_per_class",
         dtype=None,
         axis=None,
-    ):
+    ) -> None:
         self.classes = int(classes)
         super().__init__(top_k, ignore_label, axis, (self.classes,), name, dtype)
 
@@ -208,7 +208,7 @@ class LossValue(keras.metrics.Metric):
         Those of the loss.
     """
 
-    def __init__(self, loss, name=None, dtype=None):
+    def __init__(self, loss, name=None, dtype=None) -> None:
         super().__init__(name=name or loss.name, dtype=dtype)
         self.loss = loss
         self.total = self.add_variable((), "zeros", name="total")

@@ -196,7 +196,9 @@ def _corners(box) -> tuple[float, float, float, float]:
 class _ObjectLoader(Loader):
     """Reads and transforms one picture and its objects at a time; thread-safe."""
 
-    def __init__(self, records, transform, seed, bad_records, max_objects, vary):
+    def __init__(
+        self, records, transform, seed, bad_records, max_objects, vary
+    ) -> None:
         self.max_objects = max_objects
         super().__init__(records, transform, seed, bad_records, vary)
 

@@ -129,7 +129,7 @@ class VOCPictures:
         (1, [[0.0, 9.0, 0.0, 0.25, 0.25, 0.75, 1.0, 0.0]])
     """
 
-    def __init__(self, annotations, pictures, label_map, names=None):
+    def __init__(self, annotations, pictures, label_map, names=None) -> None:
         self.labels = _labels_of(label_map)
         found = {
             path.stem: path
@@ -194,7 +194,7 @@ class COCOPictures:
         [2.0, 0.25, 0.25, 0.75, 1.0]
     """
 
-    def __init__(self, annotations, pictures, label_map=None):
+    def __init__(self, annotations, pictures, label_map=None) -> None:
         self.folder = Path(pictures)
         try:
             told = json.loads(Path(annotations).read_bytes())

@@ -44,7 +44,9 @@ class Loader:
         ValueError: If the first record is bad and `bad_records` is None, or all are.
     """
 
-    def __init__(self, records, transform, seed, bad_records=None, sizes_vary=False):
+    def __init__(
+        self, records, transform, seed, bad_records=None, sizes_vary=False
+    ) -> None:
         self.records, self.transform, self.seed = records, transform, seed
         self.bad_records, self.shape = bad_records, (None, None, None)
         self._threads = min(os.cpu_count() or 1, _MOST_THREADS)

@@ -173,7 +173,7 @@ class Windows:
 
     def __init__(
         self, source, fg_threshold=0.5, bg_threshold=0.5, root=None, cache=False
-    ):
+    ) -> None:
         self.source = Path(source)
         self._inside = root is not None
         self._root = os.path.abspath(self.source.parent if root is None else root)

@@ -41,7 +41,7 @@ class HingeLoss(CaffeLoss):
         0.25
     """
 
-    def __init__(self, norm="L1", name=None):
+    def __init__(self, norm="L1", name=None) -> None:
         super().__init__(name=name)
         if norm not in _NORMS:
             raise ValueError(f"Expected `norm` of {_NORMS}; received: {norm!r}.")
@@ -92,7 +92,7 @@ class ContrastiveLoss(CaffeLoss):
         [12.5, 0.5]
     """
 
-    def __init__(self, margin=1.0, legacy_version=False, name=None):
+    def __init__(self, margin=1.0, legacy_version=False, name=None) -> None:
         super().__init__(name=name)
         self.margin = float(margin)
         self.legacy_version = bool(legacy_version)

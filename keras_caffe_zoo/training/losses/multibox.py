@@ -119,7 +119,7 @@ class MultiBoxLoss(CaffeLoss):
         loc_weight=1.0,
         normalization="valid",
         name=None,
-    ):
+    ) -> None:
         super().__init__(name=name)
         self.num_classes = int(num_classes)
         self.share_location = bool(share_location)

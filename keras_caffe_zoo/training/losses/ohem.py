@@ -3,7 +3,9 @@
 from keras import ops
 
 
-def box_annotator_ohem(rois, loss, labels, weights, roi_per_img, ignore_label=-1):
+def box_annotator_ohem(
+    rois, loss, labels, weights, roi_per_img: int, ignore_label: int = -1
+):
     """Return labels and weights of the regions with the largest losses of each image.
 
     R-FCN computes the losses of all regions, keeps with this the labels of some, and

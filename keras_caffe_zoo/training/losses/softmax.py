@@ -35,7 +35,9 @@ class _OfClasses(CaffeLoss):
 
     least = _LOG_THRESHOLD
 
-    def __init__(self, normalization, ignore_label, from_logits, name, axis=None):
+    def __init__(
+        self, normalization, ignore_label, from_logits, name, axis=None
+    ) -> None:
         super().__init__(name=name)
         self.normalization = checked_normalization(normalization)
         self.ignore_label = None if ignore_label is None else int(ignore_label)
@@ -135,7 +137,7 @@ class SoftmaxWithLoss(_OfClasses):
         from_logits=True,
         name=None,
         axis=None,
-    ):
+    ) -> None:
         super().__init__(normalization, ignore_label, from_logits, name, axis)
 
 
@@ -181,7 +183,7 @@ class InfogainLoss(_OfClasses):
         from_logits=True,
         name=None,
         axis=None,
-    ):
+    ) -> None:
         super().__init__(normalization, ignore_label, from_logits, name, axis)
         self.matrix = None if matrix is None else self._checked(matrix)
 
@@ -281,7 +283,7 @@ class MultinomialLogisticLoss(_OfClasses):
         23.0259
     """
 
-    def __init__(self, name=None):
+    def __init__(self, name=None) -> None:
         super().__init__("batch_size", None, False, name)
 
     def call(self, y_true, y_pred):

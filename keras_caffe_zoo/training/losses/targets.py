@@ -66,7 +66,9 @@ class SigmoidCrossEntropyLoss(CaffeLoss):
 
     per_channel = True
 
-    def __init__(self, normalization="batch_size", ignore_label=None, name=None):
+    def __init__(
+        self, normalization="batch_size", ignore_label=None, name=None
+    ) -> None:
         super().__init__(name=name)
         self.normalization = checked_normalization(normalization)
         self.ignore_label = None if ignore_label is None else int(ignore_label)
@@ -144,7 +146,7 @@ class SmoothL1Loss(CaffeLoss):
 
     per_channel = True
 
-    def __init__(self, sigma=1.0, name=None):
+    def __init__(self, sigma=1.0, name=None) -> None:
         super().__init__(name=name)
         self.sigma = float(sigma)
         if not 0 < self.sigma < float("inf"):

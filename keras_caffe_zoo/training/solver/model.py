@@ -81,7 +81,7 @@ class CaffeTrainingModel(CaffeModel):
         {'far': 2.5, 'far_weighted': 7.5, 'loss': 7.5}
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.reading, self.measures = Reading(), {}
         self.unread = {}  # tensors of small blobs that no layer reads, for the log

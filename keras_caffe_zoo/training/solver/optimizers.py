@@ -301,7 +301,7 @@ class CaffeAdaGrad(CaffeOptimizer, _AdaGrad):
         [0.82]
     """
 
-    def __init__(self, learning_rate=0.01, epsilon=1e-8, **kwargs):
+    def __init__(self, learning_rate=0.01, epsilon=1e-8, **kwargs) -> None:
         kwargs.setdefault("initial_accumulator_value", 0.0)
         super().__init__(learning_rate, epsilon=epsilon, **kwargs)
 
@@ -329,7 +329,7 @@ class CaffeRMSProp(CaffeOptimizer, _RMSProp):
         [0.8]
     """
 
-    def __init__(self, learning_rate=0.01, rho=0.99, epsilon=1e-8, **kwargs):
+    def __init__(self, learning_rate=0.01, rho=0.99, epsilon=1e-8, **kwargs) -> None:
         if kwargs.get("momentum") or kwargs.get("centered"):
             raise ValueError(
                 "Expected neither momentum nor centered, which Caffe's RMSProp does "
