@@ -159,7 +159,7 @@ def average_precision(scores, right, objects: int, version: str = "Integral") ->
         ValueError: If `version` is none of those.
 
     Example:
-        >>> scores, right = [0.9, 0.8, 0.7], [True, False, True]
+        >>> scores, right = [0.9, 0.8, 0.7], [True, False, True]  # 1, and 2 of 3
         >>> round(kcz.training.average_precision(scores, right, objects=2), 4)
         0.8333
         >>> round(kcz.training.average_precision(scores, right, 2, "11point"), 4)

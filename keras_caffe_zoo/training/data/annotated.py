@@ -85,8 +85,8 @@ def annotated_dataset(
         >>> records = [(picture, [[7, 0, 0, 0.5, 0.5]]), (picture, np.zeros((0, 5)))]
         >>> data = kcz.training.annotated_dataset(records, max_objects=2)
         >>> ((images, objects),) = data
-        >>> images.shape, objects.numpy()[:, :, 1].tolist()  # classes, -1 for none
-        (TensorShape([2, 4, 4, 3]), [[7.0, -1.0], [-1.0, -1.0]])
+        >>> tuple(images.shape), objects.numpy()[:, :, 1].tolist()  # classes, or -1
+        ((2, 4, 4, 3), [[7.0, -1.0], [-1.0, -1.0]])
     """
     import tensorflow as tf
 

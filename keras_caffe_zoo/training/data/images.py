@@ -111,8 +111,10 @@ def image_dataset(
         ...     "train.txt", model, resize=9, mean=1, scale=0.5
         ... )
         >>> ((images, labels),) = data
-        >>> images.shape, images.numpy()[0, 0, 0].tolist(), labels.numpy().tolist()
-        (TensorShape([1, 8, 8, 3]), [1.0, 0.5, 0.0], [4])
+        >>> tuple(images.shape), labels.numpy().tolist()
+        ((1, 8, 8, 3), [4])
+        >>> images.numpy()[0, 0, 0].tolist()  # BGR
+        [1.0, 0.5, 0.0]
     """
     net = _net_of(model, crop_size)
     if resize is None and net.entry is None:

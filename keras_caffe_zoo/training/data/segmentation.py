@@ -84,7 +84,7 @@ def segmentation_dataset(
         ...     "train.txt", images="{}.png", labels="{}_labels.png", shift=-1
         ... )
         >>> ((images, labels),) = data
-        >>> images.numpy()[0, 0, 0].tolist(), labels.numpy()[0, 0].tolist()
+        >>> images.numpy()[0, 0, 0].tolist(), labels.numpy()[0, 0].tolist()  # BGR
         ([3.0, 2.0, 1.0], [255, 0, 19])
     """
     if (images is None) != (labels is None):

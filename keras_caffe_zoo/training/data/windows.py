@@ -106,7 +106,7 @@ def window_dataset(
 
     Example:
         >>> from PIL import Image
-        >>> Image.fromarray(np.eye(4, dtype="uint8") * 255).convert("RGB").save("a.png")
+        >>> Image.new("RGB", (4, 4)).save("a.png")
         >>> with open("windows.txt", "w") as file:
         ...     _ = file.write('''# 0
         ...         a.png 3 4 4 2
@@ -114,8 +114,8 @@ def window_dataset(
         ...         7 0.1 2 0 3 1''')
         >>> data = kcz.training.window_dataset("windows.txt", crop_size=2, batch_size=4)
         >>> images, labels = next(iter(data))
-        >>> images.shape[1:], labels.numpy().tolist()  # the last quarter is objects
-        (TensorShape([2, 2, 3]), [0, 0, 0, 7])
+        >>> tuple(images.shape)[1:], labels.numpy().tolist()  # objects are the last
+        ((2, 2, 3), [0, 0, 0, 7])
     """
     windows = Windows(source, fg_threshold, bg_threshold, root, cache_images)
     transform = Warp(crop_size, context_pad, crop_mode, mirror, mean, scale)

@@ -89,8 +89,8 @@ def net_dataset(
         ...     data_filler { value: 0.5 } data_filler { value: 7 } } }
         ...     layer { type: "EuclideanLoss" bottom: "data" bottom: "label" }''')
         >>> x, y = next(iter(kcz.training.net_dataset(net)))
-        >>> x.shape, y.numpy().tolist()
-        (TensorShape([4, 3]), [7.0, 7.0, 7.0, 7.0])
+        >>> tuple(x.shape), y.numpy().tolist()
+        ((4, 3), [7.0, 7.0, 7.0, 7.0])
     """
     if not isinstance(net, Net):
         net = name_python_layers(read_prototxt(net).fold_splits())
