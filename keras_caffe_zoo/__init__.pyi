@@ -118,9 +118,11 @@ from .tasks.pose import estimate_pose
 from .tasks.poses import Poses
 from .tasks.segmentation import segment
 from .training import CaffeSnapshot, finetune
+from .version import __version__
 from .weights import WeightsDownloadError, dump_caffe_weights
 
 __all__ = [
+    "__version__",
     "CaffeConv2D",
     "CaffeFormatError",
     "CaffeLRN",

@@ -9,3 +9,6 @@ def package_version() -> str:
         return version("keras_caffe_zoo")
     except PackageNotFoundError:  # run from a checkout that is not installed
         return "unknown"
+
+
+__version__ = package_version()

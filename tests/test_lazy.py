@@ -105,6 +105,7 @@ for name in {sorted(light)}:
     "words",
     [
         ["--help"],
+        ["--print-completion", "bash"],
         ["list"],
         ["card", "vgg16"],
         ["verify"],

@@ -10,6 +10,7 @@ from keras_caffe_zoo.cli import (
     cache,
     card,
     classify,
+    completion,
     convert,
     demo,
     detect,
@@ -24,6 +25,7 @@ from keras_caffe_zoo.cli import (
     view,
     zoo,
 )
+from keras_caffe_zoo.version import package_version
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130  # as shells have it: 128, and the signal's number
@@ -80,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Caffe's networks in Keras, computing what Caffe computed.",
         epilog="Start with: keras-caffe-zoo demo",
     )
+    version = f"%(prog)s {package_version()}"
+    parser.add_argument("--version", action="version", version=version)
+    completion.add_completion(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     looking = (classify, detect, faces, segment, pose, images, heatmap, features)
     for module in (demo, *looking, train, convert, view, files, zoo, card, cache):

@@ -19,7 +19,7 @@ class RegionLayer(keras.layers.Layer):
     float32 whatever the layer computes in. They have no gradient.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs, autocast=False)
 
     def call(self, inputs):

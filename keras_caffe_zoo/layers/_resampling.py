@@ -52,7 +52,7 @@ class Sized(keras.layers.Layer):
         **kwargs: `name`, `dtype`, … of `keras.layers.Layer`.
     """
 
-    def __init__(self, height=None, width=None, **kwargs):
+    def __init__(self, height=None, width=None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.height, self.width = checked_size(height, width)
 

@@ -34,7 +34,7 @@ class Detections(keras.layers.Layer):
         nms_threshold=0.45,
         max_detections=None,
         **kwargs,
-    ):
+    ) -> None:
         kwargs.setdefault("dtype", "float32")  # half precision moves corners by pixels
         super().__init__(**kwargs)
         self.num_classes, self.num_box = int(num_classes), int(num_box)

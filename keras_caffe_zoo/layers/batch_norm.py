@@ -50,7 +50,7 @@ class CaffeBatchNorm(keras.layers.Layer):
         epsilon=1e-5,
         scale_bias=False,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.use_global_stats = use_global_stats
         self.moving_average_fraction = float(moving_average_fraction)

@@ -69,7 +69,7 @@ class CaffeShuffleChannel(keras.layers.Layer):
         [[0.0, 10.0, 1.0, 11.0, 2.0, 12.0]]
     """
 
-    def __init__(self, group=1, **kwargs):
+    def __init__(self, group=1, **kwargs) -> None:
         super().__init__(**kwargs)
         if group < 1:
             raise ValueError(f"Expected a positive `group`; received: group={group}.")

@@ -26,7 +26,7 @@ class CaffeParameter(keras.layers.Layer):
         ['blob']
     """
 
-    def __init__(self, shape, **kwargs):
+    def __init__(self, shape, **kwargs) -> None:
         super().__init__(**kwargs)
         self.shape = tuple(int(size) for size in shape)
 
@@ -59,7 +59,7 @@ class CaffeConstant(CaffeParameter):
         [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]
     """
 
-    def __init__(self, shape, value=0.0, **kwargs):
+    def __init__(self, shape, value=0.0, **kwargs) -> None:
         super().__init__(shape, **kwargs)
         self.value = float(value)
 

@@ -69,7 +69,7 @@ class CaffeConv2D(keras.layers.Conv2D):
         activation=None,
         use_bias=True,
         **kwargs,
-    ):
+    ) -> None:
         if kwargs.pop("padding", "valid") != "valid":
             raise ValueError(
                 "Expected the padding in pixels, `pad=…`; received: `padding`. "

@@ -57,7 +57,7 @@ class CaffeConvND(BlobLayer):
         transposed=False,
         use_bias=True,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.filters, self.groups, self.axis = int(filters), int(groups), int(axis)
         self.kernel_size = tuple(kernel_size)

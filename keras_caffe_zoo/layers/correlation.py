@@ -54,7 +54,7 @@ class CaffeCorrelation(keras.layers.Layer):
         displacement_stride=1,
         subtract=False,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.kernel_size = int(kernel_size)
         self.max_displacement, self.pad = int(max_displacement), int(pad)

@@ -156,7 +156,7 @@ class CaffeDeconv2D(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         data_format=None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.filters, self.groups = int(filters), int(groups)
         self.kernel_size = pair(kernel_size, "kernel_size", minimum=1)

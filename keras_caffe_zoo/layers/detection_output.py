@@ -84,7 +84,7 @@ class CaffeDetectionOutput(keras.layers.Layer):
         confidence_threshold=None,
         clip=False,
         **kwargs,
-    ):
+    ) -> None:
         kwargs.setdefault("dtype", "float32")  # half precision moves corners by pixels
         super().__init__(**kwargs)
         self.num_classes = int(num_classes)

@@ -36,7 +36,7 @@ class CaffeDropout(keras.layers.Dropout):
         {0.0, 2.0}
     """
 
-    def __init__(self, rate, scale_train=True, samples=False, **kwargs):
+    def __init__(self, rate, scale_train=True, samples=False, **kwargs) -> None:
         super().__init__(rate, **kwargs)
         self.scale_train, self.samples = bool(scale_train), bool(samples)
 

@@ -53,7 +53,7 @@ class CaffeLeakyReLU(_Elementwise):
 
     _settings = ("negative_slope",)
 
-    def __init__(self, negative_slope=0.0, **kwargs):
+    def __init__(self, negative_slope=0.0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.negative_slope = float(negative_slope)
 
@@ -85,7 +85,7 @@ class CaffePower(_Elementwise):
 
     _settings = ("power", "scale", "shift")
 
-    def __init__(self, power=1.0, scale=1.0, shift=0.0, **kwargs):
+    def __init__(self, power=1.0, scale=1.0, shift=0.0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.power, self.scale = float(power), float(scale)
         self.shift = float(shift)
@@ -107,7 +107,7 @@ class _OfBase(_Elementwise):
 
     _settings = ("base", "scale", "shift")
 
-    def __init__(self, base=-1.0, scale=1.0, shift=0.0, **kwargs):
+    def __init__(self, base=-1.0, scale=1.0, shift=0.0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.base, self.scale = _base(base), float(scale)
         self.shift = float(shift)
@@ -156,7 +156,7 @@ class CaffeLog(_OfBase):
         [-1.0, 0.0, 2.0]
     """
 
-    def __init__(self, base=-1.0, scale=1.0, shift=0.0, **kwargs):
+    def __init__(self, base=-1.0, scale=1.0, shift=0.0, **kwargs) -> None:
         super().__init__(base, scale, shift, **kwargs)
         if self.base == 1:
             raise ValueError("Expected `base` to be other than 1; received: base=1.")
@@ -184,7 +184,7 @@ class CaffeThreshold(_Elementwise):
 
     _settings = ("threshold",)
 
-    def __init__(self, threshold=0.0, **kwargs):
+    def __init__(self, threshold=0.0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.threshold = float(threshold)
 
@@ -209,7 +209,7 @@ class CaffeClip(_Elementwise):
 
     _settings = ("low", "high")
 
-    def __init__(self, low, high, **kwargs):
+    def __init__(self, low, high, **kwargs) -> None:
         super().__init__(**kwargs)
         self.low, self.high = float(low), float(high)
 
@@ -236,7 +236,7 @@ class CaffeSwish(_Elementwise):
 
     _settings = ("beta",)
 
-    def __init__(self, beta=1.0, **kwargs):
+    def __init__(self, beta=1.0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.beta = float(beta)
 

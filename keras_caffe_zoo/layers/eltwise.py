@@ -21,7 +21,7 @@ class CaffeWeightedSum(keras.layers.Layer):
         [[3.0, 3.0]]
     """
 
-    def __init__(self, coeff, **kwargs):
+    def __init__(self, coeff, **kwargs) -> None:
         super().__init__(**kwargs)
         self.coeff = tuple(float(value) for value in coeff)
 

@@ -30,7 +30,7 @@ class CaffeEmbed(BlobLayer):
         [[2.0, 2.5], [0.0, 0.5]]
     """
 
-    def __init__(self, input_dim, units, use_bias=True, **kwargs):
+    def __init__(self, input_dim, units, use_bias=True, **kwargs) -> None:
         super().__init__(**kwargs)
         self.input_dim, self.units = int(input_dim), int(units)
         self.use_bias = bool(use_bias)

@@ -36,7 +36,7 @@ class CaffeFlowWarp(keras.layers.Layer):
         [15.0, 25.0, 30.0]
     """
 
-    def __init__(self, fill=0.0, **kwargs):
+    def __init__(self, fill=0.0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.fill = float(fill)
 

@@ -46,7 +46,7 @@ class CaffeNegReLU(_Elementwise):
 
     _settings = ("positive_slope",)
 
-    def __init__(self, positive_slope=0.0, **kwargs):
+    def __init__(self, positive_slope=0.0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.positive_slope = float(positive_slope)
 
@@ -75,7 +75,7 @@ class CaffeReLU6(_Elementwise):
 
     _settings = ("negative_slope",)
 
-    def __init__(self, negative_slope=0.0, **kwargs):
+    def __init__(self, negative_slope=0.0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.negative_slope = float(negative_slope)
 
@@ -105,7 +105,7 @@ class CaffeSELU(_Elementwise):
 
     _settings = ("factor", "alpha")
 
-    def __init__(self, factor=1.050700987, alpha=1.67326324, **kwargs):
+    def __init__(self, factor=1.050700987, alpha=1.67326324, **kwargs) -> None:
         super().__init__(**kwargs)
         self.factor, self.alpha = float(factor), float(alpha)
 

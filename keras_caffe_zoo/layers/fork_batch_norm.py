@@ -36,7 +36,7 @@ class CaffePSPNetBN(keras.layers.BatchNormalization):
         [[21.0]]
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-5, frozen=False, **kwargs):
+    def __init__(self, momentum=0.9, epsilon=1e-5, frozen=False, **kwargs) -> None:
         kwargs.setdefault("trainable", not frozen)
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
         self.frozen = bool(frozen)
@@ -86,7 +86,7 @@ class CaffeSegNetBN(keras.layers.Layer):
         [[1.0], [5.0]]
     """
 
-    def __init__(self, bn_mode="learn", statistics=0, **kwargs):
+    def __init__(self, bn_mode="learn", statistics=0, **kwargs) -> None:
         super().__init__(**kwargs)
         if bn_mode not in ("learn", "inference"):
             raise ValueError(

@@ -33,7 +33,9 @@ class CaffeIm2col(keras.layers.Layer):
         ((1, 2, 2, 4), [0.0, 1.0, 3.0, 4.0])
     """
 
-    def __init__(self, kernel_size, strides=1, pad=0, dilation_rate=1, **kwargs):
+    def __init__(
+        self, kernel_size, strides=1, pad=0, dilation_rate=1, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         self.kernel_size = pair(kernel_size, "kernel_size", minimum=1)
         self.strides = pair(strides, "strides", minimum=1)

@@ -33,9 +33,17 @@ class Gaussian(keras.initializers.RandomNormal):
 
     Raises:
         ValueError: If `std` is negative, or `sparse` below -1 or above the outputs.
+
+    Example:
+        >>> filler = kcz.training.Gaussian(std=0.01, sparse=1, seed=1)
+        >>> kernel = np.asarray(filler((100, 10)))  # of a layer of 10 outputs
+        >>> round(float(np.mean(kernel != 0)), 1)  # one in ten
+        0.1
+        >>> round(float(kernel[kernel != 0].std()), 3)
+        0.01
     """
 
-    def __init__(self, mean=0.0, std=1.0, sparse=-1, seed=None):
+    def __init__(self, mean=0.0, std=1.0, sparse=-1, seed=None) -> None:
         if not std >= 0 or sparse < -1:
             raise ValueError(
                 "Expected `std` of at least 0 and `sparse` of at least -1; received: "
@@ -73,9 +81,14 @@ class PositiveUnitball(keras.initializers.RandomUniform):
 
     Args:
         seed: See above.
+
+    Example:
+        >>> kernel = np.asarray(kcz.training.PositiveUnitball(seed=1)((4, 3)))
+        >>> kernel.sum(axis=0).round(5).tolist(), bool((kernel >= 0).all())
+        ([1.0, 1.0, 1.0], True)
     """
 
-    def __init__(self, seed=None):
+    def __init__(self, seed=None) -> None:
         super().__init__(0.0, 1.0, seed)
 
     def __call__(self, shape, dtype=None):
@@ -95,7 +108,7 @@ class _ByFan(keras.initializers.VarianceScaling):
     scale_of_variance = 1.0
     shape_of_distribution = "uniform"
 
-    def __init__(self, variance_norm="fan_in", seed=None):
+    def __init__(self, variance_norm="fan_in", seed=None) -> None:
         if variance_norm not in _MODES:
             raise ValueError(
                 f"Expected `variance_norm` of {VARIANCE_NORMS}; received: "
@@ -126,6 +139,14 @@ class Xavier(_ByFan):
 
     Reference:
         Glorot and Bengio, 2010, whose own is `"average"`.
+
+    Example:
+        >>> kernel = np.asarray(kcz.training.Xavier(seed=1)((5, 5, 12, 40)))
+        >>> round(float(np.abs(kernel).max()), 3)  # sqrt(3 / 300): 5 x 5 x 12 come in
+        0.1
+        >>> kernel = kcz.training.Xavier("fan_out", seed=1)((5, 5, 120, 3))
+        >>> round(float(np.abs(kernel).max()), 3)  # sqrt(3 / 75)
+        0.2
     """
 
 
@@ -139,6 +160,11 @@ class MSRA(_ByFan):
 
     Reference:
         He et al., 2015.
+
+    Example:
+        >>> kernel = np.asarray(kcz.training.MSRA(seed=1)((5, 5, 8, 100)))
+        >>> round(float(kernel.std()), 2)  # sqrt(2 / 200): 5 x 5 x 8 come in
+        0.1
     """
 
     scale_of_variance = 2.0
@@ -154,6 +180,12 @@ class Bilinear(keras.initializers.Initializer):
 
     Raises:
         ValueError: If the kernel is not of four axes, or its window not square.
+
+    Example:
+        >>> kernel = np.asarray(kcz.training.Bilinear()((4, 4, 1, 1)))
+        >>> (16 * kernel[:, :, 0, 0]).tolist()
+        [[1.0, 3.0, 3.0, 1.0], [3.0, 9.0, 9.0, 3.0],
+         [3.0, 9.0, 9.0, 3.0], [1.0, 3.0, 3.0, 1.0]]
     """
 
     def __call__(self, shape, dtype=None):
@@ -179,7 +211,7 @@ class Diagonal(keras.initializers.Initializer):
         values: The numbers of the first outputs; others have 1.
     """
 
-    def __init__(self, values=()):
+    def __init__(self, values=()) -> None:
         self.values = tuple(float(value) for value in values)
 
     def __call__(self, shape, dtype=None):

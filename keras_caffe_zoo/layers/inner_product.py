@@ -37,7 +37,7 @@ class CaffeInnerProduct(BlobLayer):
         [[0.0, 1.0, 10.0]]
     """
 
-    def __init__(self, units, axis=1, use_bias=True, transpose=False, **kwargs):
+    def __init__(self, units, axis=1, use_bias=True, transpose=False, **kwargs) -> None:
         super().__init__(**kwargs)
         self.units, self.axis = int(units), int(axis)
         self.use_bias, self.transpose = bool(use_bias), bool(transpose)

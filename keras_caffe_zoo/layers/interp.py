@@ -54,7 +54,7 @@ class CaffeInterp(keras.layers.Layer):
         pad_beg=0,
         pad_end=0,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.height, self.width = height, width
         self.zoom_factor, self.shrink_factor = zoom_factor, shrink_factor

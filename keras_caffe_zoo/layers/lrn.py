@@ -64,7 +64,7 @@ class CaffeLRN(keras.layers.Layer):
         norm_region="across_channels",
         data_format=None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(local_size, int) or local_size < 1 or local_size % 2 == 0:
             raise ValueError(

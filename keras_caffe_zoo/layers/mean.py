@@ -34,7 +34,7 @@ class CaffeMean(keras.layers.Layer):
         [40.0, 30.0, 40.0]
     """
 
-    def __init__(self, values, input_scale=1.0, output_scale=1.0, **kwargs):
+    def __init__(self, values, input_scale=1.0, output_scale=1.0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.values = tuple(float(value) for value in values)
         self.input_scale = float(input_scale)
@@ -85,7 +85,7 @@ class CaffeSubtractMean(keras.layers.Layer):
         [4.0, 3.0, 2.0]
     """
 
-    def __init__(self, per_pixel=False, images=0, **kwargs):
+    def __init__(self, per_pixel=False, images=0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.per_pixel, self.images = bool(per_pixel), int(images)
 

@@ -38,7 +38,7 @@ class CaffeMultiBox(keras.layers.Layer):
         (2, 2, 15)
     """
 
-    def __init__(self, num_classes, share_location=True, **kwargs):
+    def __init__(self, num_classes, share_location=True, **kwargs) -> None:
         super().__init__(**kwargs)
         self.num_classes = int(num_classes)
         self.share_location = bool(share_location)

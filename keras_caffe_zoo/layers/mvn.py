@@ -41,7 +41,7 @@ class CaffeMVN(BlobLayer):
 
     def __init__(
         self, normalize_variance=True, across_channels=False, epsilon=1e-9, **kwargs
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.normalize_variance = bool(normalize_variance)
         self.across_channels = bool(across_channels)

@@ -40,7 +40,7 @@ class CaffeNormalize(keras.layers.Layer):
 
     def __init__(
         self, across_spatial=True, channel_shared=True, epsilon=1e-10, **kwargs
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.across_spatial = bool(across_spatial)
         self.channel_shared = bool(channel_shared)

@@ -31,7 +31,7 @@ class CaffePermute(keras.layers.Layer):
         (1, 7, 2, 5)
     """
 
-    def __init__(self, order, **kwargs):
+    def __init__(self, order, **kwargs) -> None:
         super().__init__(**kwargs)
         self.order = tuple(int(axis) for axis in order)
         if min(self.order, default=0) < 0 or len(set(self.order)) < len(self.order):

@@ -72,7 +72,7 @@ class CaffePool2D(keras.layers.Layer):
         round_mode="ceil",
         include_pad=True,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         if round_mode not in ("ceil", "floor"):
             raise ValueError(

@@ -27,7 +27,7 @@ class CaffeMaxPool2DWithMask(CaffePool2D):
         ([9.0, 5.0], [1.0, 5.0])
     """
 
-    def __init__(self, kernel_size=None, **kwargs):
+    def __init__(self, kernel_size=None, **kwargs) -> None:
         kwargs.pop("pool", None)
         super().__init__("max", kernel_size, **kwargs)
 

@@ -23,7 +23,7 @@ class _Priors(keras.layers.Layer):
     Subclasses tell the boxes' widths and heights in pixels of the image.
     """
 
-    def __init__(self, clip, variance, image_size, step, offset, **kwargs):
+    def __init__(self, clip, variance, image_size, step, offset, **kwargs) -> None:
         kwargs.setdefault("dtype", "float32")  # half precision moves corners by pixels
         super().__init__(**kwargs)
         self.clip = bool(clip)
@@ -134,7 +134,7 @@ class CaffePriorBox(_Priors):
         step=None,
         offset=0.5,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(clip, variance, image_size, step, offset, **kwargs)
         self.min_sizes = tuple(float(size) for size in min_sizes)
         self.max_sizes = tuple(float(size) for size in max_sizes)
@@ -199,7 +199,7 @@ class CaffePriorBoxClustered(_Priors):
         step=None,
         offset=0.5,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(clip, variance, image_size, step, offset, **kwargs)
         self.widths = tuple(float(width) for width in widths)
         self.heights = tuple(float(height) for height in heights)

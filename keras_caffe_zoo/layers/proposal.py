@@ -80,7 +80,7 @@ class CaffeProposal(keras.layers.Layer):
         drop_small=True,
         with_scores=False,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs, autocast=False)
         check_sizes(self, feat_stride=feat_stride, base_size=base_size)
         self.feat_stride, self.base_size = feat_stride, base_size

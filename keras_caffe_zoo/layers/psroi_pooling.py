@@ -54,7 +54,7 @@ class CaffePSROIPooling(RegionLayer):
         [[0.0, 1.0], [2.0, 3.0]]
     """
 
-    def __init__(self, output_dim, group_size, spatial_scale, **kwargs):
+    def __init__(self, output_dim, group_size, spatial_scale, **kwargs) -> None:
         super().__init__(**kwargs)
         check_sizes(self, output_dim=output_dim, group_size=group_size)
         self.output_dim, self.group_size = output_dim, group_size

@@ -18,7 +18,7 @@ class _Recurrent(BlobLayer):
 
     states = 1
 
-    def __init__(self, units, static=False, expose_hidden=False, **kwargs):
+    def __init__(self, units, static=False, expose_hidden=False, **kwargs) -> None:
         super().__init__(**kwargs)
         self.units = int(units)
         self.static, self.expose_hidden = bool(static), bool(expose_hidden)

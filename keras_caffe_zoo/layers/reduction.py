@@ -28,7 +28,7 @@ class CaffeReduction(BlobLayer):
         9.0
     """
 
-    def __init__(self, operation="sum", axis=0, coeff=1.0, **kwargs):
+    def __init__(self, operation="sum", axis=0, coeff=1.0, **kwargs) -> None:
         super().__init__(**kwargs)
         if operation not in _OPERATIONS:
             raise ValueError(
@@ -86,7 +86,7 @@ class CaffeArgMax(BlobLayer):
         [[9.0, 9.0, 5.0]]
     """
 
-    def __init__(self, out_max_val=False, top_k=1, axis=None, **kwargs):
+    def __init__(self, out_max_val=False, top_k=1, axis=None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.out_max_val, self.top_k = bool(out_max_val), int(top_k)
         self.axis = None if axis is None else int(axis)

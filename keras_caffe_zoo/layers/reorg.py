@@ -43,7 +43,7 @@ class CaffeReorg(BlobLayer):
         (1, 13, 13, 256)
     """
 
-    def __init__(self, stride, reverse=False, **kwargs):
+    def __init__(self, stride, reverse=False, **kwargs) -> None:
         super().__init__(**kwargs)
         self.stride, self.reverse = int(stride), bool(reverse)
         if self.stride < 1:

@@ -96,7 +96,7 @@ class CaffeResample(_Resizing):
 
     def __init__(
         self, height=None, width=None, method="linear", antialias=True, **kwargs
-    ):
+    ) -> None:
         super().__init__(height, width, **kwargs)
         if method not in _METHODS:
             raise ValueError(

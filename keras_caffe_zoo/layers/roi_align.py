@@ -65,7 +65,7 @@ class CaffeROIAlign(RegionLayer):
         spatial_scale=1.0,
         sampling_ratio=-1,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_sizes(self, pooled_height=pooled_height, pooled_width=pooled_width)
         if sampling_ratio > _MOST:

@@ -57,7 +57,9 @@ class CaffeROIPooling(RegionLayer):
         [[5.0, 6.0], [9.0, 10.0]]
     """
 
-    def __init__(self, pooled_height, pooled_width, spatial_scale=1.0, **kwargs):
+    def __init__(
+        self, pooled_height, pooled_width, spatial_scale=1.0, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         check_sizes(self, pooled_height=pooled_height, pooled_width=pooled_width)
         self.pooled_height, self.pooled_width = pooled_height, pooled_width

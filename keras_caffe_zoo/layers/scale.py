@@ -10,7 +10,7 @@ from keras_caffe_zoo.layers._blobs import caffe_order, is_list, known_axis
 class _AlongAxes(keras.layers.Layer):
     """What Scale and Bias share: parameters that span some axes of a blob."""
 
-    def __init__(self, axis=1, num_axes=1, **kwargs):
+    def __init__(self, axis=1, num_axes=1, **kwargs) -> None:
         super().__init__(**kwargs)
         self.axis = int(axis)
         self.num_axes = int(num_axes)
@@ -100,7 +100,7 @@ class CaffeScale(_AlongAxes):
         [(2,), (2,)]
     """
 
-    def __init__(self, axis=1, num_axes=1, use_bias=False, **kwargs):
+    def __init__(self, axis=1, num_axes=1, use_bias=False, **kwargs) -> None:
         super().__init__(axis, num_axes, **kwargs)
         self.use_bias = bool(use_bias)
 

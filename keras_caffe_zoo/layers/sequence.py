@@ -28,7 +28,7 @@ class CaffeReverse(BlobLayer):
         [[3.0, 30.0], [2.0, 20.0], [1.0, 10.0]]
     """
 
-    def __init__(self, axis=0, **kwargs):
+    def __init__(self, axis=0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.axis = int(axis)
 
@@ -77,7 +77,9 @@ class CaffeCTCGreedyDecoder(BlobLayer):
         [0.0, 0.0, 1.0, -1.0, -1.0]
     """
 
-    def __init__(self, blank_index=-1, merge_repeated=True, scores=False, **kwargs):
+    def __init__(
+        self, blank_index=-1, merge_repeated=True, scores=False, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         self.blank_index = int(blank_index)
         self.merge_repeated, self.scores = bool(merge_repeated), bool(scores)

@@ -42,7 +42,7 @@ class CaffeReshape(BlobLayer):
         (2, 3, 35)
     """
 
-    def __init__(self, shape, axis=0, num_axes=-1, **kwargs):
+    def __init__(self, shape, axis=0, num_axes=-1, **kwargs) -> None:
         super().__init__(**kwargs)
         self.shape = tuple(int(size) for size in shape)
         self.axis, self.num_axes = int(axis), int(num_axes)
@@ -92,7 +92,7 @@ class CaffeFlatten(CaffeReshape):
         [[0.0, 1.0, 10.0, 11.0]]
     """
 
-    def __init__(self, axis=1, end_axis=-1, **kwargs):
+    def __init__(self, axis=1, end_axis=-1, **kwargs) -> None:
         super().__init__((-1,), axis, -1, **kwargs)
         self.end_axis = int(end_axis)
 
@@ -125,7 +125,7 @@ class CaffeSlice(keras.layers.Layer):
         [[[1.0]], [[2.0, 3.0]]]
     """
 
-    def __init__(self, sizes, axis=-1, **kwargs):
+    def __init__(self, sizes, axis=-1, **kwargs) -> None:
         super().__init__(**kwargs)
         self.sizes = tuple(int(size) for size in sizes)
         self.axis = int(axis)
@@ -178,7 +178,7 @@ class CaffeCrop(BlobLayer):
         [[6.0, 7.0], [10.0, 11.0]]
     """
 
-    def __init__(self, axis=2, offsets=(0,), **kwargs):
+    def __init__(self, axis=2, offsets=(0,), **kwargs) -> None:
         super().__init__(**kwargs)
         self.axis = int(axis)
         self.offsets = tuple(int(offset) for offset in offsets)
@@ -217,7 +217,7 @@ class CaffeTile(keras.layers.Layer):
         [[1.0, 2.0, 1.0, 2.0]]
     """
 
-    def __init__(self, tiles, axis=-1, **kwargs):
+    def __init__(self, tiles, axis=-1, **kwargs) -> None:
         super().__init__(**kwargs)
         self.tiles, self.axis = int(tiles), int(axis)
         if self.tiles < 1:

@@ -38,7 +38,7 @@ class CaffeSPP(keras.layers.Layer):
         [[15.0, 5.0, 7.0, 13.0, 15.0]]
     """
 
-    def __init__(self, pyramid_height, pool="max", **kwargs):
+    def __init__(self, pyramid_height, pool="max", **kwargs) -> None:
         super().__init__(**kwargs)
         self.pyramid_height, self.pool = int(pyramid_height), pool
         self.input_spec = keras.layers.InputSpec(ndim=4)

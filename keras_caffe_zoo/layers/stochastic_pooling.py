@@ -27,7 +27,7 @@ class CaffeStochasticPool2D(CaffePool2D):
         2.5
     """
 
-    def __init__(self, kernel_size=None, **kwargs):
+    def __init__(self, kernel_size=None, **kwargs) -> None:
         kwargs.pop("pool", None)
         super().__init__("ave", kernel_size, **kwargs)
         self.pool = "stochastic"

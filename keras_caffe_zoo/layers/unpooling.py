@@ -48,7 +48,7 @@ class CaffeUnpool(keras.layers.Layer):
 
     def __init__(
         self, scale=2, size=None, pad_out=(False, False), distinct=False, **kwargs
-    ):
+    ) -> None:
         # A mask of half precision would tell other places.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)

@@ -55,7 +55,7 @@ class CaffeYoloDetections(Detections):
         [[[0.0, 2.0, 0.5, 0.25, 0.0, 0.75, 1.0]]]
     """
 
-    def __init__(self, num_classes, biases, num_box=5, **kwargs):
+    def __init__(self, num_classes, biases, num_box=5, **kwargs) -> None:
         super().__init__(num_classes, biases, num_box, **kwargs)
         check_anchors(self)
 
@@ -114,7 +114,7 @@ class CaffeYolov3Detections(Detections):
         [[[0.0, 1.0, 0.25, 0.25, 0.0, 0.75, 1.0]]]
     """
 
-    def __init__(self, num_classes, biases, mask, anchors_scale, **kwargs):
+    def __init__(self, num_classes, biases, mask, anchors_scale, **kwargs) -> None:
         mask = tuple(tuple(int(anchor) for anchor in one) for one in mask)
         super().__init__(num_classes, biases, len(mask[0]) if mask else 0, **kwargs)
         self.mask = mask

@@ -55,6 +55,16 @@ def finetune(
 
     Raises:
         ValueError: If the model is not as above or has no such layer.
+
+    Example:
+        >>> x = keras.Input((8,))
+        >>> y = keras.layers.Dense(4, name="fc1")(x)
+        >>> model = keras.Model(x, keras.layers.Dense(1000, "softmax", name="fc2")(y))
+        >>> tuned = kcz.finetune(model, classes=5)
+        >>> tuned.output_shape, model.output_shape
+        ((None, 5), (None, 1000))
+        >>> {name: rates.lr_mult for name, rates in tuned.optimizer.multipliers.items()}
+        {'fc1/bias': 2.0, 'fc2/kernel': 10.0, 'fc2/bias': 20.0}
     """
     if not isinstance(classes, int) or classes < 1:
         raise ValueError(

@@ -18,7 +18,7 @@ class _OfLabels(keras.metrics.Metric):
     Subclasses keep the counts, of the shape `counts`.
     """
 
-    def __init__(self, top_k, ignore_label, axis, counts, name, dtype):
+    def __init__(self, top_k, ignore_label, axis, counts, name, dtype) -> None:
         super().__init__(name=name, dtype=dtype)
         self.top_k = int(top_k)
         if self.top_k < 1:
@@ -116,11 +116,19 @@ class Accuracy(_OfLabels):
 
     Raises:
         ValueError: If `top_k` is not between 1 and the number of classes.
+
+    Example:
+        >>> scores = np.array([[0.9, 0.1], [0.5, 0.5]])
+        >>> float(kcz.training.Accuracy()(np.array([0, 0]), scores))  # a tie is wrong
+        0.5
+        >>> ignoring = kcz.training.Accuracy(ignore_label=255)
+        >>> float(ignoring(np.array([0, 255]), scores))
+        1.0
     """
 
     def __init__(
         self, top_k=1, ignore_label=None, name="accuracy", dtype=None, axis=None
-    ):
+    ) -> None:
         super().__init__(top_k, ignore_label, axis, (), name, dtype)
 
     def _sum(self, values, index):
@@ -148,6 +156,12 @@ class AccuracyPerClass(_OfLabels):
 
     Reference:
         Caffe 1.0's `Accuracy` layer, its second top.
+
+    Example:
+        >>> scores = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.2, 0.8, 0.0]])
+        >>> metric = kcz.training.AccuracyPerClass(3)
+        >>> np.asarray(metric(np.array([0, 0, 1]), scores)).tolist()  # nobody is a 2
+        [0.5, 1.0, 0.0]
     """
 
     def __init__(
@@ -158,7 +172,7 @@ class AccuracyPerClass(_OfLabels):
         name="accuracy_per_class",
         dtype=None,
         axis=None,
-    ):
+    ) -> None:
         self.classes = int(classes)
         super().__init__(top_k, ignore_label, axis, (self.classes,), name, dtype)
 
@@ -194,7 +208,7 @@ class LossValue(keras.metrics.Metric):
         Those of the loss.
     """
 
-    def __init__(self, loss, name=None, dtype=None):
+    def __init__(self, loss, name=None, dtype=None) -> None:
         super().__init__(name=name or loss.name, dtype=dtype)
         self.loss = loss
         self.total = self.add_variable((), "zeros", name="total")

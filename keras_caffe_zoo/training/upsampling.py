@@ -29,6 +29,15 @@ def interpolate_upsampling(
 
     Reference:
         The `interp` function of the FCN authors' net surgery.
+
+    Example:
+        >>> x = keras.Input((2, 2, 1))
+        >>> upscore = keras.layers.Conv2DTranspose(1, 4, strides=2, name="upscore")
+        >>> model = keras.Model(x, upscore(x))
+        >>> kcz.training.interpolate_upsampling(model)
+        ['upscore']
+        >>> (4 * upscore.get_weights()[0][1, :, 0, 0] / 3).tolist()
+        [0.25, 0.75, 0.75, 0.25]
     """
     if names is None:
         layers = [x for x in model.layers if "up" in x.name and hasattr(x, "kernel")]

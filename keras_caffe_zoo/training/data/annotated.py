@@ -79,6 +79,14 @@ def annotated_dataset(
     Raises:
         ValueError: If there are no records, or a record is bad: it cannot be read, is
             of another size than the first, or has more objects than `max_objects`.
+
+    Example:
+        >>> picture = np.zeros((4, 4, 3), "uint8")
+        >>> records = [(picture, [[7, 0, 0, 0.5, 0.5]]), (picture, np.zeros((0, 5)))]
+        >>> data = kcz.training.annotated_dataset(records, max_objects=2)
+        >>> ((images, objects),) = data
+        >>> tuple(images.shape), objects.numpy()[:, :, 1].tolist()  # classes, or -1
+        ((2, 4, 4, 3), [[7.0, -1.0], [-1.0, -1.0]])
     """
     import tensorflow as tf
 
@@ -188,7 +196,9 @@ def _corners(box) -> tuple[float, float, float, float]:
 class _ObjectLoader(Loader):
     """Reads and transforms one picture and its objects at a time; thread-safe."""
 
-    def __init__(self, records, transform, seed, bad_records, max_objects, vary):
+    def __init__(
+        self, records, transform, seed, bad_records, max_objects, vary
+    ) -> None:
         self.max_objects = max_objects
         super().__init__(records, transform, seed, bad_records, vary)
 

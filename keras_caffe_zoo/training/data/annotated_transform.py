@@ -75,6 +75,15 @@ class AnnotatedTransform:
 
     Reference:
         Liu et al., 2016; `AnnotatedData` of the SSD fork of Caffe.
+
+    Example:
+        >>> from keras_caffe_zoo.training import AnnotatedTransform, Fitting
+        >>> fitting = Fitting((4, 4), "fit_large_size_and_pad")
+        >>> transform = AnnotatedTransform(fitting=fitting)
+        >>> whole = np.array([[0, 1, 0, 0, 0, 1, 1, 0]], "float32")  # class 1 fills it
+        >>> image, objects = transform(np.full((2, 4, 3), 255, "uint8"), whole)
+        >>> image[:, 0, 0].tolist(), objects[0, 3:7].tolist()
+        ([0.0, 255.0, 255.0, 0.0], [0.0, 0.25, 1.0, 0.75])
     """
 
     pixels: Transform = field(default_factory=Transform)

@@ -47,6 +47,14 @@ class AnnotatedPictures:
 
     Raises:
         ValueError: If there are no records; reading one, if it is none of these.
+
+    Example:
+        >>> picture = np.zeros((40, 80, 3), "uint8")
+        >>> records = [(picture, [[7, 20, 10, 60, 40]])]  # label, x1, y1, x2, y2
+        >>> records = kcz.training.AnnotatedPictures(records, in_pixels=True)
+        >>> image, objects = records.read(0)
+        >>> image.shape, objects.tolist()
+        ((40, 80, 3), [[0.0, 7.0, 0.0, 0.25, 0.25, 0.75, 1.0, 0.0]])
     """
 
     def __init__(
@@ -105,9 +113,23 @@ class VOCPictures:
         ValueError: If there are none, or one has no picture; reading one, if it is no
             such annotation, or of a class that the map does not have.
         OSError: If a folder cannot be read.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> Image.new("RGB", (80, 40)).save("000005.png")
+        >>> _ = Path("000005.xml").write_text('''<annotation>
+        ...     <size><width>80</width><height>40</height><depth>3</depth></size>
+        ...     <object><name>chair</name><difficult>0</difficult><bndbox>
+        ...         <xmin>20</xmin><ymin>10</ymin><xmax>60</xmax><ymax>40</ymax>
+        ...     </bndbox></object>
+        ... </annotation>''')
+        >>> records = kcz.training.VOCPictures(".", ".", {"chair": 9})
+        >>> len(records), records.read(0)[1].tolist()  # item, class, instance, corners
+        (1, [[0.0, 9.0, 0.0, 0.25, 0.25, 0.75, 1.0, 0.0]])
     """
 
-    def __init__(self, annotations, pictures, label_map, names=None):
+    def __init__(self, annotations, pictures, label_map, names=None) -> None:
         self.labels = _labels_of(label_map)
         found = {
             path.stem: path
@@ -156,9 +178,23 @@ class COCOPictures:
     Raises:
         ValueError: If it is no such file, or has a category that the map does not have.
         OSError: If it cannot be read.
+
+    Example:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> Image.new("RGB", (80, 40)).save("42.png")
+        >>> image = {"id": 42, "file_name": "42.png", "width": 80, "height": 40}
+        >>> kinds = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}]
+        >>> dog = {"image_id": 42, "category_id": 18, "bbox": [20, 10, 40, 30]}
+        >>> told = {"images": [image], "categories": kinds, "annotations": [dog]}
+        >>> _ = Path("instances.json").write_text(json.dumps(told))
+        >>> image, objects = kcz.training.COCOPictures("instances.json", ".").read(0)
+        >>> objects[0, [1, 3, 4, 5, 6]].tolist()  # the second category, and corners
+        [2.0, 0.25, 0.25, 0.75, 1.0]
     """
 
-    def __init__(self, annotations, pictures, label_map=None):
+    def __init__(self, annotations, pictures, label_map=None) -> None:
         self.folder = Path(pictures)
         try:
             told = json.loads(Path(annotations).read_bytes())
@@ -219,6 +255,11 @@ class LabelMap:
     Attributes:
         labels: Each class's label by its name in annotations.
         names: Each class's name for people by its label.
+
+    Example:
+        >>> classes = kcz.training.LabelMap({"tvmonitor": 20}, {20: "television"})
+        >>> classes.labels["tvmonitor"], classes.names[20]
+        (20, 'television')
     """
 
     labels: dict[str, int]
@@ -234,6 +275,15 @@ def read_label_map(path: str | os.PathLike) -> LabelMap:
     Raises:
         CaffeFormatError: If it is no such file, or has a name or label twice.
         OSError: If it cannot be read.
+
+    Example:
+        >>> with open("labelmap.prototxt", "w") as file:
+        ...     _ = file.write('''
+        ...         item { name: "none" label: 0 display_name: "background" }
+        ...         item { name: "n02084071" label: 1 display_name: "dog" }''')
+        >>> classes = kcz.training.read_label_map("labelmap.prototxt")
+        >>> classes.labels["n02084071"], classes.names
+        (1, {0: 'background', 1: 'dog'})
     """
     text = read_text_file(path)
     items = Parser(text, os.fspath(path), _LABEL_MAPS).parse("LabelMap").item

@@ -66,6 +66,18 @@ def lmdb_dataset(
         ImportError: If the package lmdb is not installed.
         ValueError: If there is no database, or a record is bad: it is no Datum, or of
             another size than the first without a crop.
+
+    Example:
+        >>> import lmdb
+        >>> from keras_caffe_zoo.caffe.schema import Datum
+        >>> pixels = bytes([1, 2, 3, 4])
+        >>> datum = Datum(channels=1, height=2, width=2, data=pixels, label=7)
+        >>> with lmdb.open("train_lmdb") as database:
+        ...     with database.begin(write=True) as writer:
+        ...         _ = writer.put(b"00000000", datum.SerializeToString())
+        >>> ((images, labels),) = kcz.training.lmdb_dataset("train_lmdb")
+        >>> images.numpy()[0, :, :, 0].tolist(), labels.numpy().tolist()
+        ([[1.0, 2.0], [3.0, 4.0]], [7])
     """
     return record_dataset(
         Datums(path, color, "LMDB"),
@@ -119,6 +131,17 @@ def leveldb_dataset(
         ImportError: If the package plyvel is not installed.
         ValueError: If there is no database, it is damaged or open elsewhere, or a
             record is bad.
+
+    Example:
+        >>> import plyvel
+        >>> from keras_caffe_zoo.caffe.schema import Datum
+        >>> pixels = bytes([1, 2, 3, 4])
+        >>> datum = Datum(channels=1, height=2, width=2, data=pixels, label=7)
+        >>> with plyvel.DB("train_leveldb", create_if_missing=True) as database:
+        ...     database.put(b"00000000", datum.SerializeToString())
+        >>> ((images, labels),) = kcz.training.leveldb_dataset("train_leveldb")
+        >>> images.numpy()[0, :, :, 0].tolist(), labels.numpy().tolist()
+        ([[1.0, 2.0], [3.0, 4.0]], [7])
     """
     return record_dataset(
         Datums(path, color, "LEVELDB"),

@@ -42,6 +42,16 @@ class Distortion:
         `ApplyDistort` of the SSD fork of Caffe, and OpenCV's conversions to and from
         HSV, which are those of its scalar code, bit by bit; the vector code of
         OpenCV 4 drops what follows the point on the way back, and so may be one less.
+
+    Example:
+        >>> from keras_caffe_zoo.training import AnnotatedTransform, Distortion
+        >>> brighter = Distortion(brightness_prob=1, brightness_delta=32)
+        >>> transform = AnnotatedTransform(distortion=brighter)
+        >>> image, _ = transform(np.full((4, 4, 3), 100, "uint8"), np.zeros((0, 8)))
+        >>> len(np.unique(image))  # all pixels by as much
+        1
+        >>> bool(68 <= image.max() <= 132)
+        True
     """
 
     brightness_prob: float = 0.0

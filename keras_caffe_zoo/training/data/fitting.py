@@ -33,6 +33,16 @@ class Fitting:
 
     Reference:
         `ApplyResize` of the SSD fork of Caffe, which has no use for `prob`.
+
+    Example:
+        >>> picture = np.zeros((100, 200, 3), "uint8")
+        >>> modes = "warp", "fit_small_size", "fit_large_size_and_pad"
+        >>> fittings = [kcz.training.Fitting((50, 50), mode) for mode in modes]
+        >>> [fitting(picture, "linear").shape[:2] for fitting in fittings]
+        [(50, 50), (50, 100), (50, 50)]
+        >>> whole = np.array([[0, 1, 0, 0, 0, 1, 1, 0]], "float32")
+        >>> fittings[2].objects(whole, (100, 200))[0, 3:7].tolist()  # in the middle
+        [0.0, 0.25, 1.0, 0.75]
     """
 
     size: tuple[int, int]

@@ -60,6 +60,17 @@ def hdf5_dataset(
         ValueError: If a file is none of HDF5, lacks a dataset, or has datasets of
             different numbers of rows, or of another shape than the first file's.
         OSError: If a file cannot be opened.
+
+    Example:
+        >>> import h5py
+        >>> with h5py.File("train.h5", "w") as file:
+        ...     file["data"], file["label"] = np.zeros((5, 3, 8, 9)), np.arange(5)
+        >>> with open("train.txt", "w") as file:
+        ...     _ = file.write("train.h5")
+        >>> for images, labels in kcz.training.hdf5_dataset("train.txt", batch_size=3):
+        ...     print(images.shape, labels.numpy().tolist())  # channels last
+        (3, 8, 9, 3) [0.0, 1.0, 2.0]
+        (2, 8, 9, 3) [3.0, 4.0]
     """
     import tensorflow as tf
 

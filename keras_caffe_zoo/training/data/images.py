@@ -99,6 +99,22 @@ def image_dataset(
         ValueError: If an argument does not fit, the net's mean is not known, or a
             record is bad.
         OSError: If the source cannot be read.
+
+    Example:
+        >>> from PIL import Image
+        >>> Image.new("RGB", (9, 9), (1, 2, 3)).save("red.png")
+        >>> with open("train.txt", "w") as file:
+        ...     _ = file.write("red.png 4")
+        >>> x = keras.Input((8, 8, 3))
+        >>> model = keras.Model(x, keras.layers.Flatten()(x))
+        >>> data = kcz.training.image_dataset(
+        ...     "train.txt", model, resize=9, mean=1, scale=0.5
+        ... )
+        >>> ((images, labels),) = data
+        >>> tuple(images.shape), labels.numpy().tolist()
+        ((1, 8, 8, 3), [4])
+        >>> images.numpy()[0, 0, 0].tolist()  # BGR
+        [1.0, 0.5, 0.0]
     """
     net = _net_of(model, crop_size)
     if resize is None and net.entry is None:

@@ -112,6 +112,20 @@ def layer_dataset(
         ValueError: If there is no such layer, it is of a kind that is not read, no
             `source` is given, or a record is bad.
         CaffeFormatError: If the file is no prototxt.
+
+    Example:
+        >>> from PIL import Image
+        >>> Image.new("RGB", (12, 12), (1, 2, 3)).save("red.png")
+        >>> with open("list.txt", "w") as file:
+        ...     _ = file.write("red.png 4")
+        >>> with open("train_val.prototxt", "w") as file:
+        ...     _ = file.write('''layer { name: "data" type: "ImageData"
+        ...         top: "data" top: "label" transform_param { crop_size: 8 scale: 0.5 }
+        ...         image_data_param { source: "/theirs/list.txt" batch_size: 2 } }''')
+        >>> data = kcz.training.layer_dataset("train_val.prototxt", "list.txt")
+        >>> ((images, labels),) = data
+        >>> images.numpy()[0, 0, 0].tolist(), labels.numpy().tolist()
+        ([1.5, 1.0, 0.5], [4])
     """
     net = prototxt if isinstance(prototxt, Net) else read_prototxt(prototxt)
     layer = _data_layer(net, phase, name)

@@ -157,6 +157,13 @@ def dataset_classes(directory: str | os.PathLike) -> list[str]:
     Raises:
         ValueError: If there are no folders.
         OSError: If the directory cannot be read.
+
+    Example:
+        >>> from pathlib import Path
+        >>> for name in "dog", "cat", ".thumbnails":
+        ...     Path("photos", name).mkdir(parents=True)
+        >>> kcz.training.dataset_classes("photos")
+        ['cat', 'dog']
     """
     with os.scandir(directory) as entries:
         folders = [e.name for e in entries if e.is_dir() and e.name[0] != "."]

@@ -131,7 +131,7 @@ class StartAt:
         tell: Function that returns the number of the first batch, when it is asked for.
     """
 
-    def __init__(self, tell):
+    def __init__(self, tell) -> None:
         self.tell = tell
 
 

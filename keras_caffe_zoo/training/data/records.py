@@ -44,7 +44,9 @@ class Loader:
         ValueError: If the first record is bad and `bad_records` is None, or all are.
     """
 
-    def __init__(self, records, transform, seed, bad_records=None, sizes_vary=False):
+    def __init__(
+        self, records, transform, seed, bad_records=None, sizes_vary=False
+    ) -> None:
         self.records, self.transform, self.seed = records, transform, seed
         self.bad_records, self.shape = bad_records, (None, None, None)
         self._threads = min(os.cpu_count() or 1, _MOST_THREADS)
@@ -177,6 +179,20 @@ class BadRecords:
     Attributes:
         count: How many different records were bad.
         records: The first of them, as `(name, reason)`.
+
+    Example:
+        >>> import warnings
+        >>> from PIL import Image
+        >>> Image.new("L", (4, 4)).save("good.png")
+        >>> with open("bad.png", "w") as file:
+        ...     _ = file.write("no picture")
+        >>> bad, none = kcz.training.BadRecords(), np.zeros((0, 5))
+        >>> records = [("good.png", none), ("bad.png", none)]
+        >>> with warnings.catch_warnings(action="ignore"):  # each is told of
+        ...     data = kcz.training.annotated_dataset(records, bad_records=bad)
+        ...     sizes = [len(images) for images, _ in data]
+        >>> sizes, bad.count, [name for name, reason in bad.records]
+        ([1], 1, ['bad.png'])
     """
 
     def __init__(self, limit: int = 1000):

@@ -39,6 +39,13 @@ class BatchSampler:
 
     Reference:
         Liu et al., 2016; `sampler.cpp` of the SSD fork of Caffe.
+
+    Example:
+        >>> sampler = kcz.training.BatchSampler(min_jaccard_overlap=0.5)
+        >>> objects = np.array([[0, 1, 0, 0, 0, 0.5, 0.5, 0]], "float32")
+        >>> parts = np.array([[0, 0, 0.5, 0.25], [0, 0, 0.5, 0.2], [0.5, 0.5, 1, 1]])
+        >>> sampler.satisfied(parts, objects).tolist()  # overlaps of 0.5, 0.4 and 0
+        [True, False, False]
     """
 
     min_scale: float = 1.0

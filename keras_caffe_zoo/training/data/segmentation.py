@@ -73,6 +73,19 @@ def segmentation_dataset(
         ValueError: If an argument is wrong, the list is empty, or a file cannot be
             read, which is named, or is of another size than what belongs to it.
         OSError: If the list cannot be opened.
+
+    Example:
+        >>> from PIL import Image
+        >>> Image.new("RGB", (3, 1), (1, 2, 3)).save("a.png")
+        >>> Image.fromarray(np.array([[0, 1, 20]], "uint8")).save("a_labels.png")
+        >>> with open("train.txt", "w") as file:
+        ...     _ = file.write("a")
+        >>> data = kcz.training.segmentation_dataset(
+        ...     "train.txt", images="{}.png", labels="{}_labels.png", shift=-1
+        ... )
+        >>> ((images, labels),) = data
+        >>> images.numpy()[0, 0, 0].tolist(), labels.numpy()[0, 0].tolist()  # BGR
+        ([3.0, 2.0, 1.0], [255, 0, 19])
     """
     if (images is None) != (labels is None):
         raise ValueError(

@@ -33,6 +33,13 @@ class Transform:
     Raises:
         ValueError: If an attribute is none of these.
         CaffeFormatError: If the mean's file is no `.binaryproto`.
+
+    Example:
+        >>> from keras_caffe_zoo.training import Transform
+        >>> image = np.arange(16.0).reshape(4, 4, 1)
+        >>> transform = Transform(crop_size=2, mean=5, scale=0.5, phase="TEST")
+        >>> transform(image)[:, :, 0].tolist()  # of 5, 6, 9 and 10
+        [[0.0, 0.5], [2.0, 2.5]]
     """
 
     crop_size: int | None = None

@@ -103,6 +103,19 @@ def window_dataset(
         ValueError: If an argument or the file is wrong, a kind that batches need has no
             windows, or a record is bad.
         OSError: If the file cannot be opened.
+
+    Example:
+        >>> from PIL import Image
+        >>> Image.new("RGB", (4, 4)).save("a.png")
+        >>> with open("windows.txt", "w") as file:
+        ...     _ = file.write('''# 0
+        ...         a.png 3 4 4 2
+        ...         7 0.9 0 0 1 1
+        ...         7 0.1 2 0 3 1''')
+        >>> data = kcz.training.window_dataset("windows.txt", crop_size=2, batch_size=4)
+        >>> images, labels = next(iter(data))
+        >>> tuple(images.shape)[1:], labels.numpy().tolist()  # objects are the last
+        ((2, 2, 3), [0, 0, 0, 7])
     """
     windows = Windows(source, fg_threshold, bg_threshold, root, cache_images)
     transform = Warp(crop_size, context_pad, crop_mode, mirror, mean, scale)
@@ -160,7 +173,7 @@ class Windows:
 
     def __init__(
         self, source, fg_threshold=0.5, bg_threshold=0.5, root=None, cache=False
-    ):
+    ) -> None:
         self.source = Path(source)
         self._inside = root is not None
         self._root = os.path.abspath(self.source.parent if root is None else root)

@@ -24,7 +24,7 @@ class CaffeLoss(keras.losses.Loss):
 
     per_channel = False  # whether `call` returns a value for each channel
 
-    def __init__(self, name=None):
+    def __init__(self, name=None) -> None:
         super().__init__(name=name, reduction="sum")
 
     def __call__(self, y_true, y_pred, sample_weight=None):

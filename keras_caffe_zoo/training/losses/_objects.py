@@ -92,6 +92,13 @@ def box_targets(blob, items: int, most: int | None = None) -> np.ndarray:
     Raises:
         ValueError: If the blob has another shape, objects of other images, or more of
             one than there are rows for.
+
+    Example:
+        >>> objects = [[0, 5, 0, 0, 0, 0.5, 0.5, 0], [1, 2, 0, 0, 0, 1, 1, 0],
+        ...            [1, 7, 1, 0, 0, 1, 0.5, 0]]  # one in the first image, then two
+        >>> targets = kcz.training.box_targets(np.array([[objects]]), items=2)
+        >>> targets.shape, targets[:, :, 1].tolist()
+        ((2, 2, 8), [[5.0, -1.0], [2.0, 7.0]])
     """
     blob = np.asarray(blob, "float32")
     shape = (1, 1, *blob.shape)[-4:]

@@ -60,6 +60,14 @@ def loss_of(layer: Layer, infogain=None, *, from_logits: bool = True) -> CaffeLo
         CaffeFormatError: If the layer is no loss, or its matrix is missing, none, or of
             another size.
         OSError: If the matrix's file cannot be read.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import parse_prototxt
+        >>> net = parse_prototxt('''layer { name: "loss" type: "SoftmaxWithLoss"
+        ...     bottom: "score" bottom: "label" loss_param { ignore_label: 255 } }''')
+        >>> loss = kcz.training.losses.loss_of(net.layers[0])
+        >>> loss.name, loss.normalization, loss.ignore_label
+        ('loss', 'valid', 255)
     """
     name = keras_name(layer.name)
     if layer.type == "SoftmaxWithLoss":
@@ -97,6 +105,13 @@ def prediction_of(layer: Layer, tensors: list):
 
     Raises:
         CaffeFormatError: If they do not fit the layer.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import Layer
+        >>> layer = Layer("loss", "ContrastiveLoss", ["a", "b", "label"])
+        >>> a, b = np.array([[3.0, 4.0]]), np.array([[1.0, 1.0]])
+        >>> np.asarray(kcz.training.losses.prediction_of(layer, [a, b])).tolist()
+        [[2.0, 3.0]]
     """
     if layer.type == "MultiBoxLoss":
         param = layer.param

@@ -34,7 +34,7 @@ class LossLayer(keras.layers.Layer):
         A list: predictions, then what `joined_labels` makes labels of.
     """
 
-    def __init__(self, loss, **kwargs):
+    def __init__(self, loss, **kwargs) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.loss = loss
 
@@ -64,7 +64,7 @@ class AccuracyLayer(keras.layers.Layer):
         A list: predictions, then labels.
     """
 
-    def __init__(self, metric, **kwargs):
+    def __init__(self, metric, **kwargs) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self._metric_config = keras.saving.serialize_keras_object(metric)
         self._of_batch = metric.of_batch

@@ -32,9 +32,16 @@ class HingeLoss(CaffeLoss):
 
     Reference:
         Caffe 1.0's `HingeLoss` layer.
+
+    Example:
+        >>> scores = np.array([[2.0, -1.0, -0.5]])  # the last is not below -1
+        >>> float(kcz.training.HingeLoss()(np.array([0]), scores))
+        0.5
+        >>> float(kcz.training.HingeLoss("L2")(np.array([0]), scores))
+        0.25
     """
 
-    def __init__(self, norm="L1", name=None):
+    def __init__(self, norm="L1", name=None) -> None:
         super().__init__(name=name)
         if norm not in _NORMS:
             raise ValueError(f"Expected `norm` of {_NORMS}; received: {norm!r}.")
@@ -77,9 +84,15 @@ class ContrastiveLoss(CaffeLoss):
 
     Reference:
         Hadsell et al., 2006; Caffe 1.0's `ContrastiveLoss` layer.
+
+    Example:
+        >>> loss = kcz.training.ContrastiveLoss(margin=6)
+        >>> difference = np.array([[3.0, 4.0]])  # a distance of 5
+        >>> [float(loss(np.array([similar]), difference)) for similar in (1, 0)]
+        [12.5, 0.5]
     """
 
-    def __init__(self, margin=1.0, legacy_version=False, name=None):
+    def __init__(self, margin=1.0, legacy_version=False, name=None) -> None:
         super().__init__(name=name)
         self.margin = float(margin)
         self.legacy_version = bool(legacy_version)

@@ -82,6 +82,15 @@ class MultiBoxLoss(CaffeLoss):
         reproduced where it is odd: without mining, the targets of an item begin where
         one target for each prior of those before it would end; a `background_label_id`
         other than 0 is the target of every class that is not to be found.
+
+    Example:
+        >>> objects = np.array([[[0, 1, 0, 0, 0, 0.5, 0.5, 0]]])
+        >>> priors = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
+        >>> y = np.zeros((1, 2, 4 + 2 + 8))  # offsets, scores of two classes, priors
+        >>> y[0, :, 6:10], y[0, :, 10:] = priors, 0.1
+        >>> loss = kcz.training.MultiBoxLoss(num_classes=2)
+        >>> round(float(loss(objects, y)), 3)  # 2 log 2: right boxes, both classes open
+        1.386
     """
 
     def __init__(
@@ -110,7 +119,7 @@ class MultiBoxLoss(CaffeLoss):
         loc_weight=1.0,
         normalization="valid",
         name=None,
-    ):
+    ) -> None:
         super().__init__(name=name)
         self.num_classes = int(num_classes)
         self.share_location = bool(share_location)

@@ -3,7 +3,9 @@
 from keras import ops
 
 
-def box_annotator_ohem(rois, loss, labels, weights, roi_per_img, ignore_label=-1):
+def box_annotator_ohem(
+    rois, loss, labels, weights, roi_per_img: int, ignore_label: int = -1
+):
     """Return labels and weights of the regions with the largest losses of each image.
 
     R-FCN computes the losses of all regions, keeps with this the labels of some, and
@@ -25,6 +27,15 @@ def box_annotator_ohem(rois, loss, labels, weights, roi_per_img, ignore_label=-1
 
     Reference:
         Shrivastava et al., 2016; `BoxAnnotatorOHEM` of R-FCN's fork of Caffe.
+
+    Example:
+        >>> rois = np.zeros((3, 5))  # all of the first image
+        >>> loss, labels = np.array([0.1, 2.0, 1.0]), np.array([4, 5, 6])
+        >>> labels, weights = kcz.training.box_annotator_ohem(
+        ...     rois, loss, labels, np.ones((3, 4)), roi_per_img=2
+        ... )
+        >>> np.asarray(labels).tolist(), np.asarray(weights)[:, 0].tolist()
+        ([-1, 5, 6], [0.0, 1.0, 1.0])
     """
     rois, loss, labels, weights = (
         ops.convert_to_tensor(x) for x in (rois, loss, labels, weights)

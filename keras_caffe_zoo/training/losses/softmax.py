@@ -35,7 +35,9 @@ class _OfClasses(CaffeLoss):
 
     least = _LOG_THRESHOLD
 
-    def __init__(self, normalization, ignore_label, from_logits, name, axis=None):
+    def __init__(
+        self, normalization, ignore_label, from_logits, name, axis=None
+    ) -> None:
         super().__init__(name=name)
         self.normalization = checked_normalization(normalization)
         self.ignore_label = None if ignore_label is None else int(ignore_label)
@@ -115,6 +117,15 @@ class SoftmaxWithLoss(_OfClasses):
 
     Reference:
         Caffe 1.0's `SoftmaxWithLoss` layer.
+
+    Example:
+        >>> scores = np.zeros((2, 4))  # each class has a quarter
+        >>> loss = kcz.training.SoftmaxWithLoss(ignore_label=255)
+        >>> round(float(loss(np.array([3, 255]), scores)), 4)  # log 4: one counts
+        1.3863
+        >>> loss = kcz.training.SoftmaxWithLoss("full", ignore_label=255)
+        >>> round(float(loss(np.array([3, 255]), scores)), 4)  # half of it
+        0.6931
     """
 
     least = FLT_MIN
@@ -126,7 +137,7 @@ class SoftmaxWithLoss(_OfClasses):
         from_logits=True,
         name=None,
         axis=None,
-    ):
+    ) -> None:
         super().__init__(normalization, ignore_label, from_logits, name, axis)
 
 
@@ -156,6 +167,12 @@ class InfogainLoss(_OfClasses):
     Reference:
         Caffe 1.0's `InfogainLoss` layer, which has its own softmax; those before took
         probabilities.
+
+    Example:
+        >>> loss = kcz.training.InfogainLoss([[1, 0], [0, 3]])
+        >>> scores = np.zeros((1, 2))  # log 2 for each class; 1 counts three times
+        >>> [round(float(loss(np.array([label]), scores)), 4) for label in (0, 1)]
+        [0.6931, 2.0794]
     """
 
     def __init__(
@@ -166,7 +183,7 @@ class InfogainLoss(_OfClasses):
         from_logits=True,
         name=None,
         axis=None,
-    ):
+    ) -> None:
         super().__init__(normalization, ignore_label, from_logits, name, axis)
         self.matrix = None if matrix is None else self._checked(matrix)
 
@@ -258,9 +275,15 @@ class MultinomialLogisticLoss(_OfClasses):
 
     Reference:
         Caffe 1.0's `MultinomialLogisticLoss` layer.
+
+    Example:
+        >>> chances = np.array([[1.0, 0.0], [0.0, 1.0]])
+        >>> loss = kcz.training.MultinomialLogisticLoss()
+        >>> round(float(loss(np.array([0, 0]), chances)), 4)  # -log(1e-20) / 2
+        23.0259
     """
 
-    def __init__(self, name=None):
+    def __init__(self, name=None) -> None:
         super().__init__("batch_size", None, False, name)
 
     def call(self, y_true, y_pred):

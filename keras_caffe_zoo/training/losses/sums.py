@@ -20,6 +20,11 @@ class SumLoss(CaffeLoss):
     Reference:
         Caffe 1.0's `Layer::SetLossWeights`: a top with a `loss_weight` adds the sum of
         its values, times the weight, to the net's loss.
+
+    Example:
+        >>> y = np.array([[1.0, -2.0], [0.5, 4.0]])
+        >>> float(kcz.training.SumLoss()(np.zeros(2), y))  # of the batch too: no mean
+        3.5
     """
 
     per_channel = True
@@ -38,6 +43,11 @@ def joined_labels(labels: list):
     Returns:
         The label itself; (N, …, 1 + C), labels and their rows of the matrix; or
         (…, 3), targets and weights. Only labels and targets have a gradient.
+
+    Example:
+        >>> matrix = np.array([[1.0, 0.0], [0.25, 0.75]])
+        >>> np.asarray(kcz.training.joined_labels([np.array([1, 0]), matrix])).tolist()
+        [[1.0, 0.25, 0.75], [0.0, 1.0, 0.0]]
     """
     if len(labels) == 1:
         return labels[0]

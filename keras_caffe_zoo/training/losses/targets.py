@@ -54,11 +54,21 @@ class SigmoidCrossEntropyLoss(CaffeLoss):
 
     Reference:
         Caffe 1.0's `SigmoidCrossEntropyLoss` layer.
+
+    Example:
+        >>> loss = kcz.training.SigmoidCrossEntropyLoss()
+        >>> targets = np.array([[1.0, 0.0]])
+        >>> round(float(loss(targets, np.zeros((1, 2)))), 4)  # 2 log 2, of one item
+        1.3863
+        >>> round(float(loss(targets, np.array([[-1000.0, 0.0]]))), 2)
+        1000.69
     """
 
     per_channel = True
 
-    def __init__(self, normalization="batch_size", ignore_label=None, name=None):
+    def __init__(
+        self, normalization="batch_size", ignore_label=None, name=None
+    ) -> None:
         super().__init__(name=name)
         self.normalization = checked_normalization(normalization)
         self.ignore_label = None if ignore_label is None else int(ignore_label)
@@ -93,6 +103,11 @@ class EuclideanLoss(CaffeLoss):
 
     Reference:
         Caffe 1.0's `EuclideanLoss` layer.
+
+    Example:
+        >>> y = np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> float(kcz.training.EuclideanLoss()(np.zeros((2, 2)), y))  # 30 / (2 * 2)
+        7.5
     """
 
     per_channel = True
@@ -122,11 +137,16 @@ class SmoothL1Loss(CaffeLoss):
     Reference:
         Girshick, 2015; `SmoothL1Loss` of Fast R-CNN's fork of Caffe with two or four
         bottoms, and of SSD's, which has no sigma.
+
+    Example:
+        >>> y = np.array([[0.5, 3.0]])  # 0.5 * 0.5 ** 2, and 3 - 0.5
+        >>> float(kcz.training.SmoothL1Loss()(np.zeros((1, 2)), y))
+        2.625
     """
 
     per_channel = True
 
-    def __init__(self, sigma=1.0, name=None):
+    def __init__(self, sigma=1.0, name=None) -> None:
         super().__init__(name=name)
         self.sigma = float(sigma)
         if not 0 < self.sigma < float("inf"):

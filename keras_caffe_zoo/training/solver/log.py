@@ -35,6 +35,15 @@ class SolverLog(Events):
         policy: The solver's `lr_policy`.
         plain: Leave out what stands before each line: the date, the time, the thread
             and the place in Caffe's code.
+
+    Example:
+        >>> import sys
+        >>> log = kcz.training.SolverLog(sys.stdout, "LeNet", "inv", plain=True)
+        >>> log.on_solve(0)
+        Solving LeNet
+        Learning Rate Policy: inv
+        >>> log.on_snapshot("lenet_iter_100.caffemodel")
+        Snapshotting to binary proto file lenet_iter_100.caffemodel
     """
 
     def __init__(
@@ -167,6 +176,16 @@ def read_log(path: str | os.PathLike) -> LoggedTraining:
 
     Raises:
         OSError: If the file cannot be opened.
+
+    Example:
+        >>> with open("train.log", "w") as file:
+        ...     _ = file.write('''solver.cpp:330] Iteration 500, Testing net (#0)
+        ...         solver.cpp:397] Test net output #0: accuracy = 0.98
+        ...         solver.cpp:218] Iteration 500 (9 iter/s), loss = 0.125
+        ...         sgd_solver.cpp:105] Iteration 500, lr = 0.01''')
+        >>> log = kcz.training.read_log("train.log")
+        >>> log.loss, log.learning_rate, log.tests
+        ({500: 0.125}, {500: 0.01}, {(0, 'accuracy'): {500: 0.98}})
     """
     found = LoggedTraining({}, {}, {}, {})
     iteration = net = 0

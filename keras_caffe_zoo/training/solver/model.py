@@ -61,9 +61,27 @@ class CaffeTrainingModel(CaffeModel):
 
     `labels` maps each output to the label blobs that its loss reads, and
     `objectives` each loss to its weight, 0 for one that Caffe only prints.
+
+    Example:
+        >>> with open("net.prototxt", "w") as file:
+        ...     _ = file.write('''input: "data" input_shape { dim: 2 dim: 1 }
+        ...         input: "y" input_shape { dim: 2 dim: 1 }
+        ...         layer { type: "InnerProduct" bottom: "data" top: "ip"
+        ...             inner_product_param { num_output: 1 weight_filler { value: 1 }
+        ...             } }
+        ...         layer { type: "EuclideanLoss" bottom: "ip" bottom: "y" top: "far"
+        ...             loss_weight: 3 }''')
+        >>> with open("solver.prototxt", "w") as file:
+        ...     _ = file.write('''net: "net.prototxt" lr_policy: "fixed" base_lr: 0.1
+        ...         max_iter: 1''')
+        >>> model = kcz.training.from_solver("solver.prototxt").model
+        >>> x, y = np.array([[1.0], [3.0]]), np.zeros((2, 1))  # (1 + 9) / (2 * 2)
+        >>> told = model.test_on_batch(x, y, return_dict=True)
+        >>> {name: float(value) for name, value in sorted(told.items())}
+        {'far': 2.5, 'far_weighted': 7.5, 'loss': 7.5}
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.reading, self.measures = Reading(), {}
         self.unread = {}  # tensors of small blobs that no layer reads, for the log

@@ -81,6 +81,16 @@ def net_dataset(
         ValueError: If the net has no data layers that can be read, or as
             `layer_dataset`.
         CaffeFormatError: If the file is no prototxt.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import parse_prototxt
+        >>> net = parse_prototxt('''layer { name: "data" type: "DummyData" top: "data"
+        ...     top: "label" dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 }
+        ...     data_filler { value: 0.5 } data_filler { value: 7 } } }
+        ...     layer { type: "EuclideanLoss" bottom: "data" bottom: "label" }''')
+        >>> x, y = next(iter(kcz.training.net_dataset(net)))
+        >>> tuple(x.shape), y.numpy().tolist()
+        ((4, 3), [7.0, 7.0, 7.0, 7.0])
     """
     if not isinstance(net, Net):
         net = name_python_layers(read_prototxt(net).fold_splits())

@@ -6,6 +6,7 @@ Keras' AdaGrad and RMSProp add their epsilon inside the root, Caffe outside: the
 have an update of their own.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -17,7 +18,13 @@ _register = keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 
 
 class Multipliers(NamedTuple):
-    """What a parameter's learning rate and weight decay are multiplied with."""
+    """What a parameter's learning rate and weight decay are multiplied with.
+
+    Example:
+        >>> bias = kcz.training.Multipliers(lr_mult=2, decay_mult=0)  # as AlexNet's
+        >>> bias.lr_mult, bias.decay_mult, tuple(kcz.training.Multipliers())
+        (2, 0, (1.0, 1.0))
+    """
 
     lr_mult: float = 1.0
     decay_mult: float = 1.0
@@ -174,8 +181,12 @@ _RULES = """
 
 
 def _documented(args: str = ""):
+    """Add to a class's docstring, before its example, what all solvers have."""
+
     def add(cls):
-        cls.__doc__ = cls.__doc__.rstrip() + _RULES.format(args=args)
+        said, example = inspect.cleandoc(cls.__doc__).split("\n\nExample:\n")
+        rules = inspect.cleandoc(_RULES.format(args=args))
+        cls.__doc__ = f"{said}\n\n{rules}\n\nExample:\n{example}\n"
         return cls
 
     return add
@@ -193,6 +204,15 @@ class CaffeSGD(CaffeOptimizer, keras.optimizers.SGD):
     """Stochastic gradient descent as Caffe's `SGD` and `Nesterov` solvers do it.
 
     `v = momentum * v + rate * gradient`, `w -= v`: Keras' own arithmetic, with -v.
+
+    Example:
+        >>> w = keras.Variable([1.0, 1.0])
+        >>> optimizer = kcz.training.CaffeSGD(0.1, momentum=0.5, weight_decay=0.5)
+        >>> for _ in range(2):  # the decay is part of the gradient: it has momentum
+        ...     optimizer.apply([np.array([0.5, 0.0], "float32")], [w])
+        ...     print(np.asarray(w).astype(float).round(4).tolist())
+        [0.9, 0.95]
+        [0.755, 0.8775]
     """
 
     history_sign = -1.0
@@ -210,7 +230,15 @@ class CaffeSGD(CaffeOptimizer, keras.optimizers.SGD):
     "        epsilon: A solver's `delta`.\n"
 )
 class CaffeAdam(CaffeOptimizer, keras.optimizers.Adam):
-    """Adam as Caffe's `Adam` solver does it: Keras' own arithmetic."""
+    """Adam as Caffe's `Adam` solver does it: Keras' own arithmetic.
+
+    Example:
+        >>> w = keras.Variable([1.0, 1.0])
+        >>> optimizer = kcz.training.CaffeAdam(0.1, multipliers={w.path: (2, 1)})
+        >>> optimizer.apply([np.array([5.0, -0.01], "float32")], [w])
+        >>> np.asarray(w).astype(float).round(3).tolist()  # steps of 0.1, doubled
+        [0.8, 1.2]
+    """
 
     @property
     def history_slots(self):
@@ -223,7 +251,15 @@ class CaffeAdam(CaffeOptimizer, keras.optimizers.Adam):
     "        rho: A solver's `momentum`.\n        epsilon: A solver's `delta`.\n"
 )
 class CaffeAdaDelta(CaffeOptimizer, keras.optimizers.Adadelta):
-    """AdaDelta as Caffe's `AdaDelta` solver does it: Keras' own arithmetic."""
+    """AdaDelta as Caffe's `AdaDelta` solver does it: Keras' own arithmetic.
+
+    Example:
+        >>> w = keras.Variable([1.0])
+        >>> optimizer = kcz.training.CaffeAdaDelta(1.0, rho=0.75, epsilon=1.0)
+        >>> optimizer.apply([np.array([2.0], "float32")], [w])
+        >>> np.asarray(w).astype(float).round(4).tolist()  # 1 - 2 * sqrt(1 / 2)
+        [-0.4142]
+    """
 
     @property
     def history_slots(self):
@@ -254,9 +290,18 @@ class CaffeAdaGrad(CaffeOptimizer, _AdaGrad):
     """AdaGrad as Caffe's `AdaGrad` solver does it.
 
     `h = h + gradient ^ 2` from 0, `w -= rate * gradient / (sqrt(h) + epsilon)`.
+
+    Example:
+        >>> w = keras.Variable([1.0])
+        >>> optimizer = kcz.training.CaffeAdaGrad(0.1)
+        >>> for gradient in 3.0, 4.0:  # 0.1 * 3 / 3, then 0.1 * 4 / 5
+        ...     optimizer.apply([np.array([gradient], "float32")], [w])
+        ...     print(np.asarray(w).astype(float).round(4).tolist())
+        [0.9]
+        [0.82]
     """
 
-    def __init__(self, learning_rate=0.01, epsilon=1e-8, **kwargs):
+    def __init__(self, learning_rate=0.01, epsilon=1e-8, **kwargs) -> None:
         kwargs.setdefault("initial_accumulator_value", 0.0)
         super().__init__(learning_rate, epsilon=epsilon, **kwargs)
 
@@ -275,9 +320,16 @@ class CaffeRMSProp(CaffeOptimizer, _RMSProp):
 
     `h = rho * h + (1 - rho) * gradient ^ 2` from 0,
     `w -= rate * gradient / (sqrt(h) + epsilon)`.
+
+    Example:
+        >>> w = keras.Variable([1.0])
+        >>> optimizer = kcz.training.CaffeRMSProp(0.1, rho=0.75)
+        >>> optimizer.apply([np.array([3.0], "float32")], [w])
+        >>> np.asarray(w).astype(float).round(4).tolist()  # 1 - 0.1 * 3 / 1.5
+        [0.8]
     """
 
-    def __init__(self, learning_rate=0.01, rho=0.99, epsilon=1e-8, **kwargs):
+    def __init__(self, learning_rate=0.01, rho=0.99, epsilon=1e-8, **kwargs) -> None:
         if kwargs.get("momentum") or kwargs.get("centered"):
             raise ValueError(
                 "Expected neither momentum nor centered, which Caffe's RMSProp does "

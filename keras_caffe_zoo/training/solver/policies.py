@@ -46,6 +46,15 @@ class LearningRatePolicy(keras.optimizers.schedules.LearningRateSchedule):
 
     Reference:
         Caffe 1.0's solvers.
+
+    Example:
+        >>> from keras_caffe_zoo.training import LearningRatePolicy
+        >>> step = LearningRatePolicy("step", 0.01, gamma=0.1, stepsize=1000)
+        >>> [round(float(step(t)), 6) for t in (0, 999, 1000, 2000)]
+        [0.01, 0.01, 0.001, 0.0001]
+        >>> poly = LearningRatePolicy("poly", 0.01, power=1, max_iter=1000)
+        >>> [round(float(poly(t)), 6) for t in (0, 250, 1000)]
+        [0.01, 0.0075, 0.0]
     """
 
     def __init__(

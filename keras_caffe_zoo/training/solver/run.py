@@ -66,6 +66,25 @@ class Training:
         solver: The solver's `SolverParameter` message.
         net: The training net in Caffe's terms, if there is one.
         loaded: Layers whose parameters came from a caffemodel.
+
+    Example:
+        >>> with open("net.prototxt", "w") as file:
+        ...     _ = file.write('''input: "data" input_shape { dim: 1 dim: 1 }
+        ...         input: "y" input_shape { dim: 1 dim: 1 }
+        ...         layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+        ...             inner_product_param { num_output: 1 bias_term: false
+        ...                 weight_filler { value: 0 } } }
+        ...         layer { type: "EuclideanLoss" bottom: "ip" bottom: "y" }''')
+        >>> with open("solver.prototxt", "w") as file:
+        ...     _ = file.write('''net: "net.prototxt" lr_policy: "fixed" base_lr: 0.5
+        ...         max_iter: 3 snapshot_prefix: "line"''')
+        >>> data = np.ones((1, 1)), np.full((1, 1), 8.0)
+        >>> training = kcz.training.from_solver("solver.prototxt", data=data)
+        >>> training.iterations, training.snapshot_name
+        (3, 'line')
+        >>> _ = training.fit(verbose=0)
+        >>> training.model.get_weights()[0].tolist()  # half the way to 8, three times
+        [[7.0]]
     """
 
     model: keras.Model
@@ -304,6 +323,22 @@ def from_solver(
         CaffeFormatError: If the solver or the net is damaged, or asks for what Caffe
             does not have, or what Keras cannot do the same way; names the field.
         FileNotFoundError: If the net is not found.
+
+    Example:
+        >>> with open("net.prototxt", "w") as file:
+        ...     _ = file.write('''input: "data" input_shape { dim: 1 dim: 1 }
+        ...         input: "y" input_shape { dim: 1 dim: 1 }
+        ...         layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+        ...             param { lr_mult: 2 } inner_product_param { num_output: 1 } }
+        ...         layer { type: "EuclideanLoss" bottom: "ip" bottom: "y" }''')
+        >>> with open("solver.prototxt", "w") as file:
+        ...     _ = file.write('''net: "net.prototxt" lr_policy: "step" base_lr: 0.5
+        ...         gamma: 0.1 stepsize: 10 momentum: 0.9 max_iter: 20''')
+        >>> training = kcz.training.from_solver("solver.prototxt")
+        >>> training.iterations, float(training.optimizer.learning_rate)
+        (20, 0.5)
+        >>> training.optimizer.multipliers
+        {'ip/kernel': Multipliers(lr_mult=2.0, decay_mult=1.0)}
     """
     message = read_solver(solver)
     source = os.fspath(solver)

@@ -40,6 +40,18 @@ class CaffeSnapshot(keras.callbacks.Callback):
     Raises:
         ValueError: At the start of the training, if the model has layers that Caffe
             does not have; names them. In HDF5, if a layer's name has a slash.
+
+    Example:
+        >>> x = keras.Input((2,))
+        >>> model = keras.Model(x, keras.layers.Dense(1, name="ip")(x))
+        >>> model.compile(kcz.training.CaffeSGD(0.1, momentum=0.9), "mse")
+        >>> snapshot = kcz.training.CaffeSnapshot("out/line", every=2)
+        >>> x, y = np.zeros((3, 2)), np.zeros((3, 1))
+        >>> _ = model.fit(x, y, batch_size=1, verbose=0, callbacks=[snapshot])
+        >>> import os
+        >>> sorted(os.listdir("out"))
+        ['line_iter_2.caffemodel', 'line_iter_2.solverstate',
+         'line_iter_3.caffemodel', 'line_iter_3.solverstate']
     """
 
     def __init__(

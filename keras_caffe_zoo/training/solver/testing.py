@@ -53,6 +53,20 @@ class TestNet:
 
     Reference:
         `Solver::Test` and `Net::Init` of Caffe 1.0.
+
+    Example:
+        >>> from keras_caffe_zoo.caffe import parse_prototxt
+        >>> net = parse_prototxt('''input: "data" input_shape { dim: 2 dim: 3 }
+        ...     input: "label" input_shape { dim: 2 }
+        ...     layer { name: "accuracy" type: "Accuracy" bottom: "data" bottom: "label"
+        ...             top: "accuracy" }''')
+        >>> test = kcz.training.TestNet(net, "Test net #0", iterations=2)
+        >>> test.inputs, test.labels, test.outputs
+        (('data',), ('label',), ['accuracy'])
+        >>> scores = np.eye(3)[:2]  # of a 0 and a 1
+        >>> batches = [(scores, np.array([0, 1])), (scores, np.array([0, 2]))]
+        >>> test.evaluate(test.model, batches)
+        {'accuracy': 0.75}
     """
 
     __test__ = False  # is none of pytest's
