@@ -107,6 +107,7 @@ from .onnx.api import to_onnx
 from .preprocessing import load_image, preprocess_input
 from .rules import STORED, Codec, Rule, Traits, Window, register
 from .rules.registry import supported_layers
+from .serving import demo_app, serve
 from .tasks.boxes import Detections
 from .tasks.classification import classify
 from .tasks.colorization import colorize
@@ -148,6 +149,7 @@ __all__ = [
     "convert",
     "decode_predictions",
     "deeplab_largefov",
+    "demo_app",
     "densenet121",
     "densenet161",
     "densenet169",
@@ -226,6 +228,7 @@ __all__ = [
     "segment",
     "segnet",
     "segnet_pascal",
+    "serve",
     "set_caffe_params",
     "shufflenet_v2_x05",
     "sphereface",

@@ -20,6 +20,7 @@ from keras_caffe_zoo.cli import (
     images,
     pose,
     segment,
+    serve,
     train,
     zoo,
 )
@@ -81,6 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     looking = (classify, detect, faces, segment, pose, images, heatmap, features)
-    for module in (demo, *looking, train, convert, files, zoo, card, cache):
+    for module in (demo, serve, *looking, train, convert, files, zoo, card, cache):
         module.add_commands(commands)
     return parser

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
-from urllib.parse import unquote
 
 from keras_caffe_zoo.serving.uploads import MAX_BYTES, is_below
 
@@ -17,14 +16,13 @@ MAX_QUESTION = 1 << 16  # bytes of what the page asks, pictures apart
 _ROOM = 1 << 16  # bytes around a picture that is sent
 
 _FILE = "/gradio_api/file="
-_ASK = "/gradio_api/queue/join"
 _SEND = "/gradio_api/upload"
 _GET = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|robots\.txt)/?|/(assets|static|svelte)/.*"
     r"|/gradio_api/(queue/data|heartbeat/\w+|upload_progress|startup-events|app_id)"
-    r"|/gradio_api/(file=.*|info/?)"
+    r"|/gradio_api/file=.*"
 )
-_POST = re.compile(r"/gradio_api/(queue/join|upload|cancel|reset)/?")
+_POST = re.compile(r"/gradio_api/(queue/join|run/predict|upload|cancel|reset)/?")
 _LOCAL = {"localhost", "127.0.0.1", "[::1]"}
 
 # The page takes nothing from elsewhere, and no other page may frame it.

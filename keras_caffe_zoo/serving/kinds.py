@@ -91,6 +91,10 @@ KINDS = {
         "tells the class of every pixel", Segmenter, _shares, draw_segments
     ),
     "pose": Kind("finds people's joints", PoseEstimator, _people, draw_poses),
-    "edges": Kind("finds edges", EdgeFinder, _nothing, lambda _, edges: draw_edges(edges)),
-    "colorization": Kind("colours grey pictures", Colorizer, _nothing, lambda _, rgb: rgb),
+    "edges": Kind(
+        "finds edges", EdgeFinder, _nothing, lambda _, edges: draw_edges(edges)
+    ),
+    "colorization": Kind(
+        "colours grey pictures", Colorizer, _nothing, lambda _, rgb: rgb
+    ),
 }

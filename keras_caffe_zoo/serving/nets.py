@@ -1,4 +1,4 @@
-"""A net that is served: what it says of a picture, where it sees what, what is in it."""
+"""A net that is served: what it says of a picture, sees where, and has inside."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from keras_caffe_zoo.plots.maps import heatmap
 from keras_caffe_zoo.plots.nets import draw_activations, image_activations
 from keras_caffe_zoo.preprocessing import preprocess_input, resize
 from keras_caffe_zoo.preprocessing.inputs import grey
-from keras_caffe_zoo.serving.kinds import KINDS, Row
 from keras_caffe_zoo.serving.errors import ViewError
+from keras_caffe_zoo.serving.kinds import KINDS, Row
 
 MOST_SHOWN = 4_000_000  # pixels of a picture that is sent to the page
 MOST_MAPPED = 1_000_000  # pixels of a picture that a net is slid over
@@ -141,7 +141,10 @@ class ServedNet:
             ViewError: If the net has no such blob that can be drawn.
         """
         if blob not in self.blobs:
-            raise ViewError(f"{self.name} has no blob {blob!r} to be shown. {there_are(self.blobs, blob)}.")
+            known = there_are(self.blobs, str(blob))
+            raise ViewError(
+                f"{self.name} has no blob {str(blob)[:80]!r} to be shown. {known}."
+            )
         return image_activations(self.model, self._prepared(pixels), blob)
 
     def inside(self, pixels: np.ndarray, blob: str, channels: int) -> np.ndarray:

@@ -153,4 +153,6 @@ def find(known: Sequence[Offer], name: str) -> Offer:
         if offer.name == name:
             return offer
     names = [offer.name for offer in known]
-    raise ViewError(f"There is no net {str(name)[:80]!r} here. {there_are(names, str(name))}.")
+    raise ViewError(
+        f"There is no net {str(name)[:80]!r} here. {there_are(names, str(name))}."
+    )

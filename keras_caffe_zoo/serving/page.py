@@ -16,7 +16,6 @@ from keras_caffe_zoo.demo import SECOND
 from keras_caffe_zoo.digits import canvas, held_out_digits, windows, written_page
 from keras_caffe_zoo.pictures import PictureError
 from keras_caffe_zoo.serving.errors import ViewError
-from keras_caffe_zoo.serving.kinds import KINDS
 from keras_caffe_zoo.serving.offers import DIGITS, DIGITS_SSD
 from keras_caffe_zoo.serving.shelf import Shelf
 from keras_caffe_zoo.serving.text import hint, message, table
@@ -87,11 +86,17 @@ class Page:
             title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)
         ) as self.blocks:
             gr.Markdown(f"# {TITLE}\n{_ABOUT}", elem_id="about")
-            with gr.Row(equal_height=False):
+            with gr.Row(equal_height=False, elem_id="both"):
                 with gr.Column(scale=2, min_width=320):
                     self._add_question()
                 with gr.Column(scale=3, min_width=320):
                     self._add_answers()
+            gr.Examples(
+                _examples(),
+                [self._picture, self._net],
+                label="Examples",
+                api_visibility="private",
+            )
             self._listen()
         self.blocks.queue(
             max_size=_WAITING, default_concurrency_limit=1, api_open=False
@@ -110,27 +115,24 @@ class Page:
             label="Picture",
             type="filepath",
             sources=["upload", "clipboard"],
-            height=340,
+            height=320,
             elem_id="picture",
         )
         # Gradio would open it, and say what Pillow says of it.
         self._picture.preprocess = lambda sent: sent and sent.path
-        gr.Examples(
-            _examples(),
-            [self._picture, self._net],
-            label="Examples",
-            api_visibility="private",
-        )
 
     def _add_answers(self) -> None:
         gr = self._gr
-        still = {"interactive": False, "buttons": ["download", "fullscreen"]}
+        still = {
+            "interactive": False,
+            "visible": False,
+            "show_label": False,
+            "buttons": ["download", "fullscreen"],
+        }
         with gr.Tabs(selected=_ANSWER) as self._tabs:
             with gr.Tab("Answer", id=_ANSWER) as self._answer_tab:
                 self._answer = gr.HTML(hint(_EMPTY), elem_id="answer")
-                self._found = gr.Image(
-                    label="What it found", visible=False, elem_id="found", **still
-                )
+                self._found = gr.Image(label="What it found", elem_id="found", **still)
             with gr.Tab("Heat map", id=_HEAT, visible=False) as self._heat_tab:
                 self._class = gr.Dropdown(
                     [("the likeliest", _LIKELIEST)],
@@ -140,7 +142,7 @@ class Page:
                 )
                 self._heat_said = gr.HTML(hint(_EMPTY), elem_id="heat-said")
                 self._heat = gr.Image(
-                    label="Where the net sees it", visible=False, elem_id="heat", **still
+                    label="Where the net sees it", elem_id="heat", **still
                 )
             with gr.Tab("Inside", id=_INSIDE) as self._inside_tab:
                 with gr.Row():
@@ -154,7 +156,6 @@ class Page:
                 self._inside = gr.Image(
                     label="Values of the blob",
                     format="png",
-                    visible=False,
                     elem_id="inside",
                     **still,
                 )
@@ -231,7 +232,7 @@ class Page:
         gr = self._gr
         classes = [("the likeliest", _LIKELIEST)]
         classes += [(name, place) for place, name in enumerate(net.classes)]
-        blob = net.blobs[0] if net.blobs else None
+        blob = net.blobs[min(1, len(net.blobs) - 1)] if net.blobs else None
         return {
             self._before: net.name,
             self._heat_tab: gr.Tab(visible=net.has_map),
@@ -248,11 +249,10 @@ class Page:
         if tab == _INSIDE:
             return self._said(tab, "", net.inside(pixels, blob, channels))
         answer = net.answer(pixels)
-        does = KINDS[net.kind].does
         height, width = pixels.shape[:2]
-        more = f"{net.name} {does}. The picture has {width} x {height} pixels."
+        more = f"Of {width} x {height} pixels, {net.name} says"
         if net.kind in _COUNTED:
-            more = f"{more} Found: {len(answer.rows)}."
+            more = f"{more}: {len(answer.rows)} found"
         return self._said(tab, table(answer.rows, more), answer.picture)
 
     def _said(self, tab, text: str, picture=None) -> dict:
@@ -261,8 +261,10 @@ class Page:
             _HEAT: (self._heat_said, self._heat),
             _INSIDE: (self._inside_said, self._inside),
         }.get(tab, (self._answer, self._found))
-        shown = self._gr.Image(value=picture, visible=picture is not None)
-        return {said: text, image: shown}
+        return {
+            said: self._gr.HTML(value=text, visible=bool(text)),
+            image: self._gr.Image(value=picture, visible=picture is not None),
+        }
 
 
 def _examples() -> list[list]:

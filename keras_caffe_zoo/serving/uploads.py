@@ -27,7 +27,7 @@ def read_upload(path: str | os.PathLike, folder: str | os.PathLike) -> np.ndarra
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise ViewError(
-            f"Expected a picture of at most {MAX_BYTES >> 20} MB; received a larger one."
+            f"Expected a picture of at most {MAX_BYTES >> 20} MB; received: more"
         )
     try:
         with silent_pillow():
