@@ -50,7 +50,8 @@ def add_commands(commands) -> None:
     parser.add_argument(
         "--port",
         type=int,
-        help="the port to listen at (default: the first free one from 7860 on)",
+        help="the port to listen at, 0 for any (default: the first free one from 7860 "
+        "on)",
     )
     parser.add_argument("--open", action="store_true", help="open the page, too")
 

@@ -129,8 +129,10 @@ class ServedNet:
             ViewError: If there is no such class, or as `map`.
         """
         names = self.classes
-        if index is not None and not 0 <= index < len(names):
-            raise ViewError(f"{self.name} has no class {index}, but {len(names)}.")
+        if index is not None and index not in range(len(names)):
+            raise ViewError(
+                f"{self.name} has no class {str(index)[:80]}, but {len(names)}."
+            )
         picture, chances = self.map(pixels)
         return _pixels(heatmap(picture, chances, index, class_names=names))
 
@@ -159,8 +161,9 @@ class ServedNet:
             ViewError: As `activations`.
         """
         values = self.activations(pixels, blob)
-        limit = max(1, min(int(channels), MOST_CHANNELS))
-        return _pixels(draw_activations(values, blob, limit=limit))
+        if channels not in range(1, MOST_CHANNELS + 1):
+            raise ViewError(f"Expected 1 to {MOST_CHANNELS} channels to be shown.")
+        return _pixels(draw_activations(values, blob, limit=channels))
 
     @cached_property
     def _dense(self) -> keras.Model:

@@ -118,8 +118,6 @@ class Page:
             height=320,
             elem_id="picture",
         )
-        # Gradio would open it, and say what Pillow says of it.
-        self._picture.preprocess = lambda sent: sent and sent.path
 
     def _add_answers(self) -> None:
         gr = self._gr
@@ -173,7 +171,9 @@ class Page:
             *(self._tab, self._answer, self._found, self._heat_said, self._heat),
             *(self._inside_said, self._inside),
         ]
+        # Gradio would open the picture, and say what Pillow says of it.
         asked = {"api_visibility": "private", "show_progress": "minimal"}
+        asked |= {"preprocess": False}
         gr.on(
             [
                 *(self._picture.change, self._net.change, self._class.input),
@@ -194,11 +194,12 @@ class Page:
                 self.see, inputs, outputs, **asked
             )
 
-    def see(self, path, name, index, blob, channels, tab, before) -> dict:
+    def see(self, sent, name, index, blob, channels, tab, before) -> dict:
         """Return what changes on the page, by its components.
 
         Args:
-            path: The picture's file; None for none.
+            sent: The picture, as the browser tells of it, its `path` on the server;
+                None for none.
             name: The net's name.
             index: The class of the heat map; -1 for the likeliest.
             blob: The blob to show.
@@ -214,9 +215,9 @@ class Page:
                     index, blob = _LIKELIEST, changes.pop("blob")
                     tab = _ANSWER if tab == _HEAT and not net.has_map else tab
                     changes |= {self._tab: tab, self._tabs: gr.Tabs(selected=tab)}
-                if not path:
+                if not isinstance(sent, dict) or not sent.get("path"):
                     return changes | self._said(tab, hint(_EMPTY))
-                pixels = read_upload(path, self._picture.GRADIO_CACHE)
+                pixels = read_upload(sent["path"], self._picture.GRADIO_CACHE)
                 return changes | self._seen(tab, net, pixels, index, blob, channels)
         except ViewError as error:
             text = str(error)
@@ -250,7 +251,7 @@ class Page:
             return self._said(tab, "", net.inside(pixels, blob, channels))
         answer = net.answer(pixels)
         height, width = pixels.shape[:2]
-        more = f"Of {width} x {height} pixels, {net.name} says"
+        more = f"{net.name}, on {width} x {height} pixels"
         if net.kind in _COUNTED:
             more = f"{more}: {len(answer.rows)} found"
         return self._said(tab, table(answer.rows, more), answer.picture)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import tempfile
 import threading
 import webbrowser
@@ -17,6 +18,7 @@ from keras_caffe_zoo.serving.shelf import KEPT, Shelf
 from keras_caffe_zoo.serving.uploads import MAX_BYTES
 
 LOCAL = "127.0.0.1"
+_PORTS = range(7860, 7960)
 _LOCAL_NAMES = (LOCAL, "localhost", "::1", "[::1]")
 
 
@@ -94,7 +96,7 @@ def serve(
             `"NET.prototxt:NET.caffemodel"`; or models.
         host: The address that the server is reached by. With any but this machine's
             own, `"127.0.0.1"`, whoever reaches it may use it.
-        port: The port; the first that is free from 7860 on if None.
+        port: The port; 0 for any, the first that is free from 7860 on if None.
         open_browser: Whether to open the page.
         **own: Of nets of one's own, as for `detect`: `mean`, `scale`, `preprocessing`
             and `labels`.
@@ -128,13 +130,12 @@ def served(
     nets: Iterable = (), *, host: str = LOCAL, port: int | None = None, **own
 ) -> Iterator[str]:
     """Serve the page meanwhile, as `serve` does; yield its address."""
-    with tempfile.TemporaryDirectory(prefix="keras-caffe-zoo-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
+    with _sent_to_a_folder() as folder:
         app = demo_app(nets, **own)
-        doors = import_doors(folder, host)
+        doors = _doors(folder, host)
         _, address, _ = app.launch(
             server_name=host,
-            server_port=port,
+            server_port=free_port(host, port),
             share=False,
             inline=False,
             quiet=True,
@@ -158,7 +159,51 @@ def served(
             app.close(verbose=False)
 
 
-def import_doors(folder: str, host: str):
+@contextlib.contextmanager
+def _sent_to_a_folder() -> Iterator[str]:
+    """Have Gradio put what is sent into a folder of its own, which goes in the end."""
+    before = os.environ.get("GRADIO_TEMP_DIR")
+    with tempfile.TemporaryDirectory(prefix="keras-caffe-zoo-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        try:
+            yield folder
+        finally:
+            if before is None:
+                del os.environ["GRADIO_TEMP_DIR"]
+            else:
+                os.environ["GRADIO_TEMP_DIR"] = before
+
+
+def free_port(host: str, port: int | None = None) -> int:
+    """Return a port that can be listened at.
+
+    Args:
+        host: The address.
+        port: The port that is wanted; 0 for any, the first free one from 7860 on if
+            None.
+
+    Raises:
+        ValueError: If there are no such ports.
+        OSError: If it is taken, or may not be listened at.
+    """
+    if port is not None and not 0 <= port < 1 << 16:
+        raise ValueError(f"Expected a port from 0 to 65535; received: port={port!r}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    address = host.strip("[]")
+    wanted = _PORTS if port is None else [port]
+    for one in wanted:
+        try:
+            with socket.create_server((address, one), family=family) as found:
+                return found.getsockname()[1]
+        except OSError as error:
+            reason = error
+    raise OSError(
+        f"Expected a free port of {host}; received: {wanted[0]}, which cannot be "
+        f"listened at ({reason.strerror or reason}). Choose another"
+    ) from reason
+
+
+def _doors(folder: str, host: str):
     """Return what guards the server, as Starlette's middleware."""
     from starlette.middleware import Middleware
 

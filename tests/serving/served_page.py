@@ -14,6 +14,9 @@ from browser import CHROMIUM, listen
 needs_gradio = pytest.mark.skipif(
     find_spec("gradio") is None, reason="needs the package gradio"
 )
+_STREAM = re.compile(
+    r"failed: \S+/gradio_api/(queue/data|upload_progress|heartbeat)\S*"
+)
 _ADDRESS = re.compile(r"http://[\w.:]+/")
 
 
@@ -23,7 +26,13 @@ def served(*words, cache):
     command = [sys.executable, "-m", "keras_caffe_zoo", "serve", *map(str, words)]
     env = {**os.environ, "KERAS_CAFFE_ZOO_HOME": str(cache), "TMPDIR": str(cache)}
     process = subprocess.Popen(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What runs in the background of a shell would never hear of Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         line = process.stdout.readline()
@@ -60,6 +69,5 @@ def looked_at(url, width=1280, height=1000, dark=False):
             yield page
         finally:
             chromium.close()
-    streams = re.compile(r"failed: \S+/gradio_api/(queue/data|heartbeat)\S*")
-    problems = [one for one in problems if not streams.fullmatch(one)]
+    problems = [one for one in problems if not _STREAM.fullmatch(one)]
     assert not problems, "\n".join(problems)

@@ -1,6 +1,9 @@
 """The command `serve`: its errors, its page in a browser, and what strangers send."""
 
+import html
+import io
 import json
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -14,6 +17,7 @@ from served_page import looked_at, needs_gradio, served
 from keras_caffe_zoo import cli, demo
 from keras_caffe_zoo.digits import held_out_digits, written_page
 from keras_caffe_zoo.serving.page import example_pictures
+from keras_caffe_zoo.serving.server import free_port
 from keras_caffe_zoo.serving.uploads import MAX_BYTES
 
 DEMO = demo._DATA
@@ -35,6 +39,18 @@ def test_a_net_that_there_is_not_is_told_first(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert cli.main(["serve", "--net", "caffenett"]) == 2
     assert "Did you mean 'caffenet'" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"received: {port}, which cannot be"):
+            free_port("127.0.0.1", port)
+    assert free_port("127.0.0.1", port) == port
+    assert free_port("127.0.0.1", 0) > 0
+    for wrong in (-1, 1 << 16):
+        with pytest.raises(ValueError, match="Expected a port from 0 to 65535"):
+            free_port("127.0.0.1", wrong)
 
 
 @pytest.fixture(scope="module")
@@ -69,28 +85,37 @@ def sent(page, data, name="a.png"):
     return status, json.loads(text)[0] if status == 200 else text.decode()
 
 
-def asked(page, path, net="digits", blob=None, tab="answer", index=-1):
-    """Ask as the page does; return the statuses, and all that comes back, as text."""
-    status, config = answered(f"{page}config")
-    (see, *_) = [
-        one["id"]
-        for one in json.loads(config)["dependencies"]
-        if len(one["inputs"]) == 7 and len(one["outputs"]) == 12
-    ]
-    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    session = uuid.uuid4().hex[:10]
-    question = {
-        "data": [file, net, index, blob, 64, tab, ""],
-        "fn_index": see,
-        "session_hash": session,
-    }
+def events(page):
+    """Return the numbers of the page's events: of `see`, and of the tab `Inside`."""
+    found = json.loads(answered(f"{page}config")[1])["dependencies"]
+    sees = [one["id"] for one in found if len(one["inputs"]) == 7]
+    tabs = [one["id"] for one in found if not one["inputs"]]
+    return sees[0], tabs[-1]
+
+
+def posted(page, event, data, visitor):
+    """Ask as the page does; return the status, and all that comes back, as text."""
+    question = {"data": data, "fn_index": event, "session_hash": visitor}
     kind = {"Content-Type": "application/json"}
     url = f"{page}gradio_api/queue/join"
     status, text = answered(url, json.dumps(question).encode(), kind)
-    if status != 200:
-        return status, text.decode()
-    status, text = answered(f"{page}gradio_api/queue/data?session_hash={session}")
-    return status, text.decode()
+    if status == 200:
+        status, text = answered(f"{page}gradio_api/queue/data?session_hash={visitor}")
+    return status, html.unescape(text.decode())
+
+
+def asked(page, path, net="digits", blob=None, visitor="somebody"):
+    """Ask what a net says of a picture, or has in a blob, as `posted` does."""
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}} if path else None
+    see, _ = events(page)
+    return posted(page, see, [file, net, -1, blob, 64, None, None], visitor)
+
+
+def png_of(name):
+    """Return the bytes of a picture that ships."""
+    file = io.BytesIO()
+    Image.fromarray(example_pictures()[name][0]).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.mark.slow
@@ -120,15 +145,19 @@ class TestStrangers:
         assert status == 403
 
     def test_a_net_that_there_is_not(self, page):
-        _, path = sent(page, b"x")
-        said = asked(page, path, net="../../etc/passwd")[1]
-        assert '"success":false' in said or "There is no net" in said
-        assert "root:" not in said
+        for net in ("../../etc/passwd", "<script>", None, 7, [], {"a": 1}):
+            said = asked(page, None, net=net)[1]
+            assert "There is no net" in said and "There are: 'digits'" in said
 
     def test_a_blob_that_there_is_not(self, page):
-        _, path = sent(page, b"x")
-        said = asked(page, path, blob="<script>alert(1)</script>", tab="inside")[1]
-        assert "<script>" not in said
+        _, path = sent(page, png_of("digit.png"))
+        _, inside = events(page)
+        assert "100.0%" in asked(page, path)[1]
+        assert "process_completed" in posted(page, inside, [], "somebody")[1]
+        assert "image.png" in asked(page, path, blob="conv1")[1]
+        for blob in ("<script>", None, 7, [], {"a": 1}):
+            said = asked(page, path, blob=blob)[1]
+            assert "digits has no blob" in said and "<p><script>" not in said
 
     def test_the_interface_for_programs(self, page):
         for way in ("gradio_api/info", "gradio_api/openapi.json", "monitoring", "docs"):
@@ -159,8 +188,8 @@ def test_ctrl_c_ends_it_and_what_was_sent_is_gone(tmp_path):
 def digits_page(tmp_path):
     """Return the file of the page that ships, and the digits that are on it."""
     images, labels = held_out_digits()
-    page, placed = written_page(images[300:350], labels[300:350], *SIZE, demo.SECOND)
-    Image.fromarray(page).save(tmp_path / "upload.png")
+    _, placed = written_page(images[300:350], labels[300:350], *SIZE, demo.SECOND)
+    (tmp_path / "upload.png").write_bytes(png_of("page.png"))
     return tmp_path / "upload.png", sorted(str(label) for label, *_ in placed)
 
 
@@ -201,7 +230,7 @@ def test_examples_heat_maps_and_messages(page, tmp_path):
             "old => document.querySelector('#heat img').src !== old", arg=first
         )
         view.get_by_role("tab", name="Answer").click()
-        view.get_by_label("Clear").first.click()
+        view.get_by_label("Remove Image").first.click()
         view.set_input_files("#picture input[type=file]", tmp_path / "words.png")
         said = view.wait_for_selector("#answer .message").inner_text()
         assert said == "This picture cannot be read: no picture."

@@ -71,7 +71,7 @@ def test_activations_are_the_nets_own(shelf, pictures):
         assert net.blobs[0] == "data" and net.blobs[-1] == "prob"
         values = net.activations(pictures["digit.png"], "prob")
         data = net.activations(pictures["digit.png"], "data")
-        drawn = net.inside(pictures["digit.png"], "conv1", 10**9)
+        drawn = net.inside(pictures["digit.png"], "conv1", 256)
         expected = net.model.predict(data[None], verbose=0)[0]
     np.testing.assert_array_equal(data[..., 0], pictures["digit.png"][..., 0])
     np.testing.assert_allclose(values, expected, atol=1e-6)
@@ -83,8 +83,12 @@ def test_what_a_net_has_not_is_told(shelf, pictures):
     with shelf.using(DIGITS) as net:
         with pytest.raises(ViewError, match="no blob '<conv9>' .* mean"):
             net.activations(picture, "<conv9>")
-        with pytest.raises(ViewError, match="no class 11, but 11"):
-            net.heat(picture, 11)
+        for index in (11, -1, "7", [7]):
+            with pytest.raises(ViewError, match="no class .*, but 11"):
+                net.heat(picture, index)
+        for channels in (0, 257, "64", None):
+            with pytest.raises(ViewError, match="Expected 1 to 256 channels"):
+                net.inside(picture, "conv1", channels)
     with shelf.using(DIGITS_SSD) as net, pytest.raises(ViewError, match="no classes"):
         net.heat(picture)
     with pytest.raises(ViewError, match="no net '../etc' here. There are: 'digits'"):
