@@ -21,6 +21,7 @@ from keras_caffe_zoo.cli import (
     images,
     pose,
     segment,
+    serve,
     train,
     view,
     zoo,
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     completion.add_completion(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     looking = (classify, detect, faces, segment, pose, images, heatmap, features)
-    for module in (demo, *looking, train, convert, view, files, zoo, card, cache):
+    rooms = (train, convert, view, serve, files, zoo, card, cache)
+    for module in (demo, *looking, *rooms):
         module.add_commands(commands)
     return parser

@@ -108,10 +108,29 @@ def show_activations(
         >>> figure.axes[0].get_title()
         'fire2/concat: 128 channels, 56 x 56, 0 to 0'
     """
+    values = image_activations(model, image, layer)
+    return draw_activations(
+        values, layer, limit=limit, share_scale=share_scale, output=output
+    )
+
+
+def image_activations(model: keras.Model, image: np.ndarray, layer: str) -> np.ndarray:
+    """Return the values that an image has in a blob, as for `show_activations`."""
     image = np.asarray(image)
     batch = image[None] if image.ndim == 3 else image[:1]
     # For one image, called: `predict` would be compiled first.
-    values = ops.convert_to_numpy(feature_extractor(model, layer)(batch)[0])
+    return ops.convert_to_numpy(feature_extractor(model, layer)(batch)[0])
+
+
+def draw_activations(
+    values: np.ndarray,
+    layer: str,
+    *,
+    limit: int = 256,
+    share_scale: bool = True,
+    output: str | os.PathLike | None = None,
+) -> Figure:
+    """Draw the values of a blob, those of one image, as `show_activations` does."""
     if values.ndim == 1:
         return _draw_vector(values, layer, output)
     if values.ndim != 3:

@@ -57,6 +57,9 @@ class Classification(NetTask):
         labels: As for `classify`.
         **net: What else `TaskNet` takes.
 
+    Attributes:
+        names: What the classes are called, pairs of identifier and name.
+
     Raises:
         ValueError: As for `classify`.
     """
@@ -68,7 +71,7 @@ class Classification(NetTask):
         names = _names(model, labels)  # before the net, which may be to download
         self.net = TaskNet(model, _TASKS, outputs=_one_output, **net)
         self._top = top
-        self._names = _fitted(names, _count(self.net.model))
+        self.names = _fitted(names, _count(self.net.model))
         self._entry = self._rule()
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
@@ -92,7 +95,7 @@ class Classification(NetTask):
 
     def _named(self, scores: np.ndarray) -> Classified:
         best = np.argsort(-scores, kind="stable")[: self._top]
-        return Classified([(*self._names[i], float(scores[i])) for i in best], scores)
+        return Classified([(*self.names[i], float(scores[i])) for i in best], scores)
 
 
 def classify(
