@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import tempfile
 import threading
@@ -89,7 +90,7 @@ def serve(
     or one that is given here. The page has what the net says, with bars or boxes; where
     it sees a class; and the values inside. Nothing is downloaded but what is given by
     its name, nobody is told of the use, and the page asks no other machine. What is
-    sent to it is deleted in the end.
+    sent to it is deleted in the end, by Ctrl-C or SIGTERM.
 
     Args:
         nets: Names of the zoo's nets, which are downloaded if need be;
@@ -120,7 +121,7 @@ def serve(
         say(f"The page is at {address}; Ctrl-C ends it.")
         if open_browser:
             webbrowser.open(address)
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt), _ended_as_by_ctrl_c():
             threading.Event().wait()
     say("The page is closed.")
 
@@ -157,6 +158,20 @@ def served(
             yield address
         finally:
             app.close(verbose=False)
+
+
+@contextlib.contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Have what service managers send end the page, too: pictures would stay."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import html
 import io
 import json
+import signal
 import socket
 import sys
 import urllib.error
@@ -172,12 +173,13 @@ class TestStrangers:
 
 @pytest.mark.slow
 @needs_gradio
-def test_ctrl_c_ends_it_and_what_was_sent_is_gone(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_a_manager_ends_it_and_what_was_sent_is_gone(tmp_path, number):
     with served("--port", "0", cache=tmp_path) as (address, process):
         status, path = sent(address, b"secret")
         assert status == 200 and path.startswith(str(tmp_path))
         assert list(tmp_path.glob("keras-caffe-zoo-*"))
-        process.send_signal(2)
+        process.send_signal(number)
         out, err = process.communicate(timeout=30)
         assert process.returncode == 0
         assert out == "The page is closed.\n" and "Traceback" not in err
