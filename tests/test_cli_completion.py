@@ -53,6 +53,8 @@ def tab(scripts, *words):
         (["list", "--task", "seg"], ["segmentation"]),
         (["inspect", "zs"], ["zsh"]),  # a file
         (["card", "vgg1"], ["vgg16", "vgg19"]),
+        (["serve", "--net", "mobilenet_s"], ["mobilenet_ssd"]),
+        (["train", "--net", "fi"], ["fish"]),
         (["classify", "a.jpg", "--model", "fi"], ["fish"]),  # may be a prototxt
     ],
 )

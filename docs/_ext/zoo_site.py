@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import zoo_pages
 from caffe_table import details, overview
 from docutils import nodes
 from multiply_adds import all_multiply_adds
@@ -13,11 +14,13 @@ from public_names import PACKAGE, path_of, paths_by_name, public_names
 from reference_pages import reference_pages
 from sphinx.application import Sphinx
 from sphinx.util.inspect import stringify_signature
-from zoo_pages import net_page, zoo_index
 
-from keras_caffe_zoo import list_models
+import keras_caffe_zoo as kcz
+from keras_caffe_zoo.view.net import viewed_file
+from keras_caffe_zoo.view.page import net_page
 
 _LAYERS = "caffe_layers.md"
+_VIEWED = "digits_ssd.prototxt"
 _QUOTED = re.compile(r"(?<![`:])`([^`]+)`(?![`_])(?=(\w?))")
 
 
@@ -29,6 +32,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("autodoc-process-bases", _name_bases)
     app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _resolve)
+    app.connect("build-finished", _write_view)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -36,8 +40,8 @@ def _write_pages(app: Sphinx) -> None:
     """Write what is made of the package where Sphinx looks for pages."""
     source = Path(app.srcdir)
     counts = all_multiply_adds(Path(app.doctreedir))
-    pages = {"zoo/index.md": zoo_index(counts)}
-    pages |= {f"zoo/{name}.md": net_page(name) for name in list_models()}
+    pages = {"zoo/index.md": zoo_pages.zoo_index(counts)}
+    pages |= {f"zoo/{name}.md": zoo_pages.net_page(name) for name in kcz.list_models()}
     pages |= {f"reference/{k}.rst": text for k, text in reference_pages().items()}
     pages[_LAYERS] = _layers_page()
     for name, text in pages.items():
@@ -64,6 +68,14 @@ def _write(path: Path, text: str) -> None:
     path.parent.mkdir(exist_ok=True)
     if not path.exists() or path.read_text("utf-8") != text:
         path.write_text(text, "utf-8")
+
+
+def _write_view(app: Sphinx, error: Exception | None) -> None:
+    """Write the page of a net that a guide shows, as the command `view` does."""
+    if error is None and app.builder.format == "html":
+        net = viewed_file(Path(kcz.__file__).parent / "data" / "demo" / _VIEWED)
+        page = (Path(app.outdir) / "guides" / _VIEWED).with_suffix(".html")
+        page.write_bytes(net_page(net))
 
 
 def _quote(app, what, name, obj, options, lines: list[str]) -> None:

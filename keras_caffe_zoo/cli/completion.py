@@ -11,7 +11,7 @@ from pathlib import Path
 from keras_caffe_zoo.cli.zoo import TASKS
 
 SHELLS = ("bash", "zsh", "fish")
-_NETS = ("model", "name", "names", "preprocessing")  # arguments that name nets
+_NETS = ("model", "name", "names", "net", "preprocessing")  # arguments that name nets
 _FILES = ("blobs", "data", "int8", "labels", "mean", "output", "sources", "weights")
 
 
@@ -36,12 +36,12 @@ class _PrintCompletion(argparse.Action):
         nets = _words_or_files("nets", model_names())
         tasks = _words_or_files("tasks", TASKS, files=False)
         for argument in _arguments(parser):
-            if argument.dest in _NETS:
+            if argument.type is Path or argument.dest in _FILES:
+                argument.complete = shtab.FILE
+            elif argument.dest in _NETS:
                 argument.complete = nets
             elif argument.dest == "task":
                 argument.complete = tasks
-            elif argument.type is Path or argument.dest in _FILES:
-                argument.complete = shtab.FILE
         print(shtab.complete(parser, shell))
         parser.exit()
 
