@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,6 +121,10 @@ def _fast_sugiyama():
             "Expected the package fast-sugiyama, which lays out a net's picture; "
             'received: none. Install it: pip install "keras_caffe_zoo[view]"'
         ) from error
+    # It would tell each of its steps to every program that logs.
+    logger = logging.getLogger("rust-sugiyama")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
     return fast_sugiyama
 
 

@@ -82,6 +82,12 @@ def test_parts_that_nothing_connects_stand_beside_each_other():
     assert layout.width <= 4000 < 60 * WIDTH
 
 
+def test_a_program_that_logs_is_told_nothing(caplog):
+    with caplog.at_level("DEBUG"):
+        lay_out([50.0] * 3, [(0, 1), (1, 2)])
+    assert not caplog.records
+
+
 def test_long_chains_and_tangles_are_bounded():
     chain = [(i, i + 1) for i in range(1999)]
     assert can_lay_out(2000, chain)
