@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Write the shapes of nets' parameters into the manifest, from the built models.
+"""Write what nets' layers tell into the manifest: shapes, sizes, multiply-adds.
 
     python tools/write_manifest.py densenet121 densenet161
 
 A new net is one builder in `keras_caffe_zoo/models/` and its facts in
-`weights_manifest.json`, with `"blobs": {}` and `"payload_bytes": null`. This builds the
-net and writes both. `--more-in-file` is for a published file that has, or may have,
-layers which nobody described, such as the heads of training: how much it holds then
-stays unknown. Without names the manifest is only brought into its form.
+`weights_manifest.json`, with `"blobs": {}`, and null for `payload_bytes` and
+`multiply_adds`. This builds the net and writes all three. `--more-in-file` is for a
+published file that has, or may have, layers which nobody described, such as the heads
+of training: how much it holds then stays unknown. Without names the manifest is only
+brought into its form.
 """
 
 import argparse
@@ -54,17 +55,29 @@ def _filled(pairs: list[str], indent: int) -> str:
     return f"\n{' ' * indent}".join(lines).replace("\0", " ")
 
 
-def shapes_of(name: str) -> dict[str, list[list[int]]]:
-    """Return the shapes of a net's parameters in Caffe's layout, layer by layer."""
+def facts_of(name: str) -> tuple[dict[str, list[list[int]]], int | None]:
+    """Return what a net's layers tell.
+
+    Returns:
+        The shapes of its parameters in Caffe's layout, layer by layer, and its
+        multiply-adds for one picture; None of those if it takes any size.
+    """
     import keras
 
     from keras_caffe_zoo import caffe_params, models
+    from keras_caffe_zoo.conversion.exporter import open_net
+    from keras_caffe_zoo.view.net import viewed_net
 
     keras.config.set_dtype_policy("float16")  # values do not matter, memory does
-    params = caffe_params(getattr(models, name)(weights=None))
-    return {
-        layer: [list(blob.shape) for blob in blobs] for layer, blobs in params.items()
+    model = getattr(models, name)(weights=None)
+    shapes = {
+        layer: [list(blob.shape) for blob in blobs]
+        for layer, blobs in caffe_params(model).items()
     }
+    opened = open_net(model)
+    viewed = viewed_net(opened.net, opened.shapes, unwritten=opened.unwritten)
+    is_known = all(x.sizes.multiply_adds is not None for x in viewed.layers)
+    return shapes, viewed.multiply_adds if is_known else None
 
 
 def main():
@@ -76,7 +89,8 @@ def main():
     manifest = json.loads(MANIFEST.read_text("utf-8"))
     for name in arguments.names:
         entry = manifest["models"][name]
-        blobs = entry["blobs"] = shapes_of(name)
+        entry["blobs"], entry["multiply_adds"] = facts_of(name)
+        blobs = entry["blobs"]
         numbers = sum(math.prod(shape) for shapes in blobs.values() for shape in shapes)
         known = None if arguments.more_in_file else 4 * numbers
         entry["file"]["payload_bytes"] = known

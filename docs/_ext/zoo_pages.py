@@ -1,7 +1,5 @@
 """The pages of the zoo: a table of all nets, and a page of each from its card."""
 
-from collections.abc import Mapping
-
 from keras_caffe_zoo.cards import model_card
 from keras_caffe_zoo.cli.zoo import TASKS, accuracy
 from keras_caffe_zoo.weights import ModelEntry, model_entry, model_names
@@ -69,14 +67,10 @@ All nets are in [the table of the zoo](index.md).
 _MAY = {False: "yes", True: "no", None: "?"}
 
 
-def zoo_index(counts: Mapping[str, int | None]) -> str:
-    """Return the page with the table of all nets.
-
-    Args:
-        counts: The multiply-adds of each net, `None` where it has no size of its own.
-    """
+def zoo_index() -> str:
+    """Return the page with the table of all nets."""
     entries = sorted(map(model_entry, model_names()), key=_order)
-    rows = "\n".join(_row(entry, counts[entry.name]) for entry in entries)
+    rows = "\n".join(map(_row, entries))
     names = "\n".join(entry.name for entry in entries)
     return _INDEX.format(rows=rows, names=names)
 
@@ -90,13 +84,14 @@ def _order(entry: ModelEntry) -> tuple[int, str]:
     return TASKS.index(entry.task), entry.name
 
 
-def _row(entry: ModelEntry, count: int | None) -> str:
+def _row(entry: ModelEntry) -> str:
+    work = entry.multiply_adds
     cells = [
         f"[`{entry.name}`]({entry.name}.md)",
         entry.task.replace("_", " "),
         _figure(entry.size / 1e6),
         _figure(entry.parameters / 1e6),
-        "-" if count is None else _figure(count / 1e9),
+        "-" if work is None else _figure(work / 1e9),
         accuracy(entry),
         entry.licence.text or "unknown",
         _MAY[entry.licence.non_commercial],

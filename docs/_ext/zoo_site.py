@@ -9,7 +9,6 @@ from pathlib import Path
 import zoo_pages
 from caffe_table import details, overview
 from docutils import nodes
-from multiply_adds import all_multiply_adds
 from public_names import PACKAGE, path_of, paths_by_name, public_names
 from reference_pages import reference_pages
 from sphinx.application import Sphinx
@@ -39,8 +38,7 @@ def setup(app: Sphinx) -> dict:
 def _write_pages(app: Sphinx) -> None:
     """Write what is made of the package where Sphinx looks for pages."""
     source = Path(app.srcdir)
-    counts = all_multiply_adds(Path(app.doctreedir))
-    pages = {"zoo/index.md": zoo_pages.zoo_index(counts)}
+    pages = {"zoo/index.md": zoo_pages.zoo_index()}
     pages |= {f"zoo/{name}.md": zoo_pages.net_page(name) for name in kcz.list_models()}
     pages |= {f"reference/{k}.rst": text for k, text in reference_pages().items()}
     pages[_LAYERS] = _layers_page()

@@ -189,11 +189,14 @@ def _size(entry: ModelEntry) -> list[str]:
     size = entry.file.size
     known = f"{_bytes(size)} ({size:,} bytes)" if size else UNKNOWN
     least = f"{_bytes(4 * entry.parameters)} in float32"
+    work = entry.multiply_adds
+    of_each = f"{work:,} for one picture" if work else "the picture's size decides"
     return [
         points(
             [
                 f"File: {known}",
                 f"Parameters: {entry.parameters:,}, which are {least}",
+                f"Multiply-adds: {of_each}",
             ]
         )
     ]

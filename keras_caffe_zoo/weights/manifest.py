@@ -173,6 +173,8 @@ class ModelEntry:
         format: `"V1"` or `"V2"`, the format of the file.
         notes: Anything else worth knowing.
         trained_on: The pictures that it was trained on.
+        multiply_adds: Those of its convolutions and inner products, for one picture of
+            `input_size`; `None` for any size.
         blobs: Layer name to the shapes of its parameters, in Caffe layout.
 
     Example:
@@ -199,6 +201,7 @@ class ModelEntry:
     notes: str | None
     blobs: Mapping[str, tuple[Shape, ...]]
     trained_on: str | None = None
+    multiply_adds: int | None = None
 
     @property
     def citation(self) -> str | None:

@@ -4,7 +4,11 @@ from math import prod
 
 import other_nets
 import pytest
-from definitions import define
+from definition import Definition
+from definitions import NETS, define
+from other_nets import OTHERS
+
+from keras_caffe_zoo.weights.manifest import load_manifest
 
 # net: billions of operations, millions of parameters
 PUBLISHED = {
@@ -24,6 +28,7 @@ PUBLISHED = {
     "shufflenet_v2_x05": (0.08465, 1.363),
     "sphereface": (3.504, 22.671),
 }
+SUMS = ("Convolution", "Deconvolution", "InnerProduct")
 # Without the boxes and what is done with them.
 DETECTORS = {
     "face_detection_retail_0044": (1.067, 0.588),
@@ -33,14 +38,22 @@ DETECTORS = {
 }
 
 
-def operations(definition):
-    """Return the multiplications and additions of a net's sums of products."""
+def products(definition, of_training=()):
+    """Return the products of a net's sums, without those of heads of training."""
     count = 0
     for layer, (weights, *_) in definition.params.items():
-        if definition.kinds[layer] in ("Convolution", "InnerProduct"):
-            shape = definition.blobs[definition.ends[layer][1]]
-            count += 2 * prod(weights) * prod(shape[1:])
+        (bottom, *_), top = definition.ends[layer]
+        kind = definition.kinds[layer]
+        if kind in SUMS and not layer.startswith(of_training):
+            # A cell of a deconvolution's input meets the whole kernel.
+            shape = definition.blobs[bottom if kind == "Deconvolution" else top]
+            count += prod(weights) * prod(shape[1:])
     return count
+
+
+def operations(definition):
+    """Return the multiplications and additions of a net's sums of products."""
+    return 2 * products(definition)
 
 
 def parameters(definition):
@@ -68,6 +81,31 @@ def test_size_and_work_are_the_published_ones(name):
 @pytest.mark.parametrize("name", DETECTORS)
 def test_size_and_work_of_detectors_are_the_published_ones(name):
     check(other_nets.define(name), *DETECTORS[name])
+
+
+def in_full(entry):
+    """Return a net's definition with pictures of its own size."""
+    if entry.name in NETS:
+        return define(entry.name)
+    net = OTHERS[entry.name]
+    definition = Definition(
+        entry.name,
+        entry.input_size,
+        classes=net.classes,
+        data=net.data,
+        channels=net.channels,
+    )
+    net.layers(definition)
+    return definition
+
+
+@pytest.mark.parametrize("entry", load_manifest().values(), ids=lambda x: x.name)
+def test_multiply_adds_of_the_manifest_are_those_of_the_definition(entry):
+    if entry.input_size is None:
+        assert entry.multiply_adds is None
+    else:
+        heads = ("loss1/", "loss2/")  # GoogLeNet's, which are for training
+        assert entry.multiply_adds == products(in_full(entry), heads)
 
 
 def test_pelee_is_as_large_as_its_authors_say():
