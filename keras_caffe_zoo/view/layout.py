@@ -16,6 +16,9 @@ _SHELF = 4000.0  # the width at which parts that nothing connects go on below
 MAX_SPANS = 12_000  # rows that all edges cross, together: what takes seconds to order
 MAX_CROSSINGS = 4_500_000  # pairs of edges between the same rows, likewise
 
+# Where fast-sugiyama would tell each of its steps to every program that logs.
+_LOGGERS = ("rust-sugiyama", "connected_components")
+
 
 class Place(NamedTuple):
     """Where a box is.
@@ -121,10 +124,10 @@ def _fast_sugiyama():
             "Expected the package fast-sugiyama, which lays out a net's picture; "
             'received: none. Install it: pip install "keras_caffe_zoo[view]"'
         ) from error
-    # It would tell each of its steps to every program that logs.
-    logger = logging.getLogger("rust-sugiyama")
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.WARNING)
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
     return fast_sugiyama
 
 
