@@ -151,8 +151,14 @@ def test_what_is_wrong_in_a_site_is_named(site, wrong, said, capsys):
     assert said in printed and printed.startswith("index.html:1:")
 
 
-def test_styles_that_load_from_elsewhere_and_empty_sites_are_wrong(site, tmp_path):
-    (site / "x.css").write_text("body { background: url(https://example.org/x.png) }")
+@pytest.mark.parametrize("where", ["https://a.b/x", '"http://a.b/x"', " '//a.b/x'"])
+def test_styles_that_load_from_elsewhere_are_wrong(site, where):
+    (site / "x.css").write_text(f"body {{ background: url({where}) }}")
     assert [x for x in problems(site) if x.startswith("x.css")]
+    (site / "x.css").write_text("body { background: url(x.png) }")
+    assert not [x for x in problems(site) if x.startswith("x.css")]
+
+
+def test_an_empty_site_is_wrong(tmp_path):
     (tmp_path / "empty").mkdir()
     assert list(problems(tmp_path / "empty"))

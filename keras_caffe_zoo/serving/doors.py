@@ -59,7 +59,8 @@ class Doors:
         app: What is behind the doors.
         folder: Where the server puts what is sent.
         local_only: Whether only names of this machine lead here, so that no page of
-            elsewhere can, by a name that it has set to this machine's address.
+            elsewhere can, by a name that it has set to this machine's address, nor by
+            one of this machine's own.
     """
 
     def __init__(self, app, folder: str, local_only: bool):
@@ -89,6 +90,8 @@ class Doors:
         path, method = scope["path"], scope["method"]
         if self._local_only and _host(headers) not in _LOCAL:
             raise Refused(HTTPStatus.MISDIRECTED_REQUEST)
+        if self._local_only and not _is_same_origin(headers):
+            raise Refused(HTTPStatus.FORBIDDEN)
         known = {"GET": _GET, "HEAD": _GET, "POST": _POST}.get(method)
         if known is None or not known.fullmatch(path):
             raise Refused(HTTPStatus.NOT_FOUND)
@@ -136,6 +139,12 @@ def _paths(value) -> Iterator:
 def _host(headers: dict) -> str:
     """Return the name by which the server was asked, without its port."""
     return re.sub(r":\d+\Z", "", headers.get(b"host", b"").decode("latin-1")).lower()
+
+
+def _is_same_origin(headers: dict) -> bool:
+    """Tell whether a page of elsewhere asks, which browsers say."""
+    origin, host = headers.get(b"origin"), headers.get(b"host", b"")
+    return origin is None or origin.lower() == b"http://" + host.lower()
 
 
 async def _body(receive, most: int) -> bytes:

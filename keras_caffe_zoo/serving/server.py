@@ -11,6 +11,8 @@ import threading
 import webbrowser
 from collections.abc import Iterable, Iterator
 
+import keras
+
 from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.serving.doors import Doors
 from keras_caffe_zoo.serving.offers import offers
@@ -64,7 +66,8 @@ def demo_app(
     own = {"mean": mean, "scale": scale, "preprocessing": preprocessing}
     own |= {"labels": labels}
     own = {name: value for name, value in own.items() if value is not None}
-    nets = list(nets)
+    is_one = isinstance(nets, str | os.PathLike | keras.Model)
+    nets = [nets] if is_one else list(nets)
     known = offers(nets, **own)
     import_gradio()  # before the nets, which may have to be downloaded
     shelf = Shelf(known, max(KEPT, len(nets)))
@@ -94,7 +97,7 @@ def serve(
 
     Args:
         nets: Names of the zoo's nets, which are downloaded if need be;
-            `"NET.prototxt:NET.caffemodel"`; or models.
+            `"NET.prototxt:NET.caffemodel"`; or models. One of these will do, too.
         host: The address that the server is reached by. With any but this machine's
             own, `"127.0.0.1"`, whoever reaches it may use it.
         port: The port; 0 for any, the first that is free from 7860 on if None.

@@ -18,7 +18,7 @@ from served_page import looked_at, needs_gradio, served
 from keras_caffe_zoo import cli, demo
 from keras_caffe_zoo.digits import held_out_digits, written_page
 from keras_caffe_zoo.serving.page import example_pictures
-from keras_caffe_zoo.serving.server import free_port
+from keras_caffe_zoo.serving.server import demo_app, free_port
 from keras_caffe_zoo.serving.uploads import MAX_BYTES
 
 DEMO = demo._DATA
@@ -40,6 +40,11 @@ def test_a_net_that_there_is_not_is_told_first(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert cli.main(["serve", "--net", "caffenett"]) == 2
     assert "Did you mean 'caffenet'" in capsys.readouterr().err
+
+
+def test_one_net_needs_no_list():
+    with pytest.raises(ValueError, match="resnet50"):
+        demo_app("resnet_50")
 
 
 def test_a_port_that_is_taken_is_told():

@@ -8,6 +8,7 @@ import pytest
 from keras_caffe_zoo.serving.doors import MAX_QUESTION, Doors
 from keras_caffe_zoo.serving.uploads import MAX_BYTES
 
+HOST = "localhost:7860"
 JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
 
 
@@ -17,7 +18,7 @@ def ask(tmp_path):
     (tmp_path / "sent.png").write_bytes(b"x")
     (tmp_path / "link.png").symlink_to("/etc/passwd")
 
-    def asked(method, path, body=b"", host="localhost:7860", local=True, length=None):
+    def asked(method, path, body=b"", host=HOST, local=True, length=None, more=()):
         heard, said = [], []
 
         async def app(scope, receive, send):
@@ -31,7 +32,7 @@ def ask(tmp_path):
             said.append(part)
 
         size = str(len(body) if length is None else length).encode()
-        headers = [(b"host", host.encode()), (b"content-length", size)]
+        headers = [(b"host", host.encode()), (b"content-length", size), *more]
         scope = {"type": "http", "method": method, "path": path, "headers": headers}
         asyncio.run(Doors(app, str(tmp_path), local)(scope, receive, send))
         names = {name for name, _ in said[0]["headers"]}
@@ -112,3 +113,13 @@ def test_a_name_of_elsewhere_does_not_lead_to_this_machine(ask):
     assert ask("GET", "/", host="") == (421, [])
     assert ask("GET", "/", host="[::1]:7860")[0] == 200
     assert ask("GET", "/", host="evil.example:7860", local=False)[0] == 200
+
+
+def test_a_page_of_elsewhere_asks_this_machine_nothing(ask):
+    def of(origin, **options):
+        return ask("POST", JOIN, b"{}", more=[(b"origin", origin)], **options)
+
+    assert of(f"http://{HOST}".encode())[0] == 200
+    for origin in (b"https://evil.example", b"null", b"http://localhost:8000"):
+        assert of(origin) == (403, [])
+    assert of(b"https://behind.a.proxy", local=False)[0] == 200
