@@ -19,6 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not SITE, reason="no built site: SITE names its folder"),
 ]
 PAGES = ("index", "start", "zoo/index", "zoo/alexnet", "reference/layers", "fidelity")
+PAGES += ("guides/looking_at_a_net",)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -61,6 +62,14 @@ def test_the_search_finds_a_layer(address):
         link.click()
         page.wait_for_load_state()
         assert "CaffeLRN" in page.url or "reference/layers" in page.url
+
+
+def test_the_guides_net_answers_a_click(address):
+    with opened_page(f"{address}/guides/looking_at_a_net.html") as page:
+        net = page.frame_locator("iframe.view")
+        net.locator("[data-layer]", has_text="conv2").first.click()
+        said = net.locator("#panel section:visible").inner_text()
+        assert said.startswith("conv2") and "1 × 24 × 192 × 352" in said
 
 
 def test_the_table_of_the_zoo_sorts(address):
