@@ -65,8 +65,7 @@ def facts_of(name: str) -> tuple[dict[str, list[list[int]]], int | None]:
     import keras
 
     from keras_caffe_zoo import caffe_params, models
-    from keras_caffe_zoo.conversion.exporter import open_net
-    from keras_caffe_zoo.view.net import viewed_net
+    from keras_caffe_zoo.view.net import viewed_model
 
     keras.config.set_dtype_policy("float16")  # values do not matter, memory does
     model = getattr(models, name)(weights=None)
@@ -74,10 +73,8 @@ def facts_of(name: str) -> tuple[dict[str, list[list[int]]], int | None]:
         layer: [list(blob.shape) for blob in blobs]
         for layer, blobs in caffe_params(model).items()
     }
-    opened = open_net(model)
-    viewed = viewed_net(opened.net, opened.shapes, unwritten=opened.unwritten)
-    is_known = all(x.sizes.multiply_adds is not None for x in viewed.layers)
-    return shapes, viewed.multiply_adds if is_known else None
+    viewed = viewed_model(model)
+    return shapes, viewed.multiply_adds if viewed.is_counted else None
 
 
 def main():

@@ -59,6 +59,7 @@ def _view(arguments) -> dict:
     from keras_caffe_zoo.view.net import viewed_file
     from keras_caffe_zoo.view.page import net_page
 
+    _check_file(arguments.file)
     output = arguments.output or Path(f"{arguments.file.stem or 'net'}.html")
     check_folder(output)
     progress = Progress(None, "layer")
@@ -78,10 +79,24 @@ def _view(arguments) -> dict:
     if not arguments.json:
         for note in net.notes:
             print(note)
+        least = "" if net.is_counted else "at least "
         print(
             f"{output}: {len(net.layers):,} layers, {net.parameters:,} parameters, "
-            f"{net.multiply_adds:,} multiply-adds"
+            f"{least}{net.multiply_adds:,} multiply-adds"
         )
     if arguments.open:
         webbrowser.open(output.absolute().as_uri())
     return {"output": str(output), **net.as_dict()}
+
+
+def _check_file(path: Path) -> None:
+    """Tell whoever names a net of the zoo what draws it."""
+    from keras_caffe_zoo.weights import model_names
+
+    name = str(path)
+    if name in model_names() and not path.exists():
+        raise ValueError(
+            f"Expected a .prototxt or a .caffemodel; received: {name!r}, a net of the "
+            f"zoo. In Python, kcz.plots.show_net(kcz.{name}(weights=None), "
+            f'output="{name}.svg") draws it'
+        )

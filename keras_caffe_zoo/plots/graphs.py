@@ -10,7 +10,6 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Curve
 
 from keras_caffe_zoo.caffe import Net
-from keras_caffe_zoo.conversion.exporter import open_net
 from keras_caffe_zoo.plots._figure import DPI
 from keras_caffe_zoo.view.drawing import (
     HEAD,
@@ -23,7 +22,13 @@ from keras_caffe_zoo.view.drawing import (
     strip_text,
 )
 from keras_caffe_zoo.view.layout import WIDTH, Leg, Place
-from keras_caffe_zoo.view.net import MAX_DRAWN, ViewedNet, viewed_file, viewed_net
+from keras_caffe_zoo.view.net import (
+    MAX_DRAWN,
+    ViewedNet,
+    viewed_file,
+    viewed_model,
+    viewed_net,
+)
 
 _AROUND = 24.0  # pixels around the boxes
 _DOTS = 96.0  # pixels of the layout in an inch
@@ -100,8 +105,7 @@ def show_net(
 
 def _viewed(net, phase: str, input_shape: tuple | None) -> ViewedNet:
     if isinstance(net, keras.Model):
-        opened = open_net(net)
-        return viewed_net(opened.net, opened.shapes, opened.params, opened.unwritten)
+        return viewed_model(net)
     if isinstance(net, Net):
         return viewed_net(net.filter(phase).fold_splits())
     return viewed_file(net, phase=phase, input_shape=input_shape)

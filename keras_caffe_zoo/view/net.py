@@ -11,8 +11,10 @@ import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net, read_net
 from keras_caffe_zoo.conversion.deploy import DeployNet, Kept, deploy_net, with_data
+from keras_caffe_zoo.conversion.exporter import open_net
 from keras_caffe_zoo.conversion.loading import stored_by_position
 from keras_caffe_zoo.conversion.preparing import given_shapes
+from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.onnx.sizing import LayerSizes, Shape, Sizing
 from keras_caffe_zoo.rules.forks import fork_of_type
 from keras_caffe_zoo.rules.python import code_name, name_python_layers
@@ -106,6 +108,11 @@ class ViewedNet:
     def parameters(self) -> int:
         """Numbers that it has learned."""
         return sum(x.sizes.parameters for x in self.layers)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the multiply-adds of all its layers are known."""
+        return all(x.sizes.multiply_adds is not None for x in self.layers)
 
     @property
     def multiply_adds(self) -> int:
@@ -213,6 +220,16 @@ def viewed_net(
     layers = [replace(x, blobs=(params or {}).get(x.name, x.blobs)) for x in net.layers]
     trained = Net(net.name, layers) if params else None
     return _viewed(net, trained, None, shapes=shapes, unwritten=unwritten or {})
+
+
+def viewed_model(model: keras.Model) -> ViewedNet:
+    """Return a Keras model as a net to be looked at, in Caffe's terms.
+
+    Raises:
+        ValueError: If the model has layers that Caffe does not have; names all of them.
+    """
+    opened = open_net(model)
+    return viewed_net(opened.net, opened.shapes, opened.params, opened.unwritten)
 
 
 def _viewed(

@@ -84,8 +84,7 @@ def _add_header(body: Element, net: ViewedNet, title: str) -> None:
     header = SubElement(body, "header")
     SubElement(header, "h1").text = title
     figures = SubElement(header, "dl", {"id": "totals"})
-    rough = any(x.sizes.multiply_adds is None for x in net.layers)
-    least = "at least " if rough or net.unsized else ""
+    least = "" if net.is_counted and not net.unsized else "at least "
     unknown = any(x.memory is None for x in net.layers)
     for name, text, exact in (
         ("layers", f"{len(net.layers):,}", ""),

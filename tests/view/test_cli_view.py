@@ -84,6 +84,23 @@ def test_nothing_is_no_picture(tmp_path):
         show_net(net)
 
 
+def test_a_net_of_the_zoo_is_no_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["view", "caffenet"]) == 2
+    assert "kcz.plots.show_net(kcz.caffenet(weights=None)" in capsys.readouterr().err
+
+
+def test_what_is_not_known_of_multiply_adds_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        'input: "data" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8 '
+        'layer { name: "x" type: "NobodyKnows" bottom: "data" top: "x" }'
+    )
+    assert main(["view", str(path)]) == 0
+    assert "0 parameters, at least 0 multiply-adds" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_a_keras_model_is_drawn_as_the_net_that_it_is():
     from keras_caffe_zoo import squeezenet_v1_1
