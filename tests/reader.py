@@ -61,7 +61,10 @@ def lenet(solver, data, iterations=4):
 
     def write(folder):
         shipped = SOLVERS["lenet"].shortened(iterations)
-        shipped.write(folder).rename(folder / solver)
+        (folder / "shipped").mkdir(exist_ok=True)
+        shipped.write(folder / "shipped").replace(folder / solver)
+        for net in (folder / "shipped").iterdir():
+            net.replace(folder / net.name)
         (folder / data).mkdir(exist_ok=True)
         write_data(shipped, folder / data)
 
@@ -71,7 +74,7 @@ def lenet(solver, data, iterations=4):
 def lenets_snapshot(folder):
     """What Caffe left of LeNet at iteration 5000."""
     training = kcz.training.from_solver(
-        folder / "lenet_solver.prototxt", folder / "mnist"
+        folder / "lenet_solver.prototxt", data=folder / "mnist"
     )
     training.fit(verbose=0, callbacks=[training.snapshots(folder / "short")])
     (path,) = (folder / "short").glob("*.solverstate")
@@ -185,15 +188,10 @@ def segmented(folder):
         path.write_text("\n".join(names) + "\n")
 
 
-def window_pictures(folder):
-    """The picture that the window file names."""
-    write_photo(folder / "VOC2007/JPEGImages/000005.jpg", size=(500, 375))
-
-
 # What stands in the folder of each page, and which nets in its cache.
 FILES = {
     "README.md": [pictures("photo.jpg"), digits, lenet("solver.prototxt", "data")],
-    "docs/caffe_to_keras.md": [],
+    "docs/caffe_to_keras.md": [pictures("photo.jpg", folders=0)],
     "docs/start.md": [pictures("photo.jpg")],
     "docs/training.md": [
         lenet("lenet_solver.prototxt", "mnist"),
@@ -205,7 +203,6 @@ FILES = {
             "VGG_ILSVRC_16_layers_fc_reduced.caffemodel",
         ),
         fcn("data/sbdd/dataset", "data/pascal/VOC2011", "vgg16-fcn.caffemodel"),
-        window_pictures,
     ],
     "docs/guides/classification.md": [pictures("photo.jpg"), vgg_cnn_s],
     "docs/guides/detection.md": [

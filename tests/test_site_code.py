@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import keras
 import pytest
-from published import take
+from published import take, write_photo
 from reader import FILES, NAMES
 
 import keras_caffe_zoo as kcz
@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[1]
 MADE = ("zoo", "reference", "_build", "caffe_layers.md")  # by the site's build
 FENCE = re.compile(r"^( *)(`{3,})(.*?)\n(.*?)^\1\2`*$", re.M | re.S)
 MARK = re.compile(r"<!-- not run: ((?:(?!-->).)+?) -->\s*\Z", re.S)
+OPTIONS = re.compile(r"\A(?:---\n.*?\n---\n|(?::[^\n]*\n)+)", re.S)  # of a cell
 SPAN = re.compile(r"`((?:pip install|keras-caffe-zoo|pytest|sphinx-build) [^`]+)`")
 COMMAND = re.compile(r"\n\n {4}(?:pip|python|pytest|keras-caffe-zoo|bash|git) .*")
 PROGRAMS = ("sh", "python")
@@ -70,7 +71,11 @@ class Block(NamedTuple):
 
     @property
     def is_cell(self):
-        return self.language == "{code-cell}" and "mystnb:" not in self.text
+        return self.language == "{code-cell}"
+
+    @property
+    def program(self):
+        return OPTIONS.sub("", self.text)
 
 
 def pages():
@@ -96,11 +101,11 @@ def blocks(text, page):
 TEXTS = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in pages()}
 ALL = [block for page, text in TEXTS.items() for block in blocks(text, page)]
 NOT_RUN = [b for b in ALL if b.reason and b.language in PROGRAMS]
-OURS = [b for b in ALL if b.language in PROGRAMS and not b.reason.startswith(OTHERS)]
+OURS = [b for b in ALL if b.is_cell or b.language in PROGRAMS and not b.reason]
 TO_RUN = {}
-for one in ALL:
-    is_ours = not one.reason and one.language in PROGRAMS
-    if is_ours or one.is_cell and one.page in WITH_CELLS:
+for one in OURS:
+    draws = "mystnb:" in one.text
+    if not one.is_cell or one.page in WITH_CELLS and not draws:
         TO_RUN.setdefault(one.page, []).append(one)
 
 
@@ -122,7 +127,7 @@ def test_programs_of_other_languages_say_that_they_are_not_run():
 
 
 def test_each_page_with_cells_is_a_notebook():
-    with_cells = {b.page for b in ALL if b.language == "{code-cell}"}
+    with_cells = {b.page for b in ALL if b.is_cell}
     assert with_cells
     for page in with_cells:
         assert "file_format: mystnb" in (ROOT / page).read_text("utf-8")[:200], page
@@ -189,15 +194,22 @@ def meant(node, names):
     return thing
 
 
+def imported(module, name):
+    """Return what `from module import name` gives: a name in it, or a module."""
+    if not hasattr(module, name):
+        importlib.import_module(f"{module.__name__}.{name}")
+    return getattr(module, name)
+
+
 def check_calls(block):
     """What a program calls of this package exists and takes such arguments."""
-    tree = ast.parse(block.text, str(block))
+    tree = ast.parse(block.program, str(block))
     names = {"kcz": kcz, "keras_caffe_zoo": kcz}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module.startswith(kcz.__name__):
             module = importlib.import_module(node.module)
             for alias in node.names:
-                names[alias.asname or alias.name] = getattr(module, alias.name)
+                names[alias.asname or alias.name] = imported(module, alias.name)
     checked = 0
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
@@ -218,13 +230,14 @@ def check_calls(block):
     return checked
 
 
-@pytest.mark.parametrize("block", OURS, ids=str)
-def test_commands_parse_and_calls_fit(block):
-    if block.language == "sh":
-        for words in commands(block):
-            check_command(words, block)
-    else:
-        check_calls(block)
+@pytest.mark.parametrize("page", sorted({block.page for block in OURS}))
+def test_commands_parse_and_calls_fit(page):
+    for block in [block for block in OURS if block.page == page]:
+        if block.language == "sh":
+            for words in commands(block):
+                check_command(words, block)
+        else:
+            check_calls(block)
 
 
 def test_blocks_that_are_not_run_are_of_other_programs():
@@ -301,9 +314,14 @@ def test_a_reason_is_that_of_the_block():
     assert [block.reason for block in blocks(text, "page.md")] == ["A", "B"]
 
 
+def test_what_stands_below_a_block_is_its_output():
+    text = "```sh\na\n```\n\n```text\nb\n```\n\nProse.\n\n```text\nc\n```\n"
+    assert [block.shown for block in blocks(text, "page.md")] == ["b\n", "", ""]
+
+
 def nets_of(block):
     """Return the nets of the zoo that a block names."""
-    words = set(re.findall(r"\w+", block.text))
+    words = set(re.findall(r'(?:["\s]|kcz\.)(\w+)(?=["\s(])', block.text))
     if "mtcnn" in words:
         words |= {"mtcnn_p", "mtcnn_r", "mtcnn_o"}
     return sorted(words & set(kcz.list_models()))
@@ -311,8 +329,7 @@ def nets_of(block):
 
 def run_block(block, names):
     if block.language != "sh":
-        program = re.sub(r"\A---\n.*?^---\n", "", block.text, flags=re.M | re.S)
-        exec(compile(program, str(block), "exec"), names)
+        exec(compile(block.program, str(block), "exec"), names)
         return
     for words in commands(block):
         found = check_command(words, block)
@@ -327,6 +344,48 @@ def check_said(block, said):
     assert not re.search("Traceback|[Ww]arning|Error", said), f"{block}: {said}"
     shown = ".*".join(map(re.escape, block.shown.strip().split("…")))
     assert re.search(shown, said, re.S), f"{block}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"),
+    [
+        ("", "Traceback (most recent call last):"),
+        ("", "UserWarning: it is slow"),
+        ("3 of … right", "3 of 4 wrong"),
+    ],
+)
+def test_wrong_words_are_found(shown, said):
+    with pytest.raises(AssertionError, match="page.md:1"):
+        check_said(Block("page.md", 1, "sh", "", "keras-caffe-zoo demo", shown), said)
+
+
+def test_what_is_left_out_may_be_anything():
+    block = Block("page.md", 1, "sh", "", "keras-caffe-zoo demo", "3 of …\nright.")
+    check_said(block, "First\n3 of 4 (75%)\nright.\nLast")
+
+
+def test_commands_that_fail_are_found(capsys):
+    block = Block("page.md", 1, "sh", "", "keras-caffe-zoo inspect none.prototxt")
+    with pytest.raises(AssertionError, match="inspect none.prototxt"):
+        run_block(block, {})
+
+
+def test_the_nets_of_a_block_are_those_that_it_names():
+    text = 'kcz.caffenet()\nkcz.find_faces("mtcnn", "fcn32s/vgg16-fcn.caffemodel")'
+    wanted = ["caffenet", "mtcnn_o", "mtcnn_p", "mtcnn_r"]
+    assert nets_of(Block("page.md", 1, "python", "", text)) == wanted
+
+
+def test_the_window_file_of_the_page_is_one(tmp_path):
+    (text,) = [b.text for b in ALL if b.text.startswith("# 0\n")]
+    (tmp_path / "windows.txt").write_text(text)
+    write_photo(tmp_path / "VOC2007/JPEGImages/000005.jpg", size=(500, 375))
+    data = kcz.training.window_dataset(
+        tmp_path / "windows.txt", batch_size=4, crop_size=32
+    )
+    for images, labels in data.take(1):
+        assert images.shape == (4, 32, 32, 3)
+        assert labels.numpy().tolist() == [0, 0, 0, 9]
 
 
 @pytest.fixture(scope="module")
