@@ -1,5 +1,6 @@
 """Files like those that authors published, with random weights."""
 
+import gc
 import os
 
 import keras
@@ -60,6 +61,7 @@ def take(names, shelf):
     for name in names:
         if not list(shelf.glob(f"{name}-*.h5")):
             publish(name, shelf)
+            gc.collect()  # models may be large
         cache_dir().mkdir(parents=True, exist_ok=True)
         for path in shelf.glob(f"{name}-*.h5"):
             os.symlink(path, cache_dir() / path.name)

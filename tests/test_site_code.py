@@ -1,9 +1,9 @@
 """Every block of code in the README and the site is run, or says why it is not.
 
 `{code-cell}`s are run when the site is built. All other blocks of a page are run here
-in their order, in a folder that has what they name (`reader.py`), with a cache in which
-the nets of the zoo have random weights (`published.py`). A block in another language,
-or for another program, has a line `<!-- not run: REASON -->` above it.
+in their order, in a folder that has what they name (`page_files.py`), with a cache in
+which the nets of the zoo have random weights (`published.py`). A block in another
+language, or for another program, has a line `<!-- not run: REASON -->` above it.
 
 That takes minutes; in seconds, of each block the commands must parse, and what it calls
 of this package must exist and take such arguments.
@@ -23,12 +23,13 @@ from typing import NamedTuple
 
 import keras
 import pytest
+from page_files import FILES, NAMES
 from published import take, write_photo
-from reader import FILES, NAMES
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo import cli
 from keras_caffe_zoo.caffe import parse_prototxt
+from keras_caffe_zoo.weights import home
 
 ROOT = Path(__file__).parents[1]
 MADE = ("zoo", "reference", "_build", "caffe_layers.md")  # by the site's build
@@ -41,13 +42,7 @@ PROGRAMS = ("sh", "python")
 # What is read, and not run: output, files, and other languages, which must say so.
 READ = ("text", "prototxt", "cpp")
 OTHERS = ("pycaffe", "C++", "needs OpenCV 5")  # reasons of what is not this package's
-TOOLS = (
-    "pytest",
-    "python",
-    "ruff",
-    "sphinx-build",
-    ".",
-)  # what readers may run besides
+TOOLS = ("pytest", "python", "ruff", "sphinx-build", ".")  # which are not run here
 # Whose blocks go on with what the cells made; those that draw are the site's alone.
 WITH_CELLS = ("docs/caffe_to_keras.md", "docs/guides/solver.md")
 STAYS = ("serve",)  # commands that end when the reader ends them
@@ -230,14 +225,29 @@ def check_calls(block):
     return checked
 
 
+def check(block):
+    """A block would run, as far as can be told without it; return what was told of."""
+    if block.language != "sh":
+        return check_calls(block)
+    for words in commands(block):
+        check_command(words, block)
+    return len(commands(block))
+
+
 @pytest.mark.parametrize("page", sorted({block.page for block in OURS}))
 def test_commands_parse_and_calls_fit(page):
     for block in [block for block in OURS if block.page == page]:
-        if block.language == "sh":
-            for words in commands(block):
-                check_command(words, block)
-        else:
-            check_calls(block)
+        check(block)
+
+
+def test_what_cards_say_parses_and_fits():
+    for name in kcz.list_models():
+        found = blocks(kcz.model_card(name), f"the card of {name}")
+        assert found and sum(map(check, found)) >= len(found), name
+
+
+def test_files_are_made_for_pages_that_are_run():
+    assert {*FILES, *NAMES, *WITH_CELLS} <= set(TO_RUN)
 
 
 def test_blocks_that_are_not_run_are_of_other_programs():
@@ -260,20 +270,18 @@ def test_commands_and_options_that_the_text_names_are_there(capsys):
             words = shlex.split(span)
             if words[0] != "keras-caffe-zoo":
                 check_command(words, page)
-            elif words[1] != "--help":
-                said = help_of(words[1], capsys)
-                options = [word for word in words if word.startswith("-")]
-                assert not [x for x in options if x not in said], f"{page}: {span}"
+            elif not words[1].startswith("-"):
+                said = re.findall(r"[\w-]+", help_of(words[1], capsys))
+                options = {word for word in words if word.startswith("-")}
+                assert options <= set(said), f"{page}: {span}"
             checked += 1
     assert checked > 20
 
 
 def test_commands_stand_in_fences():
-    assert not {
-        page: COMMAND.findall(text)
-        for page, text in TEXTS.items()
-        if COMMAND.search(text)
-    }
+    assert not [
+        (page, x) for page, text in TEXTS.items() for x in COMMAND.findall(text)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -395,6 +403,10 @@ def shelf():
         yield Path(folder)
 
 
+def no_download(file, *_, **__):
+    pytest.fail(f"a block uses {file.name}, but names no net of that file")
+
+
 @pytest.fixture
 def away(monkeypatch):
     """A folder to be in, with a cache of its own, and a browser that shows nothing."""
@@ -402,10 +414,10 @@ def away(monkeypatch):
         patch.chdir(folder)
         patch.setenv("KERAS_CAFFE_ZOO_HOME", str(Path(folder) / "cache"))
         patch.setattr(webbrowser, "open", lambda *_: True)
+        patch.setattr(home, "fetch", no_download)
         (Path(folder) / "keras_caffe_zoo").symlink_to(ROOT / "keras_caffe_zoo")
         yield Path(folder)
     keras.utils.clear_session()
-    gc.collect()
 
 
 @pytest.mark.slow
@@ -420,3 +432,4 @@ def test_the_blocks_of_a_page_run_one_after_the_other(page, away, shelf, capsys)
         run_block(block, names)
         said = capsys.readouterr()
         check_said(block, said.out + said.err)
+        gc.collect()  # models may be large
