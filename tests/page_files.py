@@ -107,18 +107,23 @@ def ssd(solver, weights):
         for part in ("trainval", "test"):
             write_scenes(data / f"VOC0712_{part}_lmdb", 2)
         (data / "test_name_size.txt").write_text("000001 40 48\n000002 40 48\n")
-        rng = np.random.default_rng(0)
-        kernel = rng.normal(0, 0.1, (64, 3, 3, 3)).astype("float32")
-        first = {"conv1_1": [kernel, np.zeros(64, "float32")]}
-        kcz.write_caffemodel(folder / weights, first)
+        begin(folder / weights, filters=64)
 
     return write
 
 
+def begin(caffemodel, filters):
+    """Write what a training begins with: here VGG's first layer is enough."""
+    kernel = np.random.default_rng(0).normal(0, 0.1, (filters, 3, 3, 3))
+    blobs = [kernel.astype("float32"), np.zeros(filters, "float32")]
+    kcz.write_caffemodel(caffemodel, {"conv1_1": blobs})
+
+
 FCN_DATA = r"""
 layer { name: "data" type: "Python" top: "data" top: "label"
-  python_param { module: "voc_layers" layer: "%s" param_str: "{\'%s\': \'../%s\',
-    \'seed\': 1337, \'split\': \'%s\', \'mean\': (104.0, 116.7, 122.7)}" } }
+  python_param { module: "voc_layers" layer: "%s" param_str:
+    "{\'%s\': \'../%s\', \'seed\': 1337, \'split\': \'%s\', "
+    "\'mean\': (104.00699, 116.66877, 122.67892)}" } }
 """
 FCN = """
 layer { name: "conv1_1" type: "Convolution" bottom: "data" top: "conv1_1"
@@ -151,19 +156,13 @@ def fcn(sbdd, voc, weights=None):
         (nets / "solver.prototxt").write_text(FCN_SOLVER)
         train = FCN_DATA % ("SBDDSegDataLayer", "sbdd_dir", sbdd, "train")
         val = FCN_DATA % ("VOCSegDataLayer", "voc_dir", voc, "seg11valid")
-        (nets / "train.prototxt").write_text(
-            train.replace("\n    \\'seed", " \\'seed") + FCN
-        )
-        (nets / "val.prototxt").write_text(
-            val.replace("\n    \\'seed", " \\'seed") + FCN
-        )
-        (folder / "val.prototxt").write_text((nets / "val.prototxt").read_text())
+        (nets / "train.prototxt").write_text(train + FCN)
+        for place in (nets, folder):
+            (place / "val.prototxt").write_text(val + FCN)
         for place in (sbdd, voc):
             segmented(folder / place)
         if weights:
-            kernel = np.full((4, 3, 3, 3), 0.01, "float32")
-            first = {"conv1_1": [kernel, np.zeros(4, "float32")]}
-            kcz.write_caffemodel(folder / weights, first)
+            begin(folder / weights, filters=4)
 
     return write
 
