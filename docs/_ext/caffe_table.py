@@ -91,7 +91,13 @@ class Row(NamedTuple):
 
 def types() -> list[str]:
     """Return all types of layers that a rule of the package knows, Caffe's first."""
-    return sorted(_BY_TYPE, key=lambda name: (bool(fork_of_type(name)), name.lower()))
+    known = [name for name, rule in _BY_TYPE.items() if _is_ours(rule)]
+    return sorted(known, key=lambda name: (bool(fork_of_type(name)), name.lower()))
+
+
+def _is_ours(rule) -> bool:
+    kind = rule if isinstance(rule, type) else type(rule)
+    return kind.__module__.startswith("keras_caffe_zoo.")
 
 
 def ours(type_: str) -> list[str]:
