@@ -20,6 +20,7 @@ from keras_caffe_zoo.digits import (
     windows,
     written_page,
 )
+from keras_caffe_zoo.files import make_folder
 from keras_caffe_zoo.plots import show_digit_boxes, show_digits
 
 __all__ = [
@@ -74,11 +75,7 @@ def run(folder: Path) -> None:
     Raises:
         NotADirectoryError: If it is a file.
     """
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(
-            f"Expected a folder for the demo's pictures; received: {folder}, a file"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "the demo's pictures")
     images, labels = held_out_digits()
     _classify(images, labels)
     _map(images[:72], labels[:72], folder / "digits_heatmap.png")

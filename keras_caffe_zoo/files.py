@@ -47,6 +47,24 @@ def settle(path: str | os.PathLike, target: str | os.PathLike) -> None:
     os.replace(path, target)
 
 
+def make_folder(path: str | os.PathLike, contents: str) -> None:
+    """Make a folder where there is none.
+
+    Args:
+        path: The folder.
+        contents: What goes there, for the error.
+
+    Raises:
+        NotADirectoryError: If it is a file.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(
+            f"Expected a folder for {contents}; received: {path}, a file"
+        )
+    path.mkdir(parents=True, exist_ok=True)
+
+
 def check_folder(path: str | os.PathLike) -> None:
     """Check that the folder of a file to be written is there.
 

@@ -99,13 +99,12 @@ def _add_options(parser) -> None:
 
 
 def _train(arguments) -> tuple[None, int]:
+    from keras_caffe_zoo.files import make_folder
     from keras_caffe_zoo.training import BadRecords, from_solver
     from keras_caffe_zoo.training.solver.requests import Requests
 
     output = arguments.output
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"Expected --output: a folder; received the file: {output}")
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output, "snapshots, log and curves (--output)")
     bad = BadRecords() if arguments.bad_records else None
     training = from_solver(
         arguments.solver,

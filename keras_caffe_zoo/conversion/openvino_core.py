@@ -18,3 +18,18 @@ def openvino_core():
     import openvino
 
     return openvino.Core()
+
+
+def compiled(source):
+    """Return a net that OpenVINO computes on the processor, in float32.
+
+    Some processors would take bfloat16.
+
+    Args:
+        source: An `openvino.Model`, or the path of a file.
+
+    Raises:
+        ImportError: If the package openvino is not installed.
+    """
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}
+    return openvino_core().compile_model(source, "CPU", exact)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_caffe_zoo.conversion.openvino_core import openvino_core
+from keras_caffe_zoo.conversion.openvino_core import compiled
 from keras_caffe_zoo.conversion.quiet import quiet
 from keras_caffe_zoo.lazy import keras
 
@@ -76,8 +76,7 @@ def _run_opencv(path, inputs, outputs):
 
 
 def _run_openvino(path, inputs, outputs):
-    exact = {"INFERENCE_PRECISION_HINT": "f32"}  # some machines would take bfloat16
-    found = openvino_core().compile_model(path, "CPU", exact)(dict(inputs))
+    found = compiled(path)(dict(inputs))
     return {name: np.array(found[name]) for name in outputs}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_caffe_zoo.conversion.openvino_core import openvino_core
+from keras_caffe_zoo.conversion.openvino_core import compiled
 from keras_caffe_zoo.conversion.quiet import quiet
 from keras_caffe_zoo.precision.calibration import Agreement, Calibration, agreement
 
@@ -100,6 +100,5 @@ def _feed(model, pictures: Calibration) -> Callable:
 
 
 def _runner(model, feed: Callable) -> Callable:
-    exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino_core().compile_model(model, "CPU", exact)
-    return lambda images: compiled(feed(images))[0]
+    net = compiled(model)
+    return lambda images: net(feed(images))[0]

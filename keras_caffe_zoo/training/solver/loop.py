@@ -174,6 +174,7 @@ class Solving(keras.callbacks.Callback):
             after the training; None where nobody knows.
         net: The training net, for `debug_info`.
         kept: Its batches, where more than losses and accuracies is told.
+        stops: Tells whether somebody wants the training to stop: a test is broken off.
     """
 
     def __init__(

@@ -93,6 +93,7 @@ def _ends(test: Net, train: Net, blobs) -> set[str] | None:
         training net does not have.
     """
     lasts, made_by = [last_makers(test), last_makers(train)], makers(test.layers)
+    learned = learned_layers(train)
     waiting = [(blob, lasts[0].get(blob)) for blob in blobs]
     found, seen = set(), set()
     while waiting:
@@ -106,7 +107,7 @@ def _ends(test: Net, train: Net, blobs) -> set[str] | None:
         if role_of(layer.type) in DATA_ROLES:
             if blob not in lasts[1]:
                 return None
-        elif _is_same(blob, source, lasts, train, layer):
+        elif _is_same(blob, source, lasts, train, layer) and learned[lasts[1][blob][0]]:
             found.add(blob)
         elif is_learned(layer):
             return None
@@ -116,9 +117,8 @@ def _ends(test: Net, train: Net, blobs) -> set[str] | None:
 
 
 def _is_same(blob: str, source: Top, lasts, train: Net, layer) -> bool:
-    """Tell whether a blob is one of the training net that parameters have a part in."""
+    """Tell whether a blob is one of the training net, by a layer of the same name."""
     if blob not in lasts[1] or lasts[0][blob] != source:
         return False
     other = train.layers[lasts[1][blob][0]]
-    same = (other.name, other.type) == (layer.name, layer.type)
-    return same and learned_layers(train)[lasts[1][blob][0]]
+    return (other.name, other.type) == (layer.name, layer.type)

@@ -466,6 +466,8 @@ def test_the_command_names_what_is_missing(files, option, capsys):
     assert "No such file" in capsys.readouterr().err
     assert main([*command, "--data", str(files / "nowhere")]) == 2
     assert "--data: a folder" in capsys.readouterr().err
+    assert main([*command, "-o", str(files / "list.txt")]) == 2
+    assert "Expected a folder for snapshots" in capsys.readouterr().err
 
 
 def test_curves_are_drawn_in_two_plots(tmp_path):
