@@ -314,6 +314,7 @@ def test_pixels_in_are_checked(name, half, tmp_path, capsys):
     assert 0 <= first["difference"] <= (1e-2 if half else 1e-5)
 
 
+@pytest.mark.slow
 def test_half_precision_of_litert(tmp_path, capsys):
     words = "--fp16", "--check", "--json"
     assert run("convert", *DIGITS, "-o", tmp_path / "net.tflite", *words) == 0

@@ -170,19 +170,16 @@ def test_these_commands_are_there_at_once(words, most):
     assert 0 < min(times) <= most
 
 
-def slow(words):
-    return pytest.param(words, marks=pytest.mark.slow)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
-        slow("import keras, keras_caffe_zoo"),
-        slow("import keras_caffe_zoo, keras"),
-        slow("from keras_caffe_zoo import CaffeLRN"),
+        "import keras, keras_caffe_zoo",
+        "import keras_caffe_zoo, keras",
+        "from keras_caffe_zoo import CaffeLRN",
         "from keras_caffe_zoo.layers.pooling import CaffePool2D",
-        slow("from keras_caffe_zoo.training.losses.softmax import SoftmaxWithLoss"),
-        slow("from keras_caffe_zoo.conversion import to_caffe; import keras"),
+        "from keras_caffe_zoo.training.losses.softmax import SoftmaxWithLoss",
+        "from keras_caffe_zoo.conversion import to_caffe; import keras",
     ],
 )
 def test_keras_knows_the_classes_whichever_is_imported_first(words):

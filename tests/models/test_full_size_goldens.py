@@ -38,6 +38,7 @@ def outputs(model, size, names):
     return {name: nchw(y) for name, y in tapped(x).items()}
 
 
+@pytest.mark.slow
 def test_the_crop_equals_caffe(net):
     build, params = net
     model = build(weights=None)

@@ -229,6 +229,7 @@ def test_few_pictures_are_measured_and_compared(tmp_path, digits):
     np.testing.assert_array_equal(batch, np.stack([digits[0]] * 2))
 
 
+@pytest.mark.slow
 def test_openvino_takes_half_the_size(tmp_path, digits):
     to_onnx(*DIGITS, tmp_path / "net.onnx")
     model = openvino.convert_model(tmp_path / "net.onnx")

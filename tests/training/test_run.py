@@ -68,7 +68,8 @@ class Interrupt(keras.callbacks.Callback):
             raise Interrupted
 
 
-@pytest.mark.parametrize("iter_size", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("iter_size", [1, 2])
 def test_files_of_a_paper_train_and_resume(files, iter_size):
     whole, history = train(files, iter_size)
     assert int(whole.optimizer.iterations) == 13

@@ -161,6 +161,7 @@ def check_log(text, path):
     assert list(logged.tests[0, "accuracy"]) == [0, 4, 8]
 
 
+@pytest.mark.slow
 def test_a_displayed_loss_is_that_of_the_batches_alone(files):
     """Each against the loss of one `train_on_batch` on a twin."""
     solver = solver_of(files, lambda text: text.replace("display: 2", "display: 1"))
@@ -358,9 +359,8 @@ def test_debug_info_changes_nothing(files, iter_size):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(
-    "source", ["pictures", pytest.param("database", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["pictures", "database"])
 def test_interrupted_and_resumed_equals_uninterrupted(
     files, source, monkeypatch, capsys
 ):
