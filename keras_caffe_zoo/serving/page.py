@@ -129,8 +129,9 @@ class Page:
         }
         with gr.Tabs(selected=_ANSWER) as self._tabs:
             with gr.Tab("Answer", id=_ANSWER) as self._answer_tab:
-                self._answer = gr.HTML(hint(_EMPTY), elem_id="answer")
+                # Above the answer, which of a detector may be many lines.
                 self._found = gr.Image(label="What it found", elem_id="found", **still)
+                self._answer = gr.HTML(hint(_EMPTY), elem_id="answer")
             with gr.Tab("Heat map", id=_HEAT, visible=False) as self._heat_tab:
                 self._class = gr.Dropdown(
                     [("the likeliest", _LIKELIEST)],
