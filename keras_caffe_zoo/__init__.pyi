@@ -104,6 +104,7 @@ from .models import (
     vgg_face,
 )
 from .onnx.api import to_onnx
+from .opening import load
 from .preprocessing import load_image, preprocess_input
 from .rules import STORED, Codec, Rule, Traits, Window, register
 from .rules.registry import supported_layers
@@ -183,6 +184,7 @@ __all__ = [
     "hybrid_cnn",
     "inspect_file",
     "list_models",
+    "load",
     "load_image",
     "mobilenet_ssd",
     "mobilenet_v1",

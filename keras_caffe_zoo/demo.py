@@ -11,6 +11,7 @@ from keras_caffe_zoo.dense import predict_dense
 from keras_caffe_zoo.detection_rows import detections
 from keras_caffe_zoo.digits import (
     CLASSES,
+    FOLDER,
     NOTHING,
     PAPER,
     STRIDE,
@@ -25,6 +26,7 @@ from keras_caffe_zoo.plots import show_digit_boxes, show_digits
 
 __all__ = [
     "CLASSES",
+    "FOLDER",
     "NOTHING",
     "STRIDE",
     "WINDOW",
@@ -44,8 +46,6 @@ __all__ = [
 
 SECOND = 7  # the seed of the second page, on which the SSD finds all
 
-_DATA = resources.files("keras_caffe_zoo") / "data" / "demo"
-
 
 def load(fully_convolutional: bool = False):
     """Return the demo's net, read from its Caffe files."""
@@ -60,8 +60,8 @@ def load_ssd():
 
 def _read(name: str, **options):
     with (
-        resources.as_file(_DATA / f"{name}.prototxt") as prototxt,
-        resources.as_file(_DATA / f"{name}.caffemodel") as caffemodel,
+        resources.as_file(FOLDER / f"{name}.prototxt") as prototxt,
+        resources.as_file(FOLDER / f"{name}.caffemodel") as caffemodel,
     ):
         return from_caffe(prototxt, caffemodel, **options)
 

@@ -15,7 +15,7 @@ SIZES = 24, 72  # pixels, of the digits of a written page
 TILT = 12  # degrees, how much they may lean
 PAPER = 225  # how light it is, the mean that the SSD's pictures are less by
 
-_DATA = resources.files("keras_caffe_zoo") / "data" / "demo"
+FOLDER = resources.files("keras_caffe_zoo") / "data" / "demo"
 
 
 def held_out_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -25,11 +25,11 @@ def held_out_digits() -> tuple[np.ndarray, np.ndarray]:
         Images, uint8 (N, 8, 8), and their labels, (N,), from scikit-learn's
         `load_digits` (UCI's optical recognition of handwritten digits).
     """
-    with (_DATA / "held_out.png").open("rb") as file:
+    with (FOLDER / "held_out.png").open("rb") as file:
         sheet = np.asarray(Image.open(file))
     rows, columns = sheet.shape[0] // 8, sheet.shape[1] // 8
     images = sheet.reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
-    labels = (_DATA / "held_out_labels.txt").read_text().split()
+    labels = (FOLDER / "held_out_labels.txt").read_text().split()
     return images[: len(labels)], np.array(labels, int)
 
 

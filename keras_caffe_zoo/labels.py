@@ -5,7 +5,7 @@ from importlib import resources
 
 import numpy as np
 
-from keras_caffe_zoo.weights.manifest import class_list, model_entry
+from keras_caffe_zoo.weights.manifest import class_list, entry_of, model_entry
 
 
 @functools.cache
@@ -92,3 +92,29 @@ def names_of_net(model: str) -> tuple[tuple[str, str], ...]:
             f"{entry.class_labels and f'those of {entry.class_labels}' or 'none'}"
         )
     return class_names(entry.class_labels)
+
+
+def own_labels(model, count: int | None) -> str | None:
+    """Return the list of classes of a net of the zoo, or of a model that is such a net.
+
+    A model is, if it has the net's name and as many classes.
+
+    Args:
+        model: Name of a net of the zoo, or a model.
+        count: How many classes the model has, the background among them.
+    """
+    if isinstance(model, str):
+        return known_labels(model_entry(model))
+    entry = entry_of(model.name)
+    same = entry is not None and (entry.name, entry.classes) == (model.name, count)
+    return known_labels(entry) if same else None
+
+
+def known_labels(entry) -> str | None:
+    """Return the name of a net's list of classes, if its names are at hand.
+
+    Args:
+        entry: The net's facts; None of a net of one's own.
+    """
+    labels = entry and entry.class_labels
+    return labels if labels and class_list(labels).file else None

@@ -26,7 +26,7 @@ SECTIONS = [
 
 
 def smallest(task):
-    return min(model_names(task), key=lambda name: model_entry(name).parameters)
+    return min(model_names(task=task), key=lambda name: model_entry(name).parameters)
 
 
 TASKS = dict.fromkeys(model_entry(name).task for name in model_names())

@@ -386,3 +386,11 @@ def test_what_is_no_picture_is_refused_with_its_name(tmp_path, content):
 def test_missing_picture_is_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_image(tmp_path / "none.jpg", "caffenet")
+
+
+def test_a_picture_without_a_net_keeps_its_pixels(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 50, 3), dtype="uint8")
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "photo.png"), pixels)
+    with pytest.raises(ValueError, match="Expected `model`, whose size"):
+        load_image(tmp_path / "photo.png", crops=10)

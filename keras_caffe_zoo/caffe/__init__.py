@@ -48,3 +48,7 @@ __all__ = [
     "write_prototxt",
     "write_solverstate",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -136,12 +136,10 @@ def _drawn(model, picture, wanted: int | None, output: Path, arguments, one) -> 
     from keras_caffe_zoo.dense import predict_dense
     from keras_caffe_zoo.labels import names_of_net
     from keras_caffe_zoo.plots import heatmap
-    from keras_caffe_zoo.preprocessing import preprocess_input
 
-    image = preprocess_input(picture, arguments.model, "channels_last")
     progress = one and not arguments.json
     how = {"stitch": arguments.stitch, "runtime": arguments.runtime}
-    chances = predict_dense(model, image, progress=progress, **how)
+    chances = predict_dense(model, picture, progress=progress, **how)
     index = int(chances.max((0, 1)).argmax()) if wanted is None else wanted
     names = names_of_net(arguments.model)
     shown = [name for _, name in names]

@@ -17,7 +17,11 @@ def add_commands(commands) -> None:
         example="view deploy.prototxt net.caffemodel -o net.html --open",
     )
     parser.add_argument(
-        "file", type=Path, metavar="NET", help="a .prototxt or a .caffemodel"
+        "net",
+        type=Path,
+        metavar="NET",
+        help="a .prototxt, a .caffemodel or a .keras file; or the name of a net of the "
+        "zoo, with its weights if they are in the cache",
     )
     parser.add_argument(
         "weights",
@@ -55,24 +59,11 @@ def add_commands(commands) -> None:
 
 def _view(arguments) -> dict:
     from keras_caffe_zoo.files import check_folder, replacing
-    from keras_caffe_zoo.progress import Progress
-    from keras_caffe_zoo.view.net import viewed_file
     from keras_caffe_zoo.view.page import net_page
 
-    _check_file(arguments.file)
-    output = arguments.output or Path(f"{arguments.file.stem or 'net'}.html")
+    output = arguments.output or Path(f"{arguments.net.stem or 'net'}.html")
     check_folder(output)
-    progress = Progress(None, "layer")
-    try:
-        net = viewed_file(
-            arguments.file,
-            arguments.weights,
-            phase=arguments.phase,
-            input_shape=arguments.input_shape and tuple(arguments.input_shape),
-            advance=progress.advance,
-        )
-    finally:
-        progress.close()
+    net = _viewed(arguments)
     page = net_page(net)
     with replacing(output) as file:
         file.write(page)
@@ -89,14 +80,25 @@ def _view(arguments) -> dict:
     return {"output": str(output), **net.as_dict()}
 
 
-def _check_file(path: Path) -> None:
-    """Tell whoever names a net of the zoo what draws it."""
-    from keras_caffe_zoo.weights import model_names
+def _viewed(arguments):
+    """Return the net to be looked at: of files, without Keras; or of a model."""
+    from keras_caffe_zoo.progress import Progress
+    from keras_caffe_zoo.view.net import is_opened, viewed_file
 
-    name = str(path)
-    if name in model_names() and not path.exists():
-        raise ValueError(
-            f"Expected a .prototxt or a .caffemodel; received: {name!r}, a net of the "
-            f"zoo. In Python, kcz.plots.show_net(kcz.{name}(weights=None), "
-            f'output="{name}.svg") draws it'
+    net, shape = arguments.net, arguments.input_shape
+    shape = None if shape is None else tuple(shape)
+    if is_opened(net):
+        from keras_caffe_zoo.view.models import viewed_opened
+
+        return viewed_opened(net, arguments.weights, shape)
+    progress = Progress(None, "layer")
+    try:
+        return viewed_file(
+            net,
+            arguments.weights,
+            phase=arguments.phase,
+            input_shape=shape,
+            advance=progress.advance,
         )
+    finally:
+        progress.close()

@@ -29,6 +29,11 @@ def add_commands(commands) -> None:
         example="list --task classification --license commercial",
     )
     parser.add_argument(
+        "pattern",
+        nargs="?",
+        help="only nets with such a name, as in 'vgg*' (in quotes, for the shell)",
+    )
+    parser.add_argument(
         "--task", help="only nets that do this, such as detection or segmentation"
     )
     parser.add_argument(
@@ -44,7 +49,7 @@ def _list(arguments) -> list[dict]:
     from keras_caffe_zoo.weights import cached_mean, cached_path, model_entry
     from keras_caffe_zoo.weights import model_names as names
 
-    found = names(arguments.task, arguments.license)
+    found = names(arguments.pattern, task=arguments.task, license=arguments.license)
     entries = [model_entry(name) for name in found]
     if not arguments.json:
         groups = [[one for one in entries if one.task == task] for task in TASKS]

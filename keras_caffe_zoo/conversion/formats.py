@@ -26,7 +26,7 @@ from keras_caffe_zoo.onnx.opsets import OPSET, check_opset
 from keras_caffe_zoo.precision.calibration import Agreement
 from keras_caffe_zoo.precision.int8 import check_onnxruntime
 from keras_caffe_zoo.precision.openvino_files import check_nncf
-from keras_caffe_zoo.weights import model_names
+from keras_caffe_zoo.weights import entry_of
 
 FOLDER = "/"  # what a SavedModel's name ends in
 LITERT = ".tflite"
@@ -94,8 +94,9 @@ def convert(
         >>> session.run(["pool1"], {"data": image})[0].shape  # and its rounding up
         (1, 3, 3, 4)
     """
-    if preprocessing is True and mean is None and model.name in model_names():
-        preprocessing = model.name
+    entry = entry_of(model.name)
+    if preprocessing is True and mean is None and entry is not None:
+        preprocessing = entry.name
     finish = Finish(preprocessing, mean, scale, precision, calibration)
     check_target(path, opset=opset, finish=finish)
     form = form_of(path)

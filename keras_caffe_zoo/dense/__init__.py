@@ -14,3 +14,7 @@ __all__ = [
     "to_fully_convolutional",
     "top_boxes",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_caffe_zoo.dense.grid import Grid, output_grid
+from keras_caffe_zoo.dense.pixels import Pixels
 from keras_caffe_zoo.preprocessing import resize_float
 from keras_caffe_zoo.progress import Progress
 from keras_caffe_zoo.runtimes import check_runtime, kept_runner
@@ -46,6 +47,7 @@ def predict_dense(
     batch_size: int = 1,
     stitch: int = 1,
     scales: Sequence[float] | None = None,
+    preprocessing: str | None = None,
     progress: bool = True,
     runtime: str = "keras",
 ) -> DenseMap | dict[float, DenseMap]:
@@ -57,7 +59,9 @@ def predict_dense(
 
     Args:
         model: The net, for images `(N, None, None, C)`.
-        image: One image as the net eats it (see `preprocess_input`), (H, W, C).
+        image: One image (H, W, C). RGB uint8 is prepared for a net of the zoo, and for
+            models that were made of one, as `preprocess_input` does it, tile by tile.
+            Anything else goes in as it is.
         tile: Height and width of a tile in pixels; 1024 if not given. Tiles are made
             larger if one cell looks at more.
         overlap: `"exact"`, or a number of pixels to look around each tile's boxes: less
@@ -67,6 +71,8 @@ def predict_dense(
             shifted by stride / stitch pixels at a time, and the maps are interleaved.
             The net's stride must be divisible by it.
         scales: Sizes of the image, such as `(0.5, 1, 2)`, for a map of each.
+        preprocessing: Name of the net of the zoo by whose rule RGB uint8 is prepared
+            for a model of one's own.
         progress: Whether to show a progress bar where there are several tiles.
         runtime: What computes the maps: `"keras"`, `"onnxruntime"` or `"openvino"`, to
             the same numbers. The latter are for nets of Caffe's kinds of layers, on
@@ -80,6 +86,10 @@ def predict_dense(
         ValueError: If the net gives no map, or the arguments do not fit; if the
             runtime cannot run the net (names the layers).
         ImportError: If the runtime is not installed.
+
+    Warns:
+        UserWarning: If values cannot be what a net of the zoo takes, such as RGB that
+            nothing was subtracted from; or nobody says how RGB uint8 is to be prepared.
 
     Example:
         With the digits net that ships with the package, made fully convolutional: an
@@ -104,9 +114,15 @@ def predict_dense(
         )
     run = _runner(model) if runtime == "keras" else kept_runner(model, runtime)
     plan = _Plan(model, run, _pair(tile), overlap, batch_size, progress)
+    pixels = Pixels.of(model, image, preprocessing)
+
+    def mapped(image) -> DenseMap:
+        image, prepare = pixels.whole(image)
+        return plan._replace(prepare=prepare).stitched(image, stitch)
+
     if scales is None:
-        return plan.stitched(image, stitch)
-    return {scale: plan.stitched(_scaled(image, scale), stitch) for scale in scales}
+        return mapped(image)
+    return {scale: mapped(_scaled(image, scale)) for scale in scales}
 
 
 def _pair(tile) -> tuple[int, int]:
@@ -155,6 +171,7 @@ class _Plan(NamedTuple):
     overlap: str | int
     batch_size: int
     progress: bool
+    prepare: Callable | None = None
 
     def stitched(self, image, stitch: int) -> DenseMap:
         """Return the map of an image on a grid `stitch` times as fine."""
@@ -199,6 +216,7 @@ class _Plan(NamedTuple):
         with contextlib.closing(Progress(len(tiles), "tile", show)) as line:
             for batch in _alike(tiles, self.batch_size):
                 pixels = np.stack([image[r.pixels, c.pixels] for r, c in batch])
+                pixels = self.prepare(pixels) if self.prepare else pixels
                 maps = self.run(pixels.astype("float32", copy=False))
                 for (r, c), answer in zip(batch, maps, strict=True):
                     cells = answer[r.cells, c.cells]

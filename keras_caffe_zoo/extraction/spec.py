@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_caffe_zoo.preprocessing import cut_input, mean_for, net_input
 from keras_caffe_zoo.runtimes import check_runtime
-from keras_caffe_zoo.weights import ModelEntry, model_entry, model_names
+from keras_caffe_zoo.weights import ModelEntry, entry_of, model_entry
 
 DTYPES = ("float32", "float16")
 
@@ -83,8 +83,8 @@ def recipe_for(spec: Spec) -> "_Rule | _Given":
     if isinstance(spec.model, str):
         name = net = model_entry(spec.model).name  # raises if there is no such net
     else:
-        name = spec.model.name
-        net = name if name in model_names() else None
+        name, entry = spec.model.name, entry_of(spec.model.name)
+        net = entry and entry.name
     if callable(spec.preprocess):
         return _Given(spec.preprocess, net)
     rule = spec.preprocess or net

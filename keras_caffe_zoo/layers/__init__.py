@@ -144,4 +144,9 @@ __all__ = [
     "CaffeYolov3Detections",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 register_classes(__name__)

@@ -52,25 +52,33 @@ class Builder(Protocol):
 _BUILDERS: dict[str, Builder] = {}
 
 
-def list_models(task: str | None = None, license: str | None = None) -> list[str]:
+def list_models(
+    pattern: str | None = None, *, task: str | None = None, license: str | None = None
+) -> list[str]:
     """Return the names of the nets that have a builder, families together.
 
     Args:
+        pattern: What their names are like, with `*` and `?` as in a shell, such as
+            `"vgg*"`; any if None.
         task: What they are to do, such as `"classification"` or `"segmentation"`;
             anything if None.
         license: Part of their licence's text, such as `"MIT"`; or `"commercial"` for
             all whose authors are known to allow that. Any if None, unknown ones too.
 
     Raises:
-        ValueError: If no net has such a task or licence; names those that there are.
+        ValueError: If no net has such a name, task or licence; names those that there
+            are.
 
     Example:
+        >>> kcz.list_models("squeezenet*")
+        ['squeezenet_v1_0', 'squeezenet_v1_1']
         >>> kcz.list_models(task="pose")
         ['openpose_coco', 'openpose_mpi']
         >>> len(kcz.list_models())
         73
     """
-    return [name for name in model_names(task, license) if name in _BUILDERS]
+    named = model_names(pattern, task=task, license=license)
+    return [name for name in named if name in _BUILDERS]
 
 
 def model_info(name: str) -> ModelEntry:

@@ -25,3 +25,7 @@ __all__ = [
     "show_net",
     "draw_segments",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -22,9 +22,11 @@ from keras_caffe_zoo.view.drawing import (
     strip_text,
 )
 from keras_caffe_zoo.view.layout import WIDTH, Leg, Place
+from keras_caffe_zoo.view.models import viewed_opened
 from keras_caffe_zoo.view.net import (
     MAX_DRAWN,
     ViewedNet,
+    is_opened,
     viewed_file,
     viewed_model,
     viewed_net,
@@ -65,11 +67,12 @@ def show_net(
     whose blob it changes; shapes are Caffe's, without the number of items.
 
     Args:
-        net: A Keras model of Caffe's kinds of layers, a net as read from a file, or the
-            path of a `.prototxt` or `.caffemodel`.
-        phase: Of a file, which of a training net's layers there are.
-        input_shape: Of a file, the image's height, width and channels, in place of the
-            net's own.
+        net: A Keras model of Caffe's kinds of layers, a net as read from a file, the
+            path of a `.prototxt`, `.caffemodel` or `.keras`, or the name of a net of
+            the zoo.
+        phase: Of a file of Caffe, which of a training net's layers there are.
+        input_shape: Of a file of Caffe and of a name, the image's height, width and
+            channels, in place of the net's own.
         output: Where to save the picture, if anywhere; the end of the name tells the
             format, such as `.png`, `.svg` or `.pdf`. A very tall picture is saved
             smaller.
@@ -108,6 +111,8 @@ def _viewed(net, phase: str, input_shape: tuple | None) -> ViewedNet:
         return viewed_model(net)
     if isinstance(net, Net):
         return viewed_net(net.filter(phase).fold_splits())
+    if is_opened(net):
+        return viewed_opened(net, input_shape=input_shape)
     return viewed_file(net, phase=phase, input_shape=input_shape)
 
 

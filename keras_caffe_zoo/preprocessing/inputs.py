@@ -93,8 +93,10 @@ def ordered(channels: np.ndarray, entry) -> np.ndarray:
     return channels if entry.channel_order == "BGR" else channels[..., ::-1]
 
 
-def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarray:
-    """Load a picture the way a net of the zoo was tested: resized, cropped.
+def load_image(
+    path: str | os.PathLike, model: str | None = None, crops: int = 1
+) -> np.ndarray:
+    """Load a picture: as it is, or the way a net was tested, resized and cropped.
 
     The resize rule is the net's own: BVLC's nets squeeze the picture to 256 x 256, the
     VGG nets and ResNets shrink its shortest side to 256 and keep its proportions.
@@ -105,7 +107,9 @@ def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarra
     Args:
         path: A picture that Pillow reads. Its EXIF orientation is applied; a palette,
             grey or CMYK picture becomes RGB.
-        model: The net's name, such as `"caffenet"`.
+        model: The net's name, such as `"caffenet"`. Without one the picture keeps its
+            size, for what prepares pictures itself: `classify`, `detect`,
+            `predict_dense`, ….
         crops: 1 for the centre, or 10 for Caffe's ten: see `ten_crops`. Average the
             answers to ten crops for the figures that papers call "10-crop".
 
@@ -113,7 +117,7 @@ def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarra
         RGB uint8 array `(height, width, 3)` of the net's input size, 227 x 227 for
         CaffeNet, to put into a batch (`image[None]`) and to pass to `preprocess_input`.
         A batch of ten, `(10, height, width, 3)`, for ten crops. The picture's own size
-        for nets that take any.
+        for nets that take any, and without a net.
 
     Raises:
         ValueError: If the zoo has no such net, the file is no picture, `crops` is
@@ -121,6 +125,8 @@ def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarra
 
     Example:
         >>> keras.utils.save_img("photo.png", np.zeros((300, 400, 3)))
+        >>> kcz.load_image("photo.png").shape
+        (300, 400, 3)
         >>> kcz.load_image("photo.png", "caffenet").shape
         (227, 227, 3)
         >>> kcz.load_image("photo.png", "caffenet", crops=10).shape
@@ -128,6 +134,13 @@ def load_image(path: str | os.PathLike, model: str, crops: int = 1) -> np.ndarra
         >>> kcz.load_image("photo.png", "fcn8s").shape  # of any size
         (300, 400, 3)
     """
+    if model is None:
+        if crops != 1:
+            raise ValueError(
+                f"Expected `model`, whose size crops are of; received: crops={crops!r} "
+                "without one"
+            )
+        return read_picture(path)
     entry = model_entry(model)
     check_crops(entry, crops)
     return cut(read_picture(path), entry, crops)

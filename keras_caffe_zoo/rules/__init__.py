@@ -81,3 +81,7 @@ __all__ = [
     "window",
     "yolo",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,7 +9,6 @@ import numpy as np
 
 from keras_caffe_zoo.labels import class_names
 from keras_caffe_zoo.tasks.listed import Listed
-from keras_caffe_zoo.weights.manifest import class_list
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,16 +129,6 @@ class Names:
         """Return the name of a class."""
         known = 0 <= label < len(self._names)
         return self._names[label] if known else f"class {label}"
-
-
-def known_labels(entry) -> str | None:
-    """Return the name of a net's list of classes, if its names are at hand.
-
-    Args:
-        entry: The net's facts; None of a net of one's own.
-    """
-    labels = entry and entry.class_labels
-    return labels if labels and class_list(labels).file else None
 
 
 def _listed(labels) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from keras_caffe_zoo.labels import class_names, names_of_net
+from keras_caffe_zoo.labels import class_names, names_of_net, own_labels
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.preprocessing import cut_input, ordered
 from keras_caffe_zoo.tasks.net import NetTask, TaskNet, entry_for
@@ -171,7 +171,10 @@ def _names(model, labels) -> Names | None:
         return class_names(labels)
     if labels is not None:
         return [one if isinstance(one, tuple) else (one, one) for one in labels]
-    return names_of_net(model) if isinstance(model, str) else None
+    if isinstance(model, str):
+        return names_of_net(model)
+    known = own_labels(model, model.outputs[0].shape[-1])
+    return class_names(known) if known else None
 
 
 def _fitted(names: Names | None, count: int) -> Names:

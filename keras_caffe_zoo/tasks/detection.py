@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_caffe_zoo.labels import own_labels
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.tasks.boxes import (
     Detections,
     Names,
-    known_labels,
     sorted_detections,
 )
 from keras_caffe_zoo.tasks.detectors import classes_of, ends_of
@@ -132,9 +132,9 @@ class Detector(NetTask):
         self._threshold = np.float32(threshold)
         self.net = TaskNet(model, self.tasks, outputs=_ending_there, **options)
         self._has_regions = is_info(self.net.model.inputs[-1])
-        if labels is None and isinstance(model, str):
-            labels = known_labels(self.net.entry)
-        self._names = Names(labels, *classes_of(self.net.model))
+        count, background = classes_of(self.net.model)
+        labels = own_labels(model, count) if labels is None else labels
+        self._names = Names(labels, count, background)
 
     def prepare(self, pixels: np.ndarray):
         """Return a picture as the net takes it, and its height and width."""

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_caffe_zoo.labels import class_names
+from keras_caffe_zoo.labels import class_names, known_labels
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.preprocessing.resizing import resize_float
-from keras_caffe_zoo.tasks.boxes import known_labels
 from keras_caffe_zoo.tasks.net import NetTask, TaskNet
 from keras_caffe_zoo.tasks.palettes import palette
 from keras_caffe_zoo.tasks.running import answers

@@ -132,4 +132,9 @@ __all__ = [
     "read_label_map",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 register_classes(__name__)

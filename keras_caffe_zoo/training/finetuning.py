@@ -47,11 +47,11 @@ def finetune(
             `fully_convolutional=True`.
 
     Returns:
-        A plain `keras.Model`, compiled with `CaffeSGD`, a loss for labels that are
-        numbers of classes, `(N,)` or `(N, H, W)`, and the accuracy. The new layer's
-        weights are drawn from a normal distribution of standard deviation 0.01. To
-        compile it otherwise, pass on
-        `multipliers=model.optimizer.multipliers`.
+        A plain `keras.Model` called `NAME_finetuned`, compiled with `CaffeSGD`, a loss
+        for labels that are numbers of classes, `(N,)` or `(N, H, W)`, and the accuracy.
+        Functions that prepare pictures know it by that name. The new layer's weights
+        are drawn from a normal distribution of standard deviation 0.01. To compile it
+        otherwise, pass on `multipliers=model.optimizer.multipliers`.
 
     Raises:
         ValueError: If the model is not as above or has no such layer.

@@ -4,6 +4,7 @@ import keras
 
 from keras_caffe_zoo.conversion.walk import calls
 from keras_caffe_zoo.rules.registry import is_input, traits_of
+from keras_caffe_zoo.weights import FINETUNED
 
 
 def find_heads(model: keras.Model) -> list[str]:
@@ -80,6 +81,23 @@ def ends_with_softmax(model: keras.Model) -> bool:
     return traits_of(last).activation == "softmax"
 
 
+def classes_of(model: keras.Model) -> int | None:
+    """Return how many classes a classifier tells apart; None of another model.
+
+    A classifier ends with a softmax, or is compiled with the cross-entropy of labels
+    that are numbers of classes.
+    """
+    try:
+        find_heads(model)
+    except ValueError:
+        return None
+    loss = getattr(model, "loss", None)
+    named = loss == "sparse_categorical_crossentropy"
+    crossed = named or isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+    count = model.outputs[0].shape[-1]
+    return count if count > 1 and (crossed or ends_with_softmax(model)) else None
+
+
 def with_heads(model: keras.Model, heads: list[str], classes: int) -> keras.Model:
     """Return a copy of a model in which some layers have other numbers of outputs.
 
@@ -93,6 +111,7 @@ def with_heads(model: keras.Model, heads: list[str], classes: int) -> keras.Mode
     graph = _graph(model)
     before = graph.outputs[0].shape[-1]
     config = graph.get_config()
+    config["name"] = graph.name.removesuffix(FINETUNED) + FINETUNED
     normal = keras.initializers.serialize(keras.initializers.RandomNormal(stddev=0.01))
     for entry in config["layers"]:
         entry.pop("build_config", None)  # the channels that it had

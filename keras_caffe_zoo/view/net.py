@@ -21,6 +21,7 @@ from keras_caffe_zoo.rules.python import code_name, name_python_layers
 from keras_caffe_zoo.rules.registry import rule_of
 from keras_caffe_zoo.view.kinds import kind_of
 from keras_caffe_zoo.view.settings import short_settings
+from keras_caffe_zoo.weights import model_names
 
 PathLike = str | os.PathLike
 InputShape = tuple | Mapping[str, tuple] | None
@@ -201,6 +202,13 @@ def viewed_file(
     net = whole.filter(phase, level, stages)
     net = with_data(net, whole, whole.filter(other, level, stages))
     return _viewed(net, trained, input_shape, advance)
+
+
+def is_opened(net: PathLike) -> bool:
+    """Tell whether it is a net of the zoo or a file of Keras, which Keras must open."""
+    name = os.fspath(net)
+    named = name in model_names() and not os.path.exists(name)
+    return named or name.endswith(".keras")
 
 
 def viewed_net(

@@ -12,11 +12,20 @@ from keras_caffe_zoo.weights.cache import (
 )
 from keras_caffe_zoo.weights.download import WeightsDownloadError
 from keras_caffe_zoo.weights.home import cache_dir
-from keras_caffe_zoo.weights.manifest import ModelEntry, model_entry, model_names
+from keras_caffe_zoo.weights.manifest import (
+    FEATURES,
+    FINETUNED,
+    ModelEntry,
+    entry_of,
+    model_entry,
+    model_names,
+)
 from keras_caffe_zoo.weights.means import cached_mean, mean_image
 from keras_caffe_zoo.weights.store import StoredWeights, dump_caffe_weights
 
 __all__ = [
+    "FEATURES",
+    "FINETUNED",
     "CheckedFile",
     "ModelEntry",
     "Removal",
@@ -27,6 +36,7 @@ __all__ = [
     "cached_path",
     "converted_weights",
     "dump_caffe_weights",
+    "entry_of",
     "install",
     "load_published",
     "load_weights",

@@ -4,9 +4,11 @@
 published accuracies are written down. `None` means that nobody published the fact.
 """
 
+import fnmatch
 import functools
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import resources
@@ -15,6 +17,9 @@ from types import MappingProxyType
 from keras_caffe_zoo.messages import there_are
 
 Shape = tuple[int, ...]
+
+FINETUNED, FEATURES = "_finetuned", "_features"  # at the ends of models' names
+_MADE = re.compile(f"({FINETUNED}|{FEATURES})*$")
 
 
 @dataclass(frozen=True)
@@ -269,23 +274,31 @@ def parse_manifest(data: dict) -> Mapping[str, ModelEntry]:
     return MappingProxyType(entries)
 
 
-def model_names(task: str | None = None, license: str | None = None) -> tuple[str, ...]:
+def model_names(
+    pattern: str | None = None, *, task: str | None = None, license: str | None = None
+) -> tuple[str, ...]:
     """Return the names of nets in the manifest, in its order.
 
     Args:
+        pattern: What their names are like, with `*` and `?` as in a shell, such as
+            `"vgg*"`; any if None.
         task: What they are to do, such as `"classification"`; anything if None.
         license: Part of their licence's text, such as `"MIT"`; or `"commercial"` for
             all whose authors are known to allow that. Any if None, unknown ones too.
 
     Raises:
-        ValueError: If no net has such a task or licence.
+        ValueError: If no net has such a name, task or licence.
 
     Example:
         >>> from keras_caffe_zoo.weights import model_names
-        >>> model_names(task="pose")
-        ('openpose_coco', 'openpose_mpi')
+        >>> model_names("vgg1?"), model_names(task="pose")
+        (('vgg16', 'vgg19'), ('openpose_coco', 'openpose_mpi'))
     """
-    entries = load_manifest().values()
+    every = load_manifest()
+    named = every if pattern is None else fnmatch.filter(every, pattern)
+    if not named:
+        raise ValueError(_no_name_like(pattern, every))
+    entries = every.values()
     of_task = [entry for entry in entries if task in (None, entry.task)]
     if not of_task:
         tasks = there_are({entry.task: None for entry in entries}, task)
@@ -296,7 +309,19 @@ def model_names(task: str | None = None, license: str | None = None) -> tuple[st
             f"No net of the zoo has a licence like {license!r}. "
             f"{there_are(['commercial', *texts])}"
         )
-    return tuple(entry.name for entry in of_task if _is_licensed(entry, license))
+    found = [entry.name for entry in of_task if _is_licensed(entry, license)]
+    return tuple(name for name in found if name in named)
+
+
+def _no_name_like(pattern: str, every: Mapping) -> str:
+    tasks = {entry.task for entry in every.values()}
+    if pattern in tasks:
+        return (
+            f"No net of the zoo has a name like {pattern!r}, which is a task. For the "
+            f"nets of that task say task={pattern!r}"
+        )
+    known = there_are(every, pattern)
+    return f"No net of the zoo has a name like {pattern!r}. {known}"
 
 
 def _is_licensed(entry: ModelEntry, wanted: str | None) -> bool:
@@ -322,6 +347,28 @@ def model_entry(name: str) -> ModelEntry:
         known = there_are(sorted(manifest), name)
         raise ValueError(f"The zoo has no net {name!r}. {known}")
     return manifest[name]
+
+
+def entry_of(name: str) -> ModelEntry | None:
+    """Return the facts about the net that a model's name says it is, or is made of.
+
+    Models that builders made are known by that name; `finetune` and
+    `feature_extractor` add what they did to it.
+
+    Args:
+        name: A model's name.
+
+    Returns:
+        The facts; None of a net that is not the zoo's.
+
+    Example:
+        >>> from keras_caffe_zoo.weights import entry_of
+        >>> entry_of("caffenet_finetuned_features").name
+        'caffenet'
+        >>> entry_of("my_net") is None
+        True
+    """
+    return load_manifest().get(_MADE.sub("", name))
 
 
 def _plain(value):

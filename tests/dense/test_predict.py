@@ -51,7 +51,7 @@ def test_tiles_of_caffenet_make_the_map_of_the_whole_image(monkeypatch):
     monkeypatch.setattr(ClassifierDesign, "FC_UNITS", 16)
     keras.utils.set_random_seed(0)
     model = caffenet(weights=None, classes=7, fully_convolutional=True)
-    image = picture(651, 517) * 60
+    image = picture(651, 517) * 20
     whole = model.predict(image[None], verbose=0)[0]
     tiled = predict_dense(model, image, tile=400, progress=False)
     assert tiled.shape == whole.shape == (15, 10, 7)

@@ -24,10 +24,16 @@ def test_the_list_has_every_net_of_the_manifest_in_its_order():
 
 
 def test_nets_are_listed_by_what_they_do_and_who_may_use_them():
-    assert set(models.list_models("segmentation")) == {
+    assert set(models.list_models(task="segmentation")) == {
         *("fcn_alexnet", "fcn32s", "fcn16s", "fcn8s", "deeplab_largefov", "enet"),
         *("segnet", "segnet_pascal", "pspnet50", "pspnet101", "pspnet101_cityscapes"),
     }
+    assert models.list_models("vgg1?") == ["vgg16", "vgg19"]
+    assert models.list_models("vgg*", task="embedding") == []
+    with pytest.raises(ValueError, match="say task=.pose."):
+        models.list_models("pose")
+    with pytest.raises(ValueError, match="Did you mean 'vgg16'"):
+        models.list_models("vg16")
     assert models.list_models(task="embedding") == ["sphereface"]
     classifiers = models.list_models(task="classification")
     assert len(classifiers) == len(CONTRACT) - 5

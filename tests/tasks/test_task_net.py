@@ -73,7 +73,7 @@ def test_a_net_of_grey_pictures_is_given_grey():
     ],
 )
 def test_what_does_not_go_together_is_refused(options, message):
-    model = options.pop("model", None) or mtcnn_o(weights=None)
+    model = options.pop("model", None) or mtcnn_o(weights=None, name="mine")
     with pytest.raises(ValueError, match=message):
         TaskNet(model, FACES, **{"weights": None} | options)
 

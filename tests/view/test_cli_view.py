@@ -84,10 +84,11 @@ def test_nothing_is_no_picture(tmp_path):
         show_net(net)
 
 
-def test_a_net_of_the_zoo_is_no_file(tmp_path, monkeypatch, capsys):
+def test_a_net_of_the_zoo_needs_no_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["view", "caffenet"]) == 2
-    assert "kcz.plots.show_net(kcz.caffenet(weights=None)" in capsys.readouterr().err
+    assert main(["view", "mtcnn_p"]) == 0
+    assert "mtcnn_p.html: 11 layers, 6,632 parameters" in capsys.readouterr().out
+    assert b'id="filters"' not in (tmp_path / "mtcnn_p.html").read_bytes()
 
 
 def test_what_is_not_known_of_multiply_adds_is_said(tmp_path, monkeypatch, capsys):

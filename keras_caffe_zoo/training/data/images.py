@@ -18,7 +18,10 @@ from keras_caffe_zoo.training.data.pictures import (
 from keras_caffe_zoo.training.data.pipeline import record_dataset
 from keras_caffe_zoo.training.data.records import BadRecords
 from keras_caffe_zoo.training.data.transform import Transform
-from keras_caffe_zoo.weights.manifest import load_manifest, model_entry
+from keras_caffe_zoo.training.heads import classes_of
+from keras_caffe_zoo.weights import entry_of, model_entry
+
+_NAMED = 5  # folders, in an error
 
 
 def image_dataset(
@@ -87,7 +90,8 @@ def image_dataset(
         bad_records: Where records that cannot be read are counted and named; without
             it the first of them is an error.
         labels: Names of a directory's folders in the order of their labels, such as
-            `dataset_classes(directory)` of another directory; sorted if None.
+            `dataset_classes(directory)` of another directory, whether it has all of
+            them or not; sorted if None.
         root: Folder of the pictures of a list file; that of the list if None.
 
     Returns:
@@ -96,8 +100,8 @@ def image_dataset(
         is.
 
     Raises:
-        ValueError: If an argument does not fit, the net's mean is not known, or a
-            record is bad.
+        ValueError: If an argument does not fit, the net's mean is not known, a
+            classifier has not as many classes as there are, or a record is bad.
         OSError: If the source cannot be read.
 
     Example:
@@ -117,6 +121,8 @@ def image_dataset(
         [1.0, 0.5, 0.0]
     """
     net = _net_of(model, crop_size)
+    items = _items(source, labels, root)
+    _check_classes(items, model)
     if resize is None and net.entry is None:
         resize = net.crop_size
     if isinstance(resize, int):
@@ -131,7 +137,7 @@ def image_dataset(
         phase="TRAIN" if training else "TEST",
     )
     return record_dataset(
-        Pictures(_items(source, labels, root), _resizing(net, resize), net.gray),
+        Pictures(items, _resizing(net, resize), net.gray),
         transform,
         batch_size=batch_size,
         shuffle=training if shuffle is None else shuffle,
@@ -166,7 +172,7 @@ def _net_of(model, crop_size: int | None) -> _Net:
             "(N, H, W, 3) or (N, H, W, 1), channels last; received: "
             f"{model!r} with input_shape={shape}"
         )
-    entry, gray = load_manifest().get(model.name), shape[3] == 1
+    entry, gray = entry_of(model.name), shape[3] == 1
     if None in shape[1:3]:
         return _Net(entry, _crop(crop_size, entry, model.name), gray)
     if entry and crop_size is None and shape[1:3] == entry.input_size:
@@ -206,6 +212,36 @@ def _items(source, labels, root):
             f"{os.fspath(source)} and root={os.fspath(root)}"
         )
     return PictureFolders(source, labels)
+
+
+def _check_classes(items, model) -> None:
+    """Compare the classes that there are with those that a classifier tells apart.
+
+    Raises:
+        ValueError: If they are not as many.
+    """
+    count = None if isinstance(model, str) else classes_of(model)
+    if count is None:
+        return
+    if isinstance(items, PictureList):
+        largest = items.largest_label()
+        if largest is not None and largest >= count:
+            raise ValueError(
+                f"Expected labels from 0 to {count - 1} for '{model.name}', which "
+                f"tells {count} classes apart; received: {largest} in {items.source}"
+            )
+    elif len(items.classes) != count:
+        raise ValueError(
+            f"Expected {count} folders, one for each class of '{model.name}'; "
+            f"received: {len(items.classes)} ({_some(items.classes)}) in {items.root}. "
+            f"Make the model with classes={len(items.classes)}; or, where not every "
+            "class has a folder here, name all of them, in their order, as `labels=`"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = ", …" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _resizing(net: _Net, size: tuple[int, int] | None):

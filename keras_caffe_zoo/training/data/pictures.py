@@ -12,6 +12,7 @@ from keras_caffe_zoo.pictures import read_bgr, read_grey
 
 # As C's atoi takes it, which stops at the point; but no other junk.
 _LABEL = re.compile(rb"([+-]?[0-9]+)(\.[0-9]*)?")
+_LAST = re.compile(rb" ([+-]?[0-9]{1,10})(?:\.[0-9]*)?\s*$", re.M)
 
 
 class PictureList:
@@ -75,6 +76,12 @@ class PictureList:
         if not -(2**31) <= label < 2**31:
             raise ValueError(f"Expected a label of 32 bits; received: {label}")
         return path_in(self.root, os.fsdecode(path), self.inside), label
+
+    def largest_label(self) -> int | None:
+        """Return the largest label, of the lines that have one."""
+        return max(
+            (int(found[1]) for found in _LAST.finditer(self._text)), default=None
+        )
 
     def _line(self, number: int) -> bytes:
         return self._text[self._bounds[number] : self._bounds[number + 1]]

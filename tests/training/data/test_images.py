@@ -193,3 +193,43 @@ def test_empty_sources_are_refused(tmp_path):
     (tmp_path / "list.txt").write_text("\n\n")
     with pytest.raises(ValueError, match="empty list"):
         image_dataset(tmp_path / "list.txt", "vgg16")
+
+
+def classifier(classes, activation="softmax"):
+    image = keras.Input((8, 8, 3))
+    scores = keras.layers.Dense(classes, activation)(keras.layers.Flatten()(image))
+    return keras.Model(image, scores, name="net")
+
+
+@pytest.mark.parametrize("classes", [3, 20])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_folders_are_compared_with_the_classes_of_the_net(folder, classes, compiled):
+    model = classifier(classes, None if compiled else "softmax")
+    if compiled:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss)
+    said = f"Expected {classes} folders, one for each class of 'net'; received: 2"
+    with pytest.raises(ValueError, match=said):
+        image_dataset(folder, model, mean=0)
+
+
+def test_all_classes_may_be_named_where_some_have_no_folder(folder):
+    names = [f"c{number}" for number in range(20)]
+    _, labels = rows(
+        image_dataset(folder, classifier(20), mean=0, labels=names, training=False)
+    )
+    assert set(labels) == {0, 1}
+
+
+def test_a_list_has_no_label_beyond_the_classes_of_the_net(folder, tmp_path):
+    path = next(folder.rglob("*.png"))
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{path} 0\n{path} 3\n{path} 2\n")
+    with pytest.raises(ValueError, match="labels from 0 to 2 .* received: 3 in"):
+        image_dataset(listed, classifier(3), mean=0)
+    image_dataset(listed, classifier(4), mean=0)
+
+
+def test_what_is_no_classifier_takes_any_folders(folder):
+    for model in (classifier(7, None), classifier(7, "relu"), classifier(1)):
+        image_dataset(folder, model, mean=0)

@@ -1,0 +1,88 @@
+"""`load`: any net, by its name or from its files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import keras
+
+from keras_caffe_zoo import models
+from keras_caffe_zoo.conversion import from_caffe
+from keras_caffe_zoo.messages import there_are
+from keras_caffe_zoo.weights import model_names
+
+DEFINITIONS = (".prototxt", ".pt", ".pbtxt")  # suffixes of Caffe's nets
+KERAS = ".keras"
+_WEIGHTS = (".caffemodel", ".h5")
+
+
+def load(
+    net: str | os.PathLike,
+    weights: str | os.PathLike | None = "caffe",
+    **options,
+) -> keras.Model:
+    """Load a net, whatever it is: one of the zoo, Caffe's two files, or Keras' one.
+
+    Args:
+        net: The name of a net of the zoo, such as `"caffenet"`; the path of a
+            `.prototxt`; or that of a `.keras` file.
+        weights: Of a net of the zoo, as for its builder: `"caffe"` for the published,
+            a path, or None for random ones. Of a `.prototxt` the path of its
+            `.caffemodel`, or None for what its fillers say. A `.keras` file has its
+            own.
+        **options: Of the net's builder, of `from_caffe`, or of
+            `keras.saving.load_model`.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: If there is no such net, or weights are wanting or too many.
+        CaffeFormatError: If a file of Caffe is damaged.
+        OSError: If a file cannot be read.
+
+    Example:
+        >>> kcz.load("squeezenet_v1_1", weights=None).output_shape
+        (None, 1000)
+        >>> from keras_caffe_zoo import demo
+        >>> folder = demo.FOLDER
+        >>> model = kcz.load(folder / "digits.prototxt", folder / "digits.caffemodel")
+        >>> model.save("digits.keras")
+        >>> kcz.load("digits.keras").output_shape
+        (None, 11)
+    """
+    name, path = os.fspath(net), Path(net)
+    kind = path.suffix.lower()
+    if name in model_names():
+        return getattr(models, name)(weights=weights, **options)
+    if kind in DEFINITIONS:
+        return _from_caffe(path, weights, options)
+    if kind == KERAS:
+        path.stat()  # raises, shortly, if there is none
+        if weights != "caffe":
+            raise ValueError(
+                f"Expected no `weights` for {name}, which has its own; received: "
+                f"weights={str(weights)!r}"
+            )
+        return keras.saving.load_model(path, **options)
+    if kind in _WEIGHTS:
+        raise ValueError(
+            "Expected a net's definition first, and its weights as `weights=`; "
+            f"received: {name}, weights. Say load('net.prototxt', {name!r}), or name "
+            f"the net of the zoo that they are of: load('caffenet', {name!r})"
+        )
+    raise ValueError(
+        "Expected the name of a net of the zoo, or the path of a .prototxt or .keras "
+        f"file; received: {name!r}. {there_are(sorted(model_names()), name)}"
+    )
+
+
+def _from_caffe(path: Path, weights, options: dict) -> keras.Model:
+    path.stat()
+    if weights == "caffe":
+        raise ValueError(
+            f"Expected `weights=`, the .caffemodel of {path}, or None for random ones; "
+            "received: none"
+        )
+    return from_caffe(path, weights, **options)
