@@ -87,7 +87,7 @@ def test_list_is_tables_of_80_columns_by_what_nets_do(run):
     there = {model_entry(name).task for name in model_names()}
     assert list(found) == [task for task in zoo.TASKS if task in there]
     for task, (_, rows) in found.items():
-        assert [row.split()[0] for row in rows] == list(model_names(task))
+        assert [row.split()[0] for row in rows] == list(model_names(task=task))
     assert sum(len(rows) for _, rows in found.values()) == len(model_names())
     header, rows = found["classification"]
     row = next(row for row in rows if row.startswith("caffenet"))
@@ -126,7 +126,7 @@ def test_list_shows_what_nets_do_and_who_may_use_them(run):
     assert status == 0
     ((task, (_, rows)),) = tables(out).items()
     assert task == "segmentation"
-    wanted = model_names("segmentation", "BSD-2")
+    wanted = model_names(task="segmentation", license="BSD-2")
     assert tuple(row.split()[0] for row in rows) == wanted
     _, out, _ = run("list", "--license", "commercial", "--json")
     assert all(net["licence"]["non_commercial"] is False for net in json.loads(out))
