@@ -90,6 +90,11 @@ def _viewed(arguments):
     if is_opened(net):
         from keras_caffe_zoo.view.models import viewed_opened
 
+        if arguments.phase != "TEST":
+            raise ValueError(
+                f"Expected --phase with a file of Caffe, which may have both; "
+                f"received: {net}, a net for predictions"
+            )
         return viewed_opened(net, arguments.weights, shape)
     progress = Progress(None, "layer")
     try:

@@ -29,6 +29,11 @@ def viewed_opened(
         OSError: If a file cannot be read.
     """
     if Path(net).suffix == KERAS:
+        if input_shape is not None:
+            raise ValueError(
+                f"Expected no input_shape for {net}, whose model has its own; "
+                f"received: {input_shape}"
+            )
         return viewed_model(load(net, weights or "caffe"))
     weights = weights or cached_path(str(net))
     viewed = viewed_model(load(net, weights, input_shape=input_shape))

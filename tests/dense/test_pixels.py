@@ -25,7 +25,6 @@ RULES = {
     "vgg16": ((103.939, 116.779, 123.68),),
     "vgg16_finetuned": ((103.939, 116.779, 123.68),),
     "mobilenet_v1": ((103.94, 116.78, 123.68), 0.017),
-    "shufflenet_v2_x05": (None, None, slice(None)),
 }
 
 

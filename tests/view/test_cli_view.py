@@ -1,6 +1,7 @@
 """The command `view`, and pictures for paper."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import pytest
 from support import GOLDENS
 from viewed_nets import resnet
 
+from keras_caffe_zoo import demo
 from keras_caffe_zoo.caffe import read_prototxt
 from keras_caffe_zoo.cli import main, view
 from keras_caffe_zoo.plots import show_net
@@ -89,6 +91,29 @@ def test_a_net_of_the_zoo_needs_no_file(tmp_path, monkeypatch, capsys):
     assert main(["view", "mtcnn_p"]) == 0
     assert "mtcnn_p.html: 11 layers, 6,632 parameters" in capsys.readouterr().out
     assert b'id="filters"' not in (tmp_path / "mtcnn_p.html").read_bytes()
+
+
+def test_a_file_of_keras_will_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    demo.load().save("digits.keras")
+    assert main(["view", "digits.keras"]) == 0
+    said = capsys.readouterr().out
+    assert main(["view", str(demo.FOLDER / "digits.prototxt"), "-o", "b.html"]) == 0
+    parameters = re.compile(r"[\d,]+ parameters, [\d,]+ multiply-adds")
+    assert parameters.findall(said) == parameters.findall(capsys.readouterr().out) != []
+    assert b'id="filters"' in (tmp_path / "digits.html").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["mtcnn_p", "--phase", "TRAIN"], "received: mtcnn_p, a net for predictions"),
+        (["a.keras", "--input-shape", "9", "9"], "no input_shape for a.keras"),
+    ],
+)
+def test_options_that_a_model_does_not_take_are_told(words, said, capsys):
+    assert main(["view", *words]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_what_is_not_known_of_multiply_adds_is_said(tmp_path, monkeypatch, capsys):
