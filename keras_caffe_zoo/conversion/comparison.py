@@ -9,15 +9,23 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from keras_caffe_zoo.columns import Column, shape_text, table_lines
 from keras_caffe_zoo.conversion.memory import Memory
 from keras_caffe_zoo.conversion.model import blob_tensor
 from keras_caffe_zoo.conversion.spare import caffe_blob, source_of_rows
 from keras_caffe_zoo.lazy import keras, ops
+from keras_caffe_zoo.messages import one_line, shortened
 from keras_caffe_zoo.rules.layout import tensor_from_blob
 from keras_caffe_zoo.rules.names import caffe_name
 
 _SPLIT_COPY = re.compile(r"_split_\d+$")
 _PREFIX = "blob/"  # what pycaffe scripts like to put before the names
+_COLUMNS = (
+    Column("blob", 24, names=True),
+    Column("layer", 19, names=True),
+    Column("shape", 17),
+    Column("difference"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found; printing it shows a table of 80 columns.
+    """What `compare` found; printing it shows a table.
 
     Attributes:
         rows: One for each blob, in execution order.
@@ -86,18 +94,24 @@ class Comparison:
         }
 
     def __str__(self):
-        lines = [f"{'blob':<24} {'layer':<19} {'shape':<17} difference"]
-        for row in self.rows:
-            shape = " x ".join(map(str, row.ours))
-            lines.append(
-                f"{row.blob:<24.24} {caffe_name(row.layer):<19.19} {shape:<17.17} "
-                f"{self._said(row)}"
+        cells = [
+            (
+                row.blob,
+                caffe_name(row.layer),
+                shape_text(row.ours),
+                self._said(row),
             )
+            for row in self.rows
+        ]
+        heading, *table = table_lines(_COLUMNS, cells)
+        lines, place = [heading], heading.index("shape")
+        for row, line in zip(self.rows, table, strict=True):
+            lines.append(line)
             if row.difference is None:
-                given = " x ".join(map(str, row.theirs))
-                lines.append(f"{'given:':>44} {given}")
-        if self.skipped:
-            lines += [f"not in the model: {name}"[:80] for name in self.skipped]
+                lines.append(f"{'given:':>{place - 1}} {shape_text(row.theirs)}")
+        lines += [
+            shortened(f"not in the model: {one_line(name)}") for name in self.skipped
+        ]
         first = self.first_departure
         if first is None:
             lines.append(f"All {len(self.rows)} blobs agree within {self.tolerance:g}.")
