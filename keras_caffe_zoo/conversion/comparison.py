@@ -185,8 +185,9 @@ def compare(
     tensors = {id(t): t for n in wanted for t in (wanted[n], *held[n])}
     sources = {key: source_of_rows(t) for key, t in tensors.items()}
     tensors.update({id(t): t for t in sources.values() if t is not None})
-    x = arrays if len(arrays) > 1 else arrays[0]
-    values = keras.Model(model.input, list(tensors.values()))(x)
+    # Of a flat list of inputs, whatever structure the model's are in: Keras warns of
+    # one that differs, or refuses it.
+    values = keras.Model(model.inputs, list(tensors.values()))(arrays)
     values = values if isinstance(values, (list, tuple)) else [values]
     values = dict(zip(tensors, map(ops.convert_to_numpy, values), strict=True))
     computed = {
