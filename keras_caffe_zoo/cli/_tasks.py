@@ -120,10 +120,12 @@ def model_of(arguments, **options):
             and is given none.
         OSError: If there is no such file.
     """
+    from keras_caffe_zoo.files import check_file
+
     path, weights = Path(arguments.model), arguments.weights
     if not _is_own(path):
         return arguments.model
-    path.stat()  # raises if there is none
+    check_file(path, "a net")
     if path.suffix == ".keras":
         import keras
 

@@ -18,6 +18,7 @@ from keras_caffe_zoo.conversion.preparing import (
     prepared_net,
 )
 from keras_caffe_zoo.conversion.unknown import is_harmless
+from keras_caffe_zoo.files import check_file
 from keras_caffe_zoo.lazy import caffe_model
 from keras_caffe_zoo.messages import one_line, shortened
 from keras_caffe_zoo.onnx.api import blob_shapes
@@ -135,6 +136,7 @@ def inspect_file(path: str | os.PathLike, **options) -> FileSummary:
         >>> found.refused, found.forks
         ('', {})
     """
+    check_file(path, "a caffemodel, a prototxt or a binaryproto")
     size = Path(path).stat().st_size
     try:
         net = read_net(path)
