@@ -144,10 +144,12 @@ def check_exists(path: str | os.PathLike, expected: str) -> None:
 
 
 def _check_there(path: str | os.PathLike, expected: str, kind: str) -> None:
+    if not os.fspath(path):
+        raise FileNotFoundError(f"Expected {expected}; received: an empty name")
     if not os.path.exists(path):
         raise FileNotFoundError(
-            f"Expected {expected}; received: {os.fspath(path) or 'an empty name'}. No "
-            f"such {kind}{_meant(Path(path))}"
+            f"Expected {expected}; received: {os.fspath(path)}. No such {kind}"
+            f"{_meant(Path(path))}"
         )
 
 
@@ -161,8 +163,13 @@ def _meant(path: Path) -> str:
             names = [entry.name for entry in itertools.islice(entries, _NEIGHBOURS)]
     except OSError:
         return ""
-    close = difflib.get_close_matches(missing.name, names, n=2)
-    hint = " or ".join(repr(name) for name in close)
+    stems: dict[str, list[str]] = {}  # what ends alike is not close for that
+    for name in sorted(names):
+        stems.setdefault(Path(name).stem, []).append(name)
+    close = difflib.get_close_matches(missing.stem, stems, n=2)
+    near = [name for stem in close for name in stems[stem]]
+    near.sort(key=lambda name: Path(name).suffix != missing.suffix)
+    hint = " or ".join(repr(name) for name in near[:2])
     if missing == path.absolute():
         return f". Did you mean {hint}?" if hint else ""
     said = f", and no folder {missing.name!r} in {there}"

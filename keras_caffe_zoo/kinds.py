@@ -3,6 +3,7 @@
 from keras_caffe_zoo.messages import one_line, shortened
 
 HEAD = 4096  # bytes that tell it
+READ = ("a JPEG picture", "a PNG picture", "a GIF picture")  # by everybody
 _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"PK\x03\x04", "a zip archive"),
@@ -44,12 +45,12 @@ def kind_of(head: bytes) -> str:
     if not all(byte >= 32 or byte in _CONTROLS for byte in frozenset(head)):
         return "a pickle, which is never read" if head.startswith(_PICKLED) else ""
     if text.startswith(b"<"):
-        return "markup: SVG" if b"<svg" in text else "markup, such as an HTML page"
+        return "an SVG drawing" if b"<svg" in text else "markup, such as an HTML page"
     try:
         line = text.decode("utf-8").split("\n", 1)[0].strip()
     except UnicodeDecodeError:
         return ""
-    return f"text: {shortened(one_line(line), _SHOWN)!r}"
+    return f"text that begins {shortened(one_line(line), _SHOWN)!r}"
 
 
 def _magic(head: bytes) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from keras_caffe_zoo.files import check_is_folder, open_file
-from keras_caffe_zoo.kinds import HEAD, kind_of
+from keras_caffe_zoo.kinds import HEAD, READ, kind_of
 from keras_caffe_zoo.messages import shortened
 
 # What Pillow knows by name only, what it starts another program for, and formats
@@ -330,8 +330,10 @@ def _reason(error: Exception, file) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         file.seek(0)
         kind = kind_of(file.read(HEAD))
-        if kind.endswith("picture"):  # it begins like one, and goes on like none
-            return f"no picture: it begins like {kind}, and is damaged or not read here"
+        if kind in READ:
+            return f"no picture: it begins like {kind}, and goes on like none"
+        if kind.endswith("picture"):
+            return f"{kind}, which Pillow does not read. Convert it to JPEG or PNG"
         return f"no picture, but {kind or 'a file that Pillow does not know'}"
     if "truncat" in said.lower() or isinstance(error, EOFError):
         return "truncated"

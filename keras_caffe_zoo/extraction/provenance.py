@@ -121,7 +121,7 @@ def refuse_other(then: dict, now: dict, path) -> None:
     found, todo = [], "W"
     if other_layers := set(was) != set(is_):
         found = [f"layers were {', '.join(was)}, are now {', '.join(is_)}"]
-        todo = f"Ask for {', '.join(was)} (--layer), w"
+        todo = f"Ask for {', '.join(was)} (--layer), or w"
     gone = _consequences(then, now, other_layers)
     then, now = ({k: v for k, v in x.items() if k not in gone} for x in (then, now))
     if found := found + differences(then, now):
@@ -144,7 +144,7 @@ def _consequences(then: dict, now: dict, other_layers: bool) -> set[str]:
     if then.get("model") != now.get("model"):
         gone |= {"structure", "weights", "folded"}
     if then.get("pool") != now.get("pool"):
-        gone |= {"structure", "folded", "layers"}  # which have other shapes
+        gone |= {"structure", "folded"}
     if then.get("runtime") != now.get("runtime"):
         gone |= {"folded"}
     return gone
