@@ -40,12 +40,7 @@ def replacing_path(path: str | os.PathLike) -> Iterator[Path]:
         FileNotFoundError: If there is no folder to write into.
     """
     path = Path(path)
-    check_folder(path)
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"Expected the name of a file to write; received: {path}, a folder. Add a "
-            f"name, such as {path / 'NAME'}"
-        )
+    check_writable(path)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp{path.suffix}")
     try:
         yield beside
@@ -88,6 +83,21 @@ def check_folder(path: str | os.PathLike) -> None:
     if not Path(path).absolute().parent.is_dir():
         raise FileNotFoundError(
             f"Expected an existing folder for {path}. Make one, or write elsewhere"
+        )
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Check that a path may become a file: its folder is there, and it is none itself.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        IsADirectoryError: If the path is one.
+    """
+    check_folder(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"Expected the name of a file to write; received: {path}, a folder. Add a "
+            f"name, such as {Path(path) / 'NAME'}"
         )
 
 

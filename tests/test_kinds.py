@@ -3,6 +3,7 @@
 import io
 import pickle
 import zipfile
+from importlib.resources import files
 
 import h5py
 import numpy as np
@@ -233,3 +234,14 @@ def test_commands_say_it(tmp_path, capsys, monkeypatch):
     ):
         assert main(words) == 2
         assert said in capsys.readouterr().err
+
+
+def test_what_is_written_is_no_folder_and_what_is_listed_no_picture(tmp_path):
+    demo = files("keras_caffe_zoo") / "data" / "demo"
+    net = demo / "digits.prototxt", demo / "digits.caffemodel"
+    (tmp_path / "net.onnx").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"^Expected the name of.*net\.onnx, a"):
+        kcz.to_onnx(*net, tmp_path / "net.onnx")
+    (tmp_path / "x.png").write_bytes(PNG)
+    with pytest.raises(ValueError, match=r"a list of pictures.*x\.png, a PNG picture"):
+        kcz.training.image_dataset(tmp_path / "x.png", "squeezenet_v1_1", mean=0)

@@ -204,7 +204,7 @@ def test_what_does_not_bear_it_stays_in_floats(tmp_path, folder):
         ({"precision": "int4"}, "one of"),
         ({"precision": "int8"}, "together with precision"),
         ({"calibration": "."}, "together with precision"),
-        ({"precision": "int8", "calibration": DEMO.parent / "no"}, "No such file"),
+        ({"precision": "int8", "calibration": DEMO.parent / "no"}, "No such folder"),
         ({"precision": "int8", "calibration": DEMO.parent.parent / "caffe"}, "0 pict"),
     ],
 )

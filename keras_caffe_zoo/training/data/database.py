@@ -11,7 +11,6 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from keras_caffe_zoo.caffe import schema
-from keras_caffe_zoo.files import check_exists
 from keras_caffe_zoo.pictures import read_bgr, read_grey, read_stored
 from keras_caffe_zoo.training.data.pipeline import record_dataset
 from keras_caffe_zoo.training.data.records import BadRecords
@@ -222,7 +221,6 @@ class _Lmdb(_Database):
 
     def _opened(self, path: str) -> Iterator[bytes]:
         lmdb = _package("lmdb", "lmdb")
-        check_exists(path, self.kind)
         try:
             self._environment = lmdb.open(
                 path,
@@ -259,7 +257,6 @@ class _LevelDb(_Database):
 
     def _opened(self, path: str) -> Iterator[bytes]:
         plyvel = _package("plyvel", "leveldb")
-        check_exists(path, self.kind)
         _check_manifest(path)
         try:
             self._database = plyvel.DB(path, create_if_missing=False)

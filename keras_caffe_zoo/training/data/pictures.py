@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_caffe_zoo.files import check_is_folder, open_file
+from keras_caffe_zoo.kinds import HEAD, kind_of
 from keras_caffe_zoo.pictures import read_bgr, read_grey
 
 # As C's atoi takes it, which stops at the point; but no other junk.
@@ -41,6 +42,9 @@ class PictureList:
         expected = "a list of pictures and labels"
         with open_file(self.source, expected) as file:
             self._text = file.read()
+        kind = kind_of(self._text[:HEAD])
+        if kind.startswith(("a ", "an HDF5")):
+            raise ValueError(f"Expected {expected}; received: {self.source}, {kind}")
         ends = np.flatnonzero(np.frombuffer(self._text, "uint8") == ord("\n")) + 1
         starts = np.concatenate([[0], ends])
         self._bounds = np.append(starts, len(self._text))
