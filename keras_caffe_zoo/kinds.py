@@ -1,5 +1,7 @@
 """What a file plainly is, told by how it begins, for errors."""
 
+import codecs
+
 from keras_caffe_zoo.messages import one_line, shortened
 
 HEAD = 4096  # bytes that tell it
@@ -47,10 +49,12 @@ def kind_of(head: bytes) -> str:
     if text.startswith(b"<"):
         return "an SVG drawing" if b"<svg" in text else "markup, such as an HTML page"
     try:
-        line = text.decode("utf-8").split("\n", 1)[0].strip()
+        # The head may end within a character.
+        whole = codecs.getincrementaldecoder("utf-8")().decode(text)
     except UnicodeDecodeError:
         return ""
-    return f"text that begins {shortened(one_line(line), _SHOWN)!r}"
+    first = whole.split("\n", 1)[0].strip()
+    return f"text that begins {shortened(one_line(first), _SHOWN)!r}"
 
 
 def _magic(head: bytes) -> str:

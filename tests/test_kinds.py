@@ -34,6 +34,7 @@ PNG = PNG.getvalue()
         (b"\xef\xbb\xbf\n <!DOCTYPE html>", "markup, such as an HTML page"),
         (b'<?xml version="1.0"?><svg xmlns="x">', "an SVG drawing"),
         ("größer\nals".encode(), "text that begins 'größer'"),
+        (b"ab\n\xc3", "text that begins 'ab'"),
         (b"a" * 99, f"text that begins '{'a' * 39}…'"),
         (b"\0\0\0\x18ftypheic", "a HEIC picture"),
         (b"\0\0\0\x18ftypisom", "a film (MP4 or the like)"),
