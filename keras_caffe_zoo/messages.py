@@ -35,6 +35,28 @@ def there_are(known: Iterable[str], wanted: str = "") -> str:
     return f"{hint}There are: {shown}{more}"
 
 
+def shortened(text: str, width: int = 80, middle: bool = False) -> str:
+    """Return a text of a width at most, with `…` for what is left out.
+
+    Args:
+        text: The text.
+        width: How many characters there may be.
+        middle: Whether the middle is left out, as of names that begin alike; else the
+            end.
+    """
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2 if middle else 0
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def one_line(text: str) -> str:
+    """Return a text with what no terminal can show, as a line's end, spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def said(error: Exception) -> str:
     """Return what an error says, without what Keras puts around it."""
     text = str(error) or type(error).__name__

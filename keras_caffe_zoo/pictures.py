@@ -10,6 +10,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
+from keras_caffe_zoo.files import check_is_folder, open_file
+from keras_caffe_zoo.kinds import HEAD, READ, kind_of
+from keras_caffe_zoo.messages import shortened
+
 # What Pillow knows by name only, what it starts another program for, and formats
 # without pixels.
 _REFUSED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -86,6 +90,7 @@ def picture_names(folder: str | os.PathLike) -> list[str]:
     Raises:
         OSError: If the folder cannot be read.
     """
+    check_is_folder(folder, "a folder of pictures")
     return sorted(_files_below(os.fspath(folder), ""))
 
 
@@ -191,7 +196,7 @@ def _read(source, pixels: Callable) -> np.ndarray:
     if isinstance(source, bytes):
         return _read_file(io.BytesIO(source), source, pixels)
     try:
-        file = open(source, "rb")  # noqa: SIM115  closed below
+        file = open_file(source, "a picture")
     except ValueError as error:
         raise PictureError(source, f"no file's name: {error}") from error
     with file:
@@ -323,7 +328,13 @@ def _reason(error: Exception, file) -> str:
     if not file.seek(0, os.SEEK_END):
         return "empty file"
     if isinstance(error, Image.UnidentifiedImageError):
-        return "no picture"
+        file.seek(0)
+        kind = kind_of(file.read(HEAD))
+        if kind in READ:
+            return f"no picture: it begins like {kind}, and goes on like none"
+        if kind.endswith("picture"):
+            return f"{kind}, which Pillow does not read. Convert it to JPEG or PNG"
+        return f"no picture, but {kind or 'a file that Pillow does not know'}"
     if "truncat" in said.lower() or isinstance(error, EOFError):
         return "truncated"
     kind = (
@@ -331,4 +342,4 @@ def _reason(error: Exception, file) -> str:
         if isinstance(error, OSError | ValueError | SyntaxError)
         else type(error).__name__
     )
-    return f"damaged: {' '.join(filter(None, (kind, said)))}"[:200]
+    return shortened(f"damaged: {' '.join(filter(None, (kind, said)))}", 200)

@@ -180,7 +180,8 @@ def folder(tmp_path):
 
 
 IN_FOLDER = ["a.jpg", "a.png", "b.jpg", "b_cut.jpg", "cats/c.jpg", "cats/d.jpg"]
-BAD = {"b_cut.jpg": "truncated", "cats/d.jpg": "no picture"}
+NONE = "no picture, but text that begins 'this is no picture'"
+BAD = {"b_cut.jpg": "truncated", "cats/d.jpg": NONE}
 
 
 def test_classify_takes_files_and_folders_in_order(
@@ -237,7 +238,7 @@ def test_classify_lists_bad_pictures_at_the_end(folder, caffemodel, capsys):
     assert lines[-3:] == [
         "2 pictures have no answer:",
         f"  {folder / 'b_cut.jpg'}: truncated",
-        f"  {folder / 'cats/d.jpg'}: no picture",
+        f"  {folder / 'cats/d.jpg'}: {NONE}",
     ]
 
 

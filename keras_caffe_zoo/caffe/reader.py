@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_caffe_zoo.files import open_file
+
 from . import hdf5, schema
 from .blobs import blob_shape, check_count, fit_legacy, is_legacy, text_values
 from .decoding import binary_values, decode, in_file
@@ -46,7 +48,7 @@ def read_net(path: PathLike, gaps: bool = False) -> Net:
         >>> weight.shape, bias.shape
         ((24, 1, 5, 5), (24,))
     """
-    with open(path, "rb", buffering=0) as file:
+    with open_file(path, "a caffemodel or a prototxt", buffering=0) as file:
         source = Source(file, str(path))
         if hdf5.is_hdf5(source):
             return _read_hdf5(source, gaps)
@@ -79,7 +81,7 @@ def read_caffemodel(path: PathLike) -> dict[str, list[np.ndarray]]:
         >>> params["conv2"][0].shape  # two groups: 24 maps come in, each sees 12
         (48, 12, 5, 5)
     """
-    with open(path, "rb", buffering=0) as file:
+    with open_file(path, "a caffemodel", buffering=0) as file:
         source = Source(file, str(path))
         if hdf5.is_hdf5(source):
             return _read_hdf5(source).params
@@ -229,7 +231,7 @@ def read_mean(path: PathLike) -> np.ndarray:
         >>> mean.shape, mean.mean((1, 2)).tolist()
         ((3, 4, 4), [104.0, 117.0, 123.0])
     """
-    with open(path, "rb", buffering=0) as file:
+    with open_file(path, "a binaryproto", buffering=0) as file:
         source = Source(file, str(path))
         if sniff(source, "a binaryproto"):
             raise CaffeFormatError(

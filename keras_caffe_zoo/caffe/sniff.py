@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+from keras_caffe_zoo.files import open_file
+from keras_caffe_zoo.kinds import HEAD, kind_of
+
 from .errors import CaffeFormatError
 from .wire import Source
 
@@ -31,6 +34,9 @@ def sniff(source: Source, expected: str) -> bool:
     # Only in text: "\n<" is also how a caffemodel with a name of 60 bytes starts.
     if is_text and head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         known = "markup such as an HTML page; the download failed, fetch it again"
+    kind = kind_of(head[:HEAD])
+    if not is_text and known is None and kind.endswith(("picture", "document")):
+        known = kind
     if not source.size:
         known = "an empty file; fetch it again"
     if known:
@@ -42,7 +48,7 @@ def sniff(source: Source, expected: str) -> bool:
 
 def read_text_file(path: PathLike) -> str:
     """Return the text of a prototxt; raises CaffeFormatError if it is none."""
-    with open(path, "rb", buffering=0) as file:
+    with open_file(path, "a prototxt", buffering=0) as file:
         source = Source(file, str(path))
         if not sniff(source, "a prototxt"):
             raise CaffeFormatError(

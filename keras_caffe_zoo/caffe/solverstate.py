@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from keras_caffe_zoo.files import open_file
+
 from . import hdf5, schema
 from .blobs import blob_shape
 from .decoding import binary_values, decode, in_file
@@ -66,7 +68,7 @@ def read_solverstate(path: PathLike) -> SolverState:
         >>> again.iteration, again.learned_net, again.history[0].tolist()
         (7, 'net_iter_7.caffemodel', [0.5, 2.0])
     """
-    with open(path, "rb", buffering=0) as file:
+    with open_file(path, "a solverstate", buffering=0) as file:
         source = Source(file, str(path))
         if hdf5.is_hdf5(source):
             return SolverState(*hdf5.read_state(source.name))

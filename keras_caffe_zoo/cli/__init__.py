@@ -66,7 +66,7 @@ def _run(argv: list[str] | None) -> int:
     except BrokenPipeError:
         raise
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(f"keras-caffe-zoo: error: {error}", file=sys.stderr)
+        print(f"keras-caffe-zoo: error: {_said(error)}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         print("keras-caffe-zoo: interrupted", file=sys.stderr)
@@ -75,6 +75,14 @@ def _run(argv: list[str] | None) -> int:
     if output and result is not None:  # None: printed
         print(json.dumps(result), file=output)
     return status
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says; of the system's, the file and what is the matter."""
+    if not isinstance(error, OSError) or not (error.strerror and error.filename):
+        return str(error)
+    names = [os.fsdecode(x) for x in (error.filename, error.filename2) if x]
+    return f"{' -> '.join(names)}: {error.strerror}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -80,13 +80,14 @@ def files_of(paths: Sequence[Path]) -> list[str]:
         OSError: If there is no such file.
     """
     from keras_caffe_zoo.extraction.sources import open_source
+    from keras_caffe_zoo.files import check_file
 
     files = []
     for path in paths:
         if path.is_dir():
             files += [file for _, file in open_source(path).entries]
         else:  # whatever its suffix
-            path.stat()  # raises if there is none
+            check_file(path, "a picture, or a folder of pictures")
             files.append(str(path))
     return files
 

@@ -92,9 +92,12 @@ def add_labels(parser) -> None:
 
 def labels_of(arguments) -> str | list[str] | None:
     """Return the names in the file that a command was given, or a list's name."""
+    from keras_caffe_zoo.files import check_file
+
     given = arguments.labels
-    if given is None or not Path(given).is_file():
+    if given is None or not (Path(given).suffix or Path(given).exists()):
         return given
+    check_file(given, "a list of classes: a file, or a list of the zoo, such as voc")
     lines = Path(given).read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if line.strip()]
 
@@ -120,10 +123,12 @@ def model_of(arguments, **options):
             and is given none.
         OSError: If there is no such file.
     """
+    from keras_caffe_zoo.files import check_file
+
     path, weights = Path(arguments.model), arguments.weights
     if not _is_own(path):
         return arguments.model
-    path.stat()  # raises if there is none
+    check_file(path, "a net")
     if path.suffix == ".keras":
         import keras
 

@@ -181,11 +181,12 @@ def _check_arguments(arguments) -> None:
     """Refuse before any work what could not be written or checked."""
     from keras_caffe_zoo.conversion.formats import check_target, form_of
     from keras_caffe_zoo.conversion.running import engines_of
+    from keras_caffe_zoo.files import check_file
 
     if arguments.inputs is not None:
         if not arguments.check:
             raise ValueError("Expected --inputs with --check; received: --inputs alone")
-        arguments.inputs.stat()  # raises if there is none
+        check_file(arguments.inputs, "an .npz of data blobs")
     if arguments.output.endswith(_WEIGHTS):
         _refuse_options(arguments)
         return

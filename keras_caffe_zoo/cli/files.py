@@ -90,14 +90,18 @@ def _add_dump(commands) -> None:
 
 
 def _dump(arguments) -> None:
+    from keras_caffe_zoo.columns import Column, shape_text, table_lines
     from keras_caffe_zoo.weights import StoredWeights, dump_caffe_weights
 
     path = dump_caffe_weights(
         arguments.caffemodel, arguments.output, mean=arguments.mean
     )
-    print(f"{'layer':<32} {'array':<8} {'shape'}")
+    columns = (Column("layer", 32, names=True), Column("array", 8), Column("shape"))
     with StoredWeights(path) as stored:
-        for name in stored.names:
-            for key, shape in stored.shapes(name).items():
-                print(f"{name:<32.32} {key:<8} {' x '.join(map(str, shape))}")
+        rows = [
+            (name, key, shape_text(shape))
+            for name in stored.names
+            for key, shape in stored.shapes(name).items()
+        ]
+    print(*table_lines(columns, rows), sep="\n")
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

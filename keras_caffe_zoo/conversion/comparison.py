@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from keras_caffe_zoo.columns import Column, shape_text, table_lines
 from keras_caffe_zoo.conversion.memory import Memory
 from keras_caffe_zoo.conversion.model import blob_tensor
 from keras_caffe_zoo.conversion.spare import caffe_blob, source_of_rows
+from keras_caffe_zoo.files import open_file
+from keras_caffe_zoo.kinds import HEAD, kind_of
 from keras_caffe_zoo.lazy import keras, ops
+from keras_caffe_zoo.messages import one_line, said, shortened
 from keras_caffe_zoo.rules.layout import tensor_from_blob
 from keras_caffe_zoo.rules.names import caffe_name
+from keras_caffe_zoo.rules.node import caffe_shape
 
 _SPLIT_COPY = re.compile(r"_split_\d+$")
 _PREFIX = "blob/"  # what pycaffe scripts like to put before the names
+_DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+_SAVE = (
+    'pycaffe writes one by np.savez("blobs.npz", **{k: b.data for k, b in '
+    "net.blobs.items()})"
+)
+_COLUMNS = (
+    Column("blob", 24, names=True),
+    Column("layer", 19, names=True),
+    Column("shape", 17),
+    Column("difference"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found; printing it shows a table of 80 columns.
+    """What `compare` found; printing it shows a table.
 
     Attributes:
         rows: One for each blob, in execution order.
@@ -86,18 +104,24 @@ class Comparison:
         }
 
     def __str__(self):
-        lines = [f"{'blob':<24} {'layer':<19} {'shape':<17} difference"]
-        for row in self.rows:
-            shape = " x ".join(map(str, row.ours))
-            lines.append(
-                f"{row.blob:<24.24} {caffe_name(row.layer):<19.19} {shape:<17.17} "
-                f"{self._said(row)}"
+        cells = [
+            (
+                row.blob,
+                caffe_name(row.layer),
+                shape_text(row.ours),
+                self._said(row),
             )
+            for row in self.rows
+        ]
+        heading, *table = table_lines(_COLUMNS, cells)
+        lines, place = [heading], heading.index("shape")
+        for row, line in zip(self.rows, table, strict=True):
+            lines.append(line)
             if row.difference is None:
-                given = " x ".join(map(str, row.theirs))
-                lines.append(f"{'given:':>44} {given}")
-        if self.skipped:
-            lines += [f"not in the model: {name}"[:80] for name in self.skipped]
+                lines.append(f"{'given:':>{place - 1}} {shape_text(row.theirs)}")
+        lines += [
+            shortened(f"not in the model: {one_line(name)}") for name in self.skipped
+        ]
         first = self.first_departure
         if first is None:
             lines.append(f"All {len(self.rows)} blobs agree within {self.tolerance:g}.")
@@ -171,8 +195,9 @@ def compare(
     tensors = {id(t): t for n in wanted for t in (wanted[n], *held[n])}
     sources = {key: source_of_rows(t) for key, t in tensors.items()}
     tensors.update({id(t): t for t in sources.values() if t is not None})
-    x = arrays if len(arrays) > 1 else arrays[0]
-    values = keras.Model(model.input, list(tensors.values()))(x)
+    # Of a flat list of inputs, whatever structure the model's are in: Keras warns of
+    # one that differs, or refuses it.
+    values = keras.Model(model.inputs, list(tensors.values()))(arrays)
     values = values if isinstance(values, (list, tuple)) else [values]
     values = dict(zip(tensors, map(ops.convert_to_numpy, values), strict=True))
     computed = {
@@ -195,13 +220,45 @@ def _in_order(model, names) -> list[str]:
 
 
 def arrays_by_blob(blobs) -> dict[str, np.ndarray]:
-    """Return arrays by the names of blobs, of a mapping or the path of an `.npz`."""
+    """Return arrays by the names of blobs, of a mapping or the path of an `.npz`.
+
+    Raises:
+        ValueError: If the file is no `.npz`, or an array in it has no numbers.
+        OSError: If it cannot be read.
+    """
     if not isinstance(blobs, Mapping):
-        with np.load(blobs, allow_pickle=False) as archive:
-            blobs = dict(archive)
+        blobs = _read_npz(blobs)
     prefixed = {k: v for k, v in blobs.items() if k.startswith(_PREFIX)}
     chosen = prefixed or blobs
     return {k.removeprefix(_PREFIX): np.asarray(v) for k, v in chosen.items()}
+
+
+def _read_npz(path) -> dict[str, np.ndarray]:
+    path, expected = os.fspath(path), "an .npz of arrays by blob name"
+    with open_file(path, expected) as file:
+        kind = kind_of(file.read(HEAD))
+        if kind != "a zip archive":
+            raise ValueError(
+                f"Expected {expected}; received: {path}, "
+                f"{kind or 'which is none'}. {_SAVE}"
+            )
+        file.seek(0)
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except (ValueError, OSError, EOFError, *_DAMAGED) as error:
+            why = shortened(said(error), 200)
+            if "allow_pickle" in why:
+                why = "an array in it holds Python objects, no numbers"
+            raise ValueError(
+                f"Expected {expected}; received: {path} ({why}). {_SAVE}"
+            ) from error
+    if not_arrays := [k for k, v in arrays.items() if not isinstance(v, np.ndarray)]:
+        raise ValueError(
+            f"Expected {expected}; received: {path}, a zip archive of other files, "
+            f"such as {shortened(not_arrays[0])!r}. {_SAVE}"
+        )
+    return arrays
 
 
 def _inputs(model, given, fed, memory) -> list:
@@ -226,7 +283,22 @@ def _inputs(model, given, fed, memory) -> list:
                 f"Caffe overwrites it, layer '{_maker(last)}' being in place. Give "
                 f"inputs={{{name!r}: array}}"
             )
-    return [tensor_from_blob(fed.get(name, given.get(name))) for name in names]
+    arrays = [fed.get(name, given.get(name)) for name in names]
+    for name, tensor, array in zip(names, model.inputs, arrays, strict=True):
+        _check_shape(name, tuple(caffe_shape(tensor)), array)
+    return [tensor_from_blob(array) for array in arrays]
+
+
+def _check_shape(name: str, expected: tuple, array: np.ndarray) -> None:
+    """Refuse a data blob that the net does not take: Keras would tell of its axes."""
+    shape = tuple(array.shape)
+    pairs = zip(expected[1:], shape[1:], strict=False)
+    fits = len(shape) == len(expected) and all(n in (None, m) for n, m in pairs)
+    if not fits:
+        raise ValueError(
+            f"Expected the data blob {name!r} with the shape {shape_text(expected)}; "
+            f"received: {shape_text(shape)}"
+        )
 
 
 def _row(name, tensor, held, computed, given) -> Row:

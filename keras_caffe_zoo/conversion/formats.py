@@ -15,7 +15,7 @@ from keras_caffe_zoo.conversion.keras_formats import (
     write_saved_model,
 )
 from keras_caffe_zoo.conversion.precision import without_bfloat16
-from keras_caffe_zoo.files import check_folder
+from keras_caffe_zoo.files import check_folder, check_writable
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.onnx.api import model_graph
 from keras_caffe_zoo.onnx.file import check_onnx
@@ -155,7 +155,7 @@ def check_target(
         FileNotFoundError: If the folder does not exist.
     """
     form = form_of(path)
-    check_folder(path)
+    (check_folder if form == FOLDER else check_writable)(path)
     if opset is not None:
         check_opset(opset)
         if form != ".onnx":

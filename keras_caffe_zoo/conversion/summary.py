@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Net, read_mean, read_net
+from keras_caffe_zoo.columns import Column, shape_text, table_lines
 from keras_caffe_zoo.conversion.importer import from_caffe
 from keras_caffe_zoo.conversion.preparing import (
     check_inputs,
@@ -17,17 +18,25 @@ from keras_caffe_zoo.conversion.preparing import (
     prepared_net,
 )
 from keras_caffe_zoo.conversion.unknown import is_harmless
+from keras_caffe_zoo.files import check_file
 from keras_caffe_zoo.lazy import caffe_model
+from keras_caffe_zoo.messages import one_line, shortened
 from keras_caffe_zoo.onnx.api import blob_shapes
 from keras_caffe_zoo.rules.forks import fork_of_field, fork_of_type, known_fields
 from keras_caffe_zoo.rules.node import caffe_shape
 from keras_caffe_zoo.rules.python import code_name
 from keras_caffe_zoo.rules.rule import Rule
 
+_COLUMNS = (
+    Column("layer", 22, names=True),
+    Column("type", 15, names=True),
+    Column("blob", 19),
+)
+
 
 @dataclass(frozen=True)
 class FileSummary:
-    """What `inspect_file` found; printing it shows a table of 80 columns.
+    """What `inspect_file` found; printing it shows a table.
 
     Attributes:
         kind: `"caffemodel"`, `"prototxt"` or `"mean"`.
@@ -68,7 +77,7 @@ class FileSummary:
         return [
             self.path,
             f"mean image (.binaryproto), {self.size:,} bytes",
-            f"shape {_shape(self.mean['shape'])}, channel means {channels}",
+            f"shape {shape_text(self.mean['shape'])}, channel means {channels}",
         ]
 
     def _net_lines(self) -> list[str]:
@@ -80,29 +89,28 @@ class FileSummary:
             f"{self.size:,} bytes",
         ]
         for blob, shape in (self.inputs or {}).items():
-            lines.append(f"input '{blob}': {_shape(shape)}")
+            lines.append(f"input '{blob}': {shape_text(shape)}")
         if self.forks:
             needs = [f"{x} ({', '.join(why)})" for x, why in self.forks.items()]
             lines += _wrapped(f"needs: {', '.join(needs)}")
         if self.refused:
-            lines.append(_shortened(f"cannot be imported: {self.refused}"))
+            lines.append(shortened(f"cannot be imported: {one_line(self.refused)}"))
         lines.append("")
         last = "parameters" if self.kind == "caffemodel" else "reads"
-        lines.append(f"{'layer':<22} {'type':<15} {'blob':<19} {last}".rstrip())
-        lines += [self._line(layer) for layer in self.layers]
+        columns = (*_COLUMNS, Column(last, names=last == "reads"))
+        lines += table_lines(columns, [self._cells(layer) for layer in self.layers])
         lines.append("")
         total = f", {self.parameters:,} parameters" if self.parameters else ""
         lines.append(f"{len(self.layers)} layers{total}")
         lines += [f"unknown to Caffe 1.0: {x}" for x in self.unknown_fields]
         return lines
 
-    def _line(self, layer: dict) -> str:
-        made = ", ".join(_shape(shape) for shape in layer["shapes"])
-        last = ", ".join(_shape(shape) for shape in layer["blobs"])
+    def _cells(self, layer: dict) -> tuple:
+        last = [shape_text(shape) for shape in layer["blobs"]]
         if self.kind == "prototxt":
-            last = ", ".join(layer["bottoms"])
-        line = f"{layer['name']:<22.22} {layer['type']:<15.15} {made:<19.19} {last}"
-        return line[:80].rstrip()
+            last = layer["bottoms"]
+        made = [shape_text(shape) for shape in layer["shapes"]]
+        return layer["name"], layer["type"], made, last
 
 
 def inspect_file(path: str | os.PathLike, **options) -> FileSummary:
@@ -128,6 +136,7 @@ def inspect_file(path: str | os.PathLike, **options) -> FileSummary:
         >>> found.refused, found.forks
         ('', {})
     """
+    check_file(path, "a caffemodel, a prototxt or a binaryproto")
     size = Path(path).stat().st_size
     try:
         net = read_net(path)
@@ -243,11 +252,3 @@ def _measured(
 
 def _wrapped(line: str) -> list[str]:
     return textwrap.wrap(line, 80, subsequent_indent="    ")
-
-
-def _shortened(line: str) -> str:
-    return line if len(line) <= 80 else f"{line[:79]}…"
-
-
-def _shape(shape) -> str:
-    return " x ".join("?" if n is None else str(n) for n in shape) or "scalar"

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from keras_caffe_zoo.columns import Column, shape_text, table_lines
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.onnx.graph import Graph
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.node import caffe_shape
+
+_COLUMNS = (
+    Column("layer", 26, names=True),
+    Column("type", 20, names=True),
+    Column("blob", 20),
+    Column("parameters", right=True),
+)
 
 
 def model_rows(model: keras.Model) -> list[dict]:
@@ -43,21 +51,22 @@ def graph_rows(graph: Graph) -> list[dict]:
 
 
 def layer_table(rows: Sequence[dict], parameters: int | None = None) -> str:
-    """Return layers as a table of 80 columns; shapes as (N, C, H, W).
+    """Return layers as a table of 80 columns, if it can be; shapes as (N, C, H, W).
 
     Args:
         rows: What `model_rows` or `graph_rows` returned.
         parameters: How many there are in all, where rows share some.
     """
-    lines = [f"{'layer':<26} {'type':<20} {'blob':<20} parameters"]
-    for row in rows:
-        shape = " x ".join("?" if s is None else str(s) for s in row["shapes"][0])
-        count = f"{row['parameters']:,}" if row["parameters"] else ""
-        lines.append(
-            f"{row['layer']:<26.26} {row['type']:<20.20} {shape:<20.20} "
-            f"{count:>10}".rstrip()
+    cells = [
+        (
+            row["layer"],
+            row["type"],
+            shape_text(row["shapes"][0]),
+            f"{row['parameters']:,}" if row["parameters"] else "",
         )
+        for row in rows
+    ]
     if parameters is None:
         parameters = sum(row["parameters"] for row in rows)
-    lines.append(f"{len(rows)} layers, {parameters:,} parameters")
-    return "\n".join(lines)
+    last = f"{len(rows)} layers, {parameters:,} parameters"
+    return "\n".join([*table_lines(_COLUMNS, cells), last])

@@ -116,12 +116,38 @@ def refuse_other(then: dict, now: dict, path) -> None:
         ValueError: If the identities differ; says in what.
     """
     before = {"runtime": "keras"}  # of files that were begun when there was no other
-    if found := differences(before | then, before | now):
+    then, now = before | then, before | now
+    was, is_ = (list(one.get("layers", {})) for one in (then, now))
+    found, todo = [], "W"
+    if other_layers := set(was) != set(is_):
+        found = [f"layers were {', '.join(was)}, are now {', '.join(is_)}"]
+        todo = f"Ask for {', '.join(was)} (--layer), or w"
+    gone = _consequences(then, now, other_layers)
+    then, now = ({k: v for k, v in x.items() if k not in gone} for x in (then, now))
+    if found := found + differences(then, now):
         raise ValueError(
             f"Expected the extraction that {path} is of; received another: "
-            f"{'; '.join(found)}. Write to another file, or begin anew with "
+            f"{'; '.join(found)}. {todo}rite to another file, or begin anew with "
             "resume=False (--no-resume)."
         )
+
+
+def _consequences(then: dict, now: dict, other_layers: bool) -> set[str]:
+    """Return the entries that may differ only because of what somebody chose.
+
+    The graph and the parameters are those of the part of a net that the layers need: of
+    other layers they are others, be the net the same.
+    """
+    gone = set()
+    if other_layers:
+        gone |= {"structure", "weights", "folded", "layers"}
+    if then.get("model") != now.get("model"):
+        gone |= {"structure", "weights", "folded"}
+    if then.get("pool") != now.get("pool"):
+        gone |= {"structure", "folded"}
+    if then.get("runtime") != now.get("runtime"):
+        gone |= {"folded"}
+    return gone
 
 
 def structure_of(model: keras.Model) -> str:

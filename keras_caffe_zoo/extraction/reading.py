@@ -46,4 +46,6 @@ def _is_of_network(error: OSError, data) -> bool:
 def _why_unread(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return NO_FILE
+    if isinstance(error, IsADirectoryError):
+        return "a folder"
     return f"cannot be read: {error.strerror or error}"

@@ -17,6 +17,7 @@ from keras_caffe_zoo.extraction.urls import (
     parent,
     read_url,
 )
+from keras_caffe_zoo.files import check_file, open_file
 from keras_caffe_zoo.pictures import has_suffix, picture_names
 
 _LABEL = re.compile(r"(?<=\S)\s+-?\d+$")  # Caffe's lists: "cats/tom.jpg 281"
@@ -120,9 +121,11 @@ def _from_path(path: Path) -> PictureSource:
         _check_any(names, f"{path}, which has no file with a picture's suffix")
         return PictureSource(((n, os.path.join(path, n)) for n in names), len(names))
     if has_suffix(path.name):
-        path.stat()  # raises if there is none
+        check_file(path, "a picture")
         return PictureSource([(path.name, os.fspath(path))], 1)
-    names = _listed(path.read_bytes(), path)
+    expected = "a folder, a picture, or a list of pictures"
+    with open_file(path, expected) as file:
+        names = _listed(file.read(), path)
     pairs = ((n, n if is_url(n) else os.path.join(path.parent, n)) for n in names)
     return PictureSource(pairs, len(names))
 

@@ -17,7 +17,7 @@ from keras_caffe_zoo.conversion.preparing import (
     given_shapes,
     prepared_net,
 )
-from keras_caffe_zoo.files import check_folder
+from keras_caffe_zoo.files import check_writable
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.onnx.builder import OnnxBuilder
@@ -124,7 +124,7 @@ def to_onnx(
     check_onnx()
     finish = Finish(preprocessing, mean, scale, precision, calibration)
     check_finish(finish, opset)
-    check_folder(path)
+    check_writable(path)
     graph = caffe_graph(
         prototxt,
         caffemodel,

@@ -12,6 +12,7 @@ import keras
 from keras_caffe_zoo import demo
 from keras_caffe_zoo.conversion import from_caffe
 from keras_caffe_zoo.digits import CLASSES, PAPER
+from keras_caffe_zoo.files import check_file
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.models import list_models
 from keras_caffe_zoo.serving.errors import ViewError
@@ -112,7 +113,7 @@ def _files(text: str, own: dict) -> Offer:
     before, _, caffemodel = text.partition(_BETWEEN)
     prototxt = Path(before + _BETWEEN.removesuffix(":"))
     for path in (prototxt, Path(caffemodel)):
-        path.stat()  # raises if there is none
+        check_file(path, "a net's file")
 
     def load() -> ServedNet:
         return _own(prototxt.stem, from_caffe(prototxt, caffemodel), own)

@@ -4,6 +4,8 @@ import os
 
 import numpy as np
 
+from keras_caffe_zoo.files import check_file
+
 AP_VERSIONS = ("11point", "MaxIntegral", "Integral")
 
 _MOST_SIZES = 1 << 28  # characters of a list of sizes
@@ -195,6 +197,7 @@ def read_name_sizes(path: str | os.PathLike) -> np.ndarray:
         ValueError: If it is no such list, or an empty one.
         OSError: If it cannot be opened.
     """
+    check_file(path, "a list of names and sizes")
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         words = [line.split() for line in file.read(_MOST_SIZES).splitlines()]
     words = [line for line in words if line]

@@ -12,6 +12,7 @@ from keras_caffe_zoo.caffe import CaffeFormatError, hdf5, read_net
 from keras_caffe_zoo.caffe.wire import Source
 from keras_caffe_zoo.conversion.params import assign, fitted, layers_with_weights
 from keras_caffe_zoo.conversion.structure import check_structure, learned_blobs
+from keras_caffe_zoo.files import open_file
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import say, there_are
 from keras_caffe_zoo.rules.names import caffe_name, twin_name
@@ -115,7 +116,7 @@ def load_published(
 
 def _kind_of(path: Path) -> str:
     """Return `"dump"`, `"Keras"`, or `"caffemodel"` for whatever else."""
-    with open(path, "rb", buffering=0) as file:
+    with open_file(path, "a file of weights", buffering=0) as file:
         if not hdf5.is_hdf5(Source(file, str(path))):
             return "caffemodel"
     try:

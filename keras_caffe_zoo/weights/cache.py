@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_caffe_zoo.files import check_file
 from keras_caffe_zoo.messages import say
 from keras_caffe_zoo.weights.download import unpack
 from keras_caffe_zoo.weights.home import (
@@ -149,8 +150,7 @@ def install(name: str, path: str | os.PathLike, *, progress: bool = True) -> Pat
         True
     """
     entry, path = model_entry(name), Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a file to install; received: {path}")
+    check_file(path, "a file to install")
     if path.suffix == ".binaryproto":
         return install_mean(entry, path)
     with workspace(entry.name) as folder:

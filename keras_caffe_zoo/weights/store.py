@@ -22,7 +22,7 @@ import numpy as np
 from keras_caffe_zoo.caffe import Net, parse_prototxt, read_mean, read_net
 from keras_caffe_zoo.caffe.hdf5 import DUMP_FORMAT as FORMAT
 from keras_caffe_zoo.conversion.structure import flattened_channels, learned_blobs
-from keras_caffe_zoo.files import replacing_path
+from keras_caffe_zoo.files import check_file, replacing_path
 from keras_caffe_zoo.progress import Progress
 from keras_caffe_zoo.rules import layout
 from keras_caffe_zoo.rules.registry import rule_of
@@ -166,6 +166,7 @@ class StoredWeights:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
+        check_file(path, "an HDF5 file of weights")
         try:
             self._file = h5py.File(self.path, "r")
         except OSError as error:

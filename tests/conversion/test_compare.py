@@ -287,3 +287,28 @@ def test_whatever_caffe_has_in_memory_in_the_end_is_known(run, tmp_path_factory)
     if not np.array_equal(saved["data"], X):
         with pytest.raises(ValueError, match="inputs="):
             compare(model, saved)
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [
+        lambda a, b: [a, b],
+        lambda a, b: {"second": a, "first": b},
+        lambda a, b: {"b": [b], "a": {"it": a}},
+    ],
+)
+def test_inputs_may_have_any_structure(structure):
+    a, b = (keras.Input((2,), name=name) for name in ("a", "b"))
+    y = keras.layers.Subtract(name="y")([a, b])
+    model = keras.Model(structure(a, b), y)
+    blobs = {"a": X[0, :, 0, :2], "b": X[1, :, 0, :2]}
+    found = compare(model, {**blobs, "y": blobs["a"] - blobs["b"]})
+    assert found.first_departure is None
+
+
+@pytest.mark.parametrize("structure", [lambda x: [x], lambda x: {"x": x}])
+def test_one_input_may_have_any_structure(structure):
+    x = keras.Input((2,), name="x")
+    model = keras.Model(structure(x), keras.layers.ReLU(name="y")(x))
+    blobs = {"x": X[0, :, 0, :2], "y": relu(X[0, :, 0, :2])}
+    assert compare(model, blobs).first_departure is None

@@ -193,7 +193,7 @@ def test_files_that_are_gone_or_closed_are_bad_too(model, tmp_path):
     assert found.rows == 2
     assert [one.reason for one in found.bad] == [
         "no such file",
-        "cannot be read: Is a directory",
+        "a folder",
         "no file's name: embedded null byte",
     ]
     assert [one.index for one in found.bad] == [1, 3, 4]

@@ -45,7 +45,7 @@ def test_a_worker_computes_a_block_by_itself(worker, model):
     block = computed(worker, some)
     assert (block.first, block.count, block.names) == (4, 5, list("4567"))
     assert block.index.tolist() == [4, 5, 6, 7]
-    assert block.bad == [(8, "x", "no picture")]
+    assert block.bad == [(8, "x", "no picture, but text that begins 'no picture'")]
     wanted = tiny.expected(model, [item.data for item in some[:4]])
     assert list(block.values) == ["fc2", "conv1"]
     for name in wanted:

@@ -91,7 +91,10 @@ def test_a_missing_file_is_a_bad_picture_and_a_broken_way_to_it_an_error(
     missing, junk = (
         worker.prepare(Item(0, "a", f"{bucket}/{name}")) for name in ("a.png", "b.PNG")
     )
-    assert (missing.reason, junk.reason) == ("no such file", "no picture")
+    assert (missing.reason, junk.reason) == (
+        "no such file",
+        "no picture, but text that begins 'b'",
+    )
 
     def broken(url):
         raise ConnectionResetError("the network is gone")

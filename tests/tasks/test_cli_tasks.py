@@ -20,7 +20,7 @@ OWN += ["--mean", "127.5", "--scale", "0.007843", "--threshold", "0.9"]
 BAD = {
     "broken/cut.jpg": "truncated",
     "broken/empty.png": "empty file",
-    "broken/text.jpg": "no picture",
+    "broken/text.jpg": "no picture, but text that begins 'no picture'",
     "broken/deep.tif": "32 bits a pixel, as F",
 }
 GOOD = 16

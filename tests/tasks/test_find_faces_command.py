@@ -45,7 +45,7 @@ def test_a_folder_is_answered_and_drawn_and_bad_files_are_named(
     answers = json.loads(capsys.readouterr().out)
     names = [answer["image"].removeprefix(f"{pictures}/") for answer in answers]
     assert names == ["a.png", "b.png", "c.png", "more/a.jpg"]
-    assert answers[2]["bad"] == "no picture"
+    assert answers[2]["bad"] == "no picture, but text that begins 'no picture'"
     for answer in (answers[0], answers[1], answers[3]):
         assert answer["size"] == [50, 60]
         for face in answer["faces"]:

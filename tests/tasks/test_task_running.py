@@ -48,7 +48,7 @@ def test_a_folder_has_results_by_name_and_its_bad_files_are_told(folder, capsys)
     assert [value for value, _ in found.values()] == [0, 1, 2, 3, 5, 6]
     said = capsys.readouterr().out
     assert "Left out a file of" in said
-    assert "4.png (no picture)" in said
+    assert "4.png (no picture, but text that begins 'no picture')" in said
 
 
 def test_a_bad_picture_that_was_given_is_an_error(folder, tmp_path):
@@ -64,7 +64,7 @@ def test_a_bad_picture_that_was_given_is_an_error(folder, tmp_path):
 def test_a_stream_keeps_the_order_and_the_pixels_that_are_wanted(folder):
     found = list(stream(Brightness(), folder, keep_pixels=True))
     assert [one.name for one in found] == [f"{i}.png" for i in range(7)]
-    assert found[4].bad.reason == "no picture"
+    assert found[4].bad.reason == "no picture, but text that begins 'no picture'"
     assert found[4].result is None
     np.testing.assert_array_equal(found[6].pixels, grey(6))
     assert next(stream(Brightness(), folder)).pixels is None

@@ -15,7 +15,7 @@ import numpy as np
 from keras_caffe_zoo.caffe import CaffeFormatError, schema
 from keras_caffe_zoo.caffe.prototxt import Parser
 from keras_caffe_zoo.caffe.sniff import read_text_file
-from keras_caffe_zoo.files import last_part
+from keras_caffe_zoo.files import check_file, check_is_folder, last_part
 from keras_caffe_zoo.pictures import mixed_grey, picture_suffixes, read_bgr, read_grey
 from keras_caffe_zoo.training.data.boxes import object_rows
 
@@ -131,6 +131,8 @@ class VOCPictures:
 
     def __init__(self, annotations, pictures, label_map, names=None) -> None:
         self.labels = _labels_of(label_map)
+        check_is_folder(pictures, "a folder of pictures")
+        check_is_folder(annotations, "a folder of annotations (.xml)")
         found = {
             path.stem: path
             for path in sorted(Path(pictures).iterdir())
@@ -196,6 +198,7 @@ class COCOPictures:
 
     def __init__(self, annotations, pictures, label_map=None) -> None:
         self.folder = Path(pictures)
+        check_file(annotations, "COCO's annotations, a .json")
         try:
             told = json.loads(Path(annotations).read_bytes())
             categories = {int(x["id"]): str(x["name"]) for x in told["categories"]}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer
+from keras_caffe_zoo.files import check_file
 from keras_caffe_zoo.pictures import read_numbers, read_picture
 from keras_caffe_zoo.rules.fcn import RGBDData
 from keras_caffe_zoo.rules.node import Node
@@ -242,6 +243,7 @@ def _context_classes(folder: str) -> np.ndarray:
 
 def _context_names(path: Path) -> list[str]:
     """Return the names in a file of lines such as `2: aeroplane`."""
+    check_file(path, "a list of names")
     with open(path, encoding="utf-8") as file:
         lines = [line for line in file.read(1 << 20).splitlines() if line.strip()]
     return [line.rpartition(":")[2].replace(" ", "") for line in lines]

@@ -10,10 +10,12 @@ import h5py
 import numpy as np
 
 from keras_caffe_zoo.caffe.hdf5 import own_dataset
-from keras_caffe_zoo.files import last_part
+from keras_caffe_zoo.files import last_part, open_file
+from keras_caffe_zoo.kinds import HEAD, kind_of
 from keras_caffe_zoo.training.data.order import Order
 from keras_caffe_zoo.training.data.pipeline import dataset_of, sequence
 
+_MOST_TEXT = 1 << 28
 _MOST_NUMBERS = 1 << 26  # of a row: what a small file says of itself may be anything
 # What h5py raises of damage.
 _DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError)
@@ -182,9 +184,20 @@ def _dataset(file: h5py.File, path: str, top: str) -> h5py.Dataset:
     return dataset
 
 
+def _text_of(listfile: Path) -> str:
+    expected = "a text file with the path of an HDF5 file on each line"
+    with open_file(listfile, expected) as file:
+        data = file.read(_MOST_TEXT)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        kind = kind_of(data[:HEAD]) or "which is no text"
+    raise ValueError(f"Expected {expected}; received: {listfile}, {kind}")
+
+
 def _paths(listfile: Path, root) -> list[str]:
     folder = os.path.abspath(listfile.parent if root is None else root)
-    lines = [line.strip() for line in listfile.read_text("utf-8").splitlines()]
+    lines = [line.strip() for line in _text_of(listfile).splitlines()]
     paths = [os.path.join(folder, line) for line in lines if line]
     if not paths:
         raise ValueError(f"Expected paths of HDF5 files; received none: {listfile}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_caffe_zoo.files import check_exists
 from keras_caffe_zoo.preprocessing import mean_for, resized_sides
 from keras_caffe_zoo.preprocessing import resize as resize_to
 from keras_caffe_zoo.training.data.pictures import (
@@ -199,6 +200,9 @@ def _crop(given: int | None, entry, name: str = "") -> int | None:
 
 
 def _items(source, labels, root):
+    check_exists(
+        source, "a folder with one folder of pictures for each class, or a list file"
+    )
     if not os.path.isdir(source):
         if labels is not None:
             raise ValueError(

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_caffe_zoo.files import open_file
+
 _MOST_BYTES = 1 << 28  # of a file, and of what is packed in it
 _MOST_FIELDS = 4096  # of a struct
 _HEADER = 128
@@ -48,7 +50,7 @@ def read_mat(source: str | os.PathLike, field: str) -> np.ndarray:
             is no matrix of real numbers; or if it has more than 256 MiB, packed or not.
         OSError: If it cannot be opened.
     """
-    with open(source, "rb") as file:
+    with open_file(source, "a MATLAB file") as file:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise ValueError(f"Expected at most {_MOST_BYTES:,} bytes; received: more")

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_caffe_zoo.files import check_is_folder, open_file
+from keras_caffe_zoo.kinds import HEAD, kind_of
 from keras_caffe_zoo.pictures import read_bgr, read_grey
 
 # As C's atoi takes it, which stops at the point; but no other junk.
+_FOLDERS = "a directory with one folder of pictures for each class"
 _LABEL = re.compile(rb"([+-]?[0-9]+)(\.[0-9]*)?")
 _LAST = re.compile(rb" ([+-]?[0-9]{1,10})(?:\.[0-9]*)?\s*$", re.M)
 
@@ -37,7 +40,12 @@ class PictureList:
         self.inside = root is not None
         self.root = os.path.abspath(self.source.parent if root is None else root)
         # The text and where its lines start: a million pairs would be ten times this.
-        self._text = self.source.read_bytes()
+        expected = "a list of pictures and labels"
+        with open_file(self.source, expected) as file:
+            self._text = file.read()
+        kind = kind_of(self._text[:HEAD])
+        if kind.startswith(("a ", "an HDF5")):
+            raise ValueError(f"Expected {expected}; received: {self.source}, {kind}")
         ends = np.flatnonzero(np.frombuffer(self._text, "uint8") == ord("\n")) + 1
         starts = np.concatenate([[0], ends])
         self._bounds = np.append(starts, len(self._text))
@@ -172,13 +180,11 @@ def dataset_classes(directory: str | os.PathLike) -> list[str]:
         >>> kcz.training.dataset_classes("photos")
         ['cat', 'dog']
     """
+    check_is_folder(directory, _FOLDERS)
     with os.scandir(directory) as entries:
         folders = [e.name for e in entries if e.is_dir() and e.name[0] != "."]
     if not folders:
-        raise ValueError(
-            "Expected a directory with one folder of pictures for each class; received "
-            f"no folders: {directory}"
-        )
+        raise ValueError(f"Expected {_FOLDERS}; received no folders: {directory}")
     return sorted(folders)
 
 

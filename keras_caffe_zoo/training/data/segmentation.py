@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_caffe_zoo.files import check_file
 from keras_caffe_zoo.pictures import read_numbers, read_picture
 from keras_caffe_zoo.training.data.matlab import read_mat
 from keras_caffe_zoo.training.data.order import Chosen, Order, check_seed
@@ -175,6 +176,7 @@ class Maps:
 
     def __init__(self, listfile: str | os.PathLike, tops: Mapping[str, Top]):
         self.source, self.tops = os.fspath(listfile), dict(tops)
+        check_file(listfile, "a list of names")
         with open(listfile, encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read(_MOST_NAMES).splitlines()
         self._names = [line.strip() for line in lines if line.strip()]

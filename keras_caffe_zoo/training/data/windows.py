@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_caffe_zoo.files import open_file
 from keras_caffe_zoo.pictures import read_bgr
 from keras_caffe_zoo.preprocessing.inputs import normalized
 from keras_caffe_zoo.preprocessing.opencv import opencv_resize
@@ -181,7 +182,7 @@ class Windows:
         self._cache: dict[str, bytes] | None = {} if cache else None
         thresholds = np.float32(fg_threshold), np.float32(bg_threshold)
         kinds: tuple[list, list] = ([], [])
-        with open(source, "rb") as file:
+        with open_file(source, "a window file") as file:
             words = _words(file)
             for mark in words:
                 parts = self._picture(mark, words, thresholds)

@@ -8,6 +8,7 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from keras_caffe_zoo.files import check_file
 from keras_caffe_zoo.training.solver.loop import Display, Events, Output, Test
 
 
@@ -189,6 +190,7 @@ def read_log(path: str | os.PathLike) -> LoggedTraining:
     """
     found = LoggedTraining({}, {}, {}, {})
     iteration = net = 0
+    check_file(path, "a log of Caffe's")
     with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
             if match := _LOSS.search(line):
