@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_caffe_zoo.conversion.model import blob_tensor
+from keras_caffe_zoo.conversion.model import blob_tensor, derived
 
 
 def feature_extractor(model: keras.Model, layers: str | Sequence[str]) -> keras.Model:
@@ -39,7 +39,7 @@ def feature_extractor(model: keras.Model, layers: str | Sequence[str]) -> keras.
         if not outputs:
             raise ValueError("Expected at least one layer's name; received: none")
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
-    return keras.Model(inputs, outputs, name=f"{model.name}_features")
+    return derived(model, inputs, outputs, f"{model.name}_features")
 
 
 def _in_float32(tensor):

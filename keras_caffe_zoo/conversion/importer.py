@@ -22,6 +22,7 @@ from keras_caffe_zoo.conversion.preparing import (
 )
 from keras_caffe_zoo.conversion.unknown_types import check_types
 from keras_caffe_zoo.lazy import keras
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
@@ -145,7 +146,8 @@ def from_caffe(
 def _warn_of_others(model: keras.Model, nodes, source: str) -> None:
     """Warn of weights that a custom layer made without saying what they learn."""
     loaded = {id(layer) for _, layer in nodes}
-    others = [x.name for x in layers_with_weights(model) if id(x) not in loaded]
+    kept = [x for x in layers_with_weights(model) if id(x) not in loaded]
+    others = [caffe_name(layer.name) for layer in kept]
     if others:
         warnings.warn(
             f"The weights of {', '.join(map(repr, others))} are not from "
