@@ -86,8 +86,10 @@ def from_caffe(
     Returns:
         A `keras.Model` whose inputs are the data blobs and whose outputs are the
         blobs that no layer reads: one tensor, or a dict by name of several. 4-D blobs
-        are channels last, others as in Caffe. The number of items is free, unless a
-        layer mixes them: then it is the prototxt's.
+        are channels last, others as in Caffe. So a classifier that ends with a pooled
+        map, as SqueezeNet and NiN, gives `(N, 1, 1, 1000)`, where the zoo's builder
+        flattens that to `(N, 1000)`. The number of items is free, unless a layer mixes
+        them: then it is the prototxt's. `get_layer` takes Caffe's names of layers.
 
     Raises:
         CaffeFormatError: If a file is damaged; if a layer is of an unknown type, is

@@ -164,9 +164,10 @@ def _index_of(name: str, paths: list[str]) -> int:
 
 
 def _ends_with(path: str, name: str) -> bool:
-    """Tell whether a path, or the same with Caffe's names of layers, ends so."""
-    theirs = "/".join(map(caffe_name, path.split("/")))
-    return any(f"/{known}".endswith(f"/{name}") for known in (path, theirs))
+    """Tell whether a path ends with a name, the layer's Keras' or Caffe's."""
+    parts = path.split("/")
+    ends = (parts[i:] for i in range(len(parts)))
+    return any(name in ("/".join(end), "/".join(map(caffe_name, end))) for end in ends)
 
 
 _RULES = """
