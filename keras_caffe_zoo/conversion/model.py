@@ -1,5 +1,7 @@
 """Keras models that answer to Caffe's names, and know which layer holds which blob."""
 
+import os
+
 import keras
 import numpy as np
 
@@ -37,7 +39,7 @@ class ZooModel(keras.Model):
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Export the model, like `keras.Model.export`, though it was never called."""
         call_once(self)
-        super().export(filepath, format=format, **kwargs)
+        super().export(os.fspath(filepath), format=format, **kwargs)
 
     def get_config(self):
         return {"needs": _NEEDS, **super().get_config()}

@@ -66,7 +66,10 @@ class Sizes:
             keras.KerasTensor(shape, x.dtype)
             for shape, x in zip(shapes, self._model.inputs, strict=True)
         ]
-        said = {x.name: s for x, s in zip(self._model.inputs, shapes, strict=True)}
+        said = {
+            caffe_name(x.name): s
+            for x, s in zip(self._model.inputs, shapes, strict=True)
+        }
         try:
             specs = graph.compute_output_spec(inputs)
         except ValueError as error:

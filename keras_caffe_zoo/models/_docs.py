@@ -74,9 +74,8 @@ _TAKES = """\
     subtracted{scaled}; `preprocess_input` makes them"""
 
 _FLAT = """
-    It gives `{gives}`, one answer for an image, as nets with inner products do. Caffe's
-    blob is a map of one place, and so the published prototxt gives
-    `{blob}` through `from_caffe`."""
+    It gives `{gives}`, as nets with inner products do. The published prototxt ends
+    with a map of one place, and gives `{blob}` through `from_caffe`."""
 
 _MAP = """\
         The model then takes images of any size from {pixels} and gives a map of

@@ -231,7 +231,7 @@ def test_in_another_process_it_opens_once_we_are_imported(tmp_path):
 @pytest.mark.slow  # TensorFlow and OpenVINO trace each model
 @pytest.mark.filterwarnings("ignore")  # theirs
 @pytest.mark.parametrize("form", ["tf_saved_model", "onnx", "openvino", "litert"])
-@pytest.mark.parametrize("name", ["squeezenet_v1_1", "mtcnn_p", "faster_rcnn_zf"])
+@pytest.mark.parametrize("name", ["squeezenet_v1_1", "mtcnn_p"])
 def test_builders_models_are_exported_at_once(name, form, tmp_path):
     if form == "onnx":
         pytest.importorskip("tf2onnx", reason="Keras on TensorFlow writes ONNX with it")
