@@ -26,8 +26,9 @@ class Row:
 
     Attributes:
         blob: Caffe's name of the blob.
-        layer: The Keras layer that holds its final value. If Caffe overwrites the
-            blob's memory under another name, it is the layer that does so.
+        layer: Caffe's name of the layer that holds its final value. If Caffe
+            overwrites the blob's memory under another name, it is the layer that does
+            so.
         ours: The shape here, in Caffe's order of axes.
         theirs: The shape that was given.
         difference: Largest difference as a fraction of the largest given value; `None`
@@ -90,8 +91,7 @@ class Comparison:
         for row in self.rows:
             shape = " x ".join(map(str, row.ours))
             lines.append(
-                f"{row.blob:<24.24} {caffe_name(row.layer):<19.19} {shape:<17.17} "
-                f"{self._said(row)}"
+                f"{row.blob:<24.24} {row.layer:<19.19} {shape:<17.17} {self._said(row)}"
             )
             if row.difference is None:
                 given = " x ".join(map(str, row.theirs))
@@ -242,7 +242,7 @@ def _row(name, tensor, held, computed, given) -> Row:
 
 
 def _maker(tensor) -> str:
-    return tensor._keras_history.operation.name
+    return caffe_name(tensor._keras_history.operation.name)
 
 
 def _difference(ours: np.ndarray, given: np.ndarray) -> float:

@@ -32,7 +32,7 @@ class ZooModel(keras.Model):
             ValueError: If there is none, or not just one of `name` and `index` is
                 given; like `keras.Model.get_layer`.
         """
-        if name is None or index is not None:
+        if not isinstance(name, str) or index is not None:
             return super().get_layer(name, index)
         return named_layer(self, name)
 

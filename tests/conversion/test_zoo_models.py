@@ -109,6 +109,8 @@ def test_get_layer_is_keras_own_in_everything_else():
         model.get_layer()
     with pytest.raises(ValueError, match="at index 9"):
         model.get_layer(index=9)
+    with pytest.raises(ValueError, match="No such layer: 9"):
+        model.get_layer(9)
 
 
 def test_either_name_of_a_layer_is_taken():
@@ -150,13 +152,10 @@ def test_layers_that_enlarge_maps_are_found_by_either_name():
 
 
 @pytest.mark.filterwarnings("ignore:In the future `np.object`")  # of Keras for tf2onnx
-@pytest.mark.parametrize("loaded", [False, True])
-def test_a_model_that_was_never_called_becomes_an_onnx_file(loaded, tmp_path):
+def test_a_model_that_was_never_called_becomes_an_onnx_file(tmp_path):
     pytest.importorskip("tf2onnx", reason="Keras on TensorFlow writes ONNX with it")
-    model = of_layers()
-    if loaded:
-        model.save(tmp_path / "net.keras")
-        model = keras.saving.load_model(tmp_path / "net.keras")
+    of_layers().save(tmp_path / "net.keras")
+    model = keras.saving.load_model(tmp_path / "net.keras")
     model.export(tmp_path / "net.onnx", format="onnx", verbose=False)
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
