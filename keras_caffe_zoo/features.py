@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_caffe_zoo.conversion.model import blob_tensor
+from keras_caffe_zoo.conversion.model import blob_tensor, derived
 from keras_caffe_zoo.weights import FEATURES
 
 
@@ -40,7 +40,7 @@ def feature_extractor(model: keras.Model, layers: str | Sequence[str]) -> keras.
         if not outputs:
             raise ValueError("Expected at least one layer's name; received: none")
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
-    return keras.Model(inputs, outputs, name=f"{model.name}{FEATURES}")
+    return derived(model, inputs, outputs, f"{model.name}{FEATURES}")
 
 
 def _in_float32(tensor):

@@ -340,3 +340,11 @@ def test_a_file_is_no_net_of_the_zoo(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         run("convert", "--preprocessing", *NET, "-o", tmp_path / "net.onnx")
     assert "Put --preprocessing behind the files" in capsys.readouterr().err
+
+
+def test_of_a_keras_file_it_is_said_how_to_open_it(tmp_path, capsys):
+    for name in ("net.keras", "net.onnx"):
+        assert run("convert", *SMALL, "-o", tmp_path / name) == 0
+        said = capsys.readouterr().out.splitlines()[-1]
+        assert said.startswith(f"Wrote {tmp_path / name}")
+        assert ("import keras_caffe_zoo" in said) == name.endswith(".keras")

@@ -16,7 +16,8 @@ the formats, by the end of the name:
               axes, (N, C, H, W). Needs the package onnx, but no TensorFlow.
   NET.xml     OpenVINO, with NET.bin: as ONNX. Needs openvino and onnx.
   NET.tflite  LiteRT: images (N, H, W, C). Needs Keras on TensorFlow.
-  NET.keras   a Keras model: images (N, H, W, C). Needs Keras.
+  NET.keras   a Keras model: images (N, H, W, C). Needs Keras. Programs that open it
+              import keras_caffe_zoo first.
   NET/        a TensorFlow SavedModel: as Keras. Needs Keras on TensorFlow.
   NET.h5      the weights alone, as `dump` writes them.
 
@@ -163,7 +164,7 @@ def _convert(arguments) -> tuple[dict, int]:
         print(layer_table(made.rows, made.count), end="\n\n")
         if made.agreement is not None:
             print(made.agreement)
-        print(f"Wrote {arguments.output}")
+        print(f"Wrote {arguments.output}{_how_to_open(arguments.output)}")
     result = {"output": arguments.output, "layers": made.rows}
     if made.agreement is not None:
         result["agreement"] = asdict(made.agreement)
@@ -175,6 +176,19 @@ def _convert(arguments) -> tuple[dict, int]:
         {"engine": x.engine, "difference": x.difference, "why": x.why} for x in checks
     ]
     return result, int(not all(x.agrees for x in checks))
+
+
+def _how_to_open(output: str) -> str:
+    """Return what a program needs besides Keras to open a file, if it needs anything.
+
+    Keras does not import what registers a class: it ends in an error.
+    """
+    if not output.endswith(".keras"):
+        return ""
+    return (
+        ". To open it: import keras_caffe_zoo, then "
+        f"keras.saving.load_model({output!r})"
+    )
 
 
 def _check_arguments(arguments) -> None:

@@ -44,8 +44,9 @@ class Row:
 
     Attributes:
         blob: Caffe's name of the blob.
-        layer: The Keras layer that holds its final value. If Caffe overwrites the
-            blob's memory under another name, it is the layer that does so.
+        layer: Caffe's name of the layer that holds its final value. If Caffe
+            overwrites the blob's memory under another name, it is the layer that does
+            so.
         ours: The shape here, in Caffe's order of axes.
         theirs: The shape that was given.
         difference: Largest difference as a fraction of the largest given value; `None`
@@ -107,7 +108,7 @@ class Comparison:
         cells = [
             (
                 row.blob,
-                caffe_name(row.layer),
+                row.layer,
                 shape_text(row.ours),
                 self._said(row),
             )
@@ -314,7 +315,7 @@ def _row(name, tensor, held, computed, given) -> Row:
 
 
 def _maker(tensor) -> str:
-    return tensor._keras_history.operation.name
+    return caffe_name(tensor._keras_history.operation.name)
 
 
 def _difference(ours: np.ndarray, given: np.ndarray) -> float:

@@ -238,5 +238,6 @@ def _check_flatten(step: Call, left_out: bool) -> None:
         raise ValueError(
             "Expected Flatten before Dense layers only, and of channels that are last, "
             "since Caffe flattens in another order; received: layer "
-            f"'{step.layer.name}', which flattens {tuple(shape)}. Use CaffeFlatten."
+            f"'{caffe_name(step.layer.name)}', which flattens {tuple(shape)}. Use "
+            "CaffeFlatten."
         )

@@ -48,7 +48,8 @@ def convert(
     The file appears whole or not at all; nothing is printed. The number of items stays
     free where the model leaves it free, and so do the sizes of images. In ONNX, LiteRT
     and OpenVINO files the inputs and outputs have the names of Caffe's blobs. A model
-    of bfloat16 is written in float32, but for `.keras` and a SavedModel.
+    of bfloat16 is written in float32, but for `.keras` and a SavedModel. To open a
+    `.keras`, `import keras_caffe_zoo` and then call `keras.saving.load_model`.
 
     =========== ================== ======================= ========================
     name        format             an image's axes         what writes it

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from keras_caffe_zoo.conversion.net_builder import NetBuilder
 from keras_caffe_zoo.lazy import caffe_model, keras
-from keras_caffe_zoo.rules.names import keras_name
+from keras_caffe_zoo.rules.names import caffe_name, keras_name
 from keras_caffe_zoo.rules.node import Node, unused
 from keras_caffe_zoo.rules.registry import is_input
 
@@ -83,7 +83,7 @@ class GraphBuilder(NetBuilder):
             if not isinstance(layer.input, keras.KerasTensor) or is_input(layer):
                 raise node.error(
                     f"Expected a layer with weights, for parameters of the shapes "
-                    f"{node.shapes}; received: '{made.name}'"
+                    f"{node.shapes}; received: '{caffe_name(made.name)}'"
                 )
             layer = layer.input._keras_history.operation
         self.nodes.append((node, layer))

@@ -22,6 +22,7 @@ from keras_caffe_zoo.conversion.preparing import (
 )
 from keras_caffe_zoo.conversion.unknown_types import check_types
 from keras_caffe_zoo.lazy import keras
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.rule import Rule
 
 PathLike = str | os.PathLike
@@ -85,8 +86,10 @@ def from_caffe(
     Returns:
         A `keras.Model` whose inputs are the data blobs and whose outputs are the
         blobs that no layer reads: one tensor, or a dict by name of several. 4-D blobs
-        are channels last, others as in Caffe. The number of items is free, unless a
-        layer mixes them: then it is the prototxt's.
+        are channels last, others as in Caffe. So a classifier that ends with a pooled
+        map, as SqueezeNet and NiN, gives `(N, 1, 1, 1000)`, where the zoo's builder
+        flattens that to `(N, 1000)`. The number of items is free, unless a layer mixes
+        them: then it is the prototxt's. `get_layer` takes Caffe's names of layers.
 
     Raises:
         CaffeFormatError: If a file is damaged; if a layer is of an unknown type, is
@@ -145,7 +148,8 @@ def from_caffe(
 def _warn_of_others(model: keras.Model, nodes, source: str) -> None:
     """Warn of weights that a custom layer made without saying what they learn."""
     loaded = {id(layer) for _, layer in nodes}
-    others = [x.name for x in layers_with_weights(model) if id(x) not in loaded]
+    kept = [x for x in layers_with_weights(model) if id(x) not in loaded]
+    others = [caffe_name(layer.name) for layer in kept]
     if others:
         warnings.warn(
             f"The weights of {', '.join(map(repr, others))} are not from "

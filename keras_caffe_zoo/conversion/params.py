@@ -58,7 +58,7 @@ def set_caffe_params(
 
     Args:
         model: A model of Caffe's kinds of layers.
-        params: Caffe layer name to arrays in Caffe's layout.
+        params: Caffe layer name, or Keras' own, to arrays in Caffe's layout.
 
     Raises:
         ValueError: If a name or a shape does not fit; names the layer and both shapes.
@@ -74,11 +74,12 @@ def set_caffe_params(
     layers = {caffe_name(layer.name): layer for layer in layers_with_weights(model)}
     plan = []
     for name, blobs in params.items():
-        layer = layers.get(name) or layers.get(twin_name(name))
+        own = name if name in layers else caffe_name(name)  # or Keras' name of it
+        layer = layers.get(own) or layers.get(twin_name(own))
         if layer is None:
             raise ValueError(
                 f"The model has no layer {name!r} with parameters. Leave it out. "
-                f"{there_are(layers, name)}."
+                f"{there_are(layers, caffe_name(name))}."
             )
         arrays = codec_of(layer).decode(layer, [np.asarray(blob) for blob in blobs])
         plan.append((layer, fitted(layer, arrays, [np.shape(b) for b in blobs])))
@@ -113,7 +114,7 @@ def fitted(layer: keras.Layer, arrays: Arrays, shapes: Sequence[tuple]) -> Array
     ):
         raise ValueError(
             f"Expected weights of the shapes {targets} (Keras layout) for layer "
-            f"'{layer.name}'; received: {[a.shape for a in arrays]}, "
+            f"'{caffe_name(layer.name)}'; received: {[a.shape for a in arrays]}, "
             f"which are {list(shapes)} in the source."
         )
     return [a.reshape(t) for a, t in zip(arrays, targets, strict=True)]

@@ -78,7 +78,7 @@ def remembering(
         folded: Its `folded`.
     """
     if not (isinstance(model, caffe_model.CaffeModel) or blobs or folded):
-        return new
+        return caffe_model.derived(model, new.input, new.output, model.name)
     new = caffe_model.CaffeModel(new.input, new.output, name=model.name)
     new.remember(blobs, ties, folded)
     return new

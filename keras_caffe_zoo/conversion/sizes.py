@@ -45,9 +45,10 @@ class Sizes:
         if shape and shape[0] is None and not is_timed:
             shape = (self._items, *shape[1:])
         if None in shape:
-            whole = f"{{'{tensor.name}': the whole shape, (T, N, …)}}" * is_timed
+            name = caffe_name(tensor.name)
+            whole = f"{{'{name}': the whole shape, (T, N, …)}}" * is_timed
             raise ValueError(
-                f"Expected the size of input '{tensor.name}', which Caffe's files must "
+                f"Expected the size of input '{name}', which Caffe's files must "
                 f"tell; received shape {shape}. Pass input_shape={whole or '…'}"
             )
         return shape
@@ -65,7 +66,10 @@ class Sizes:
             keras.KerasTensor(shape, x.dtype)
             for shape, x in zip(shapes, self._model.inputs, strict=True)
         ]
-        said = {x.name: s for x, s in zip(self._model.inputs, shapes, strict=True)}
+        said = {
+            caffe_name(x.name): s
+            for x, s in zip(self._model.inputs, shapes, strict=True)
+        }
         try:
             specs = graph.compute_output_spec(inputs)
         except ValueError as error:
@@ -76,10 +80,10 @@ class Sizes:
         for step in self._steps:
             own = [found[id(x)] for x in step.inputs]
             if _wants_one_shape(step) and len(set(own)) > 1:
+                name = caffe_name(step.layer.name)
                 raise ValueError(
-                    f"Expected inputs of one shape for layer '{step.layer.name}': "
-                    f"Caffe does not broadcast; received: {own} with inputs {said}. "
-                    "Pass input_shape=…"
+                    f"Expected inputs of one shape for layer '{name}': Caffe does not "
+                    f"broadcast; received: {own} with inputs {said}. Pass input_shape=…"
                 )
 
     def _by_name(self, given) -> dict[str, tuple]:
@@ -91,7 +95,7 @@ class Sizes:
         for tensor in self._model.inputs:
             if name in (tensor.name, caffe_name(tensor.name)):
                 return tensor
-        names = [tensor.name for tensor in self._model.inputs]
+        names = [caffe_name(tensor.name) for tensor in self._model.inputs]
         raise ValueError(
             f"`input_shape` names {name!r}, which is no input. "
             f"{there_are(names, name)}."
@@ -141,7 +145,7 @@ def _filled(tensor, shape: tuple) -> tuple:
         None not in (a, b) and a != b for a, b in zip(known, whole, strict=True)
     ):
         raise ValueError(
-            f"Expected `input_shape` that fits input '{tensor.name}' of the shape "
-            f"{known}, with its first axis or without; received: {shape}."
+            f"Expected `input_shape` that fits input '{caffe_name(tensor.name)}' of "
+            f"the shape {known}, with its first axis or without; received: {shape}."
         )
     return tuple(a if b is None else b for a, b in zip(known, whole, strict=True))

@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from keras_caffe_zoo.conversion.model import CaffeModel
+from keras_caffe_zoo.conversion.model import CaffeModel, derived
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import rule_for, traits_of
 
 
@@ -85,10 +86,10 @@ class _Cast:
     def remembering(self, model, result) -> keras.Model:
         """Return the cast net, knowing Caffe's blobs if the model knew them."""
         places = getattr(model, "caffe_blobs", {})
-        if not places:
-            return result
-        names = {old.name: new.name for new, old in self.sources}
         outputs = result.outputs[0] if len(result.outputs) == 1 else result.outputs
+        if not places:
+            return derived(model, result.inputs[0], outputs, result.name)
+        names = {old.name: new.name for new, old in self.sources}
         result = CaffeModel(result.inputs[0], outputs, name=result.name)
         kept = {layer.name for layer in result.layers}
         result.caffe_blobs = {
@@ -101,8 +102,9 @@ class _Cast:
 
 def _refusal(layer, why: str) -> ValueError:
     return ValueError(
-        f"Layer '{layer.name}' ({type(layer).__name__}) cannot be cast, since {why}. "
-        "Expected convolutions and poolings, then Flatten and Dense layers."
+        f"Layer '{caffe_name(layer.name)}' ({type(layer).__name__}) cannot be cast, "
+        f"since {why}. Expected convolutions and poolings, then Flatten and Dense "
+        "layers."
     )
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 
 from keras_caffe_zoo.conversion.walk import calls
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import traits_of
 from keras_caffe_zoo.rules.rule import Window
 
@@ -156,7 +157,7 @@ def _look_through(call, sources: list[_Axis], axis: int) -> _Axis:
         return sources[0].through(places(layer, sources[0].size, axis))
     if places == "kept" and maps:
         return _union(layer, sources)
-    where = f"layer '{layer.name}' ({type(layer).__name__})"
+    where = f"layer '{caffe_name(layer.name)}' ({type(layer).__name__})"
     if places is None:
         raise ValueError(
             f"No rule declares which places {where} looks at. Register one with its "
@@ -174,8 +175,9 @@ def _union(layer, sources) -> _Axis:
     first = sources[0]
     if any((s.size, s.stride) != (first.size, first.stride) for s in sources):
         raise ValueError(
-            f"Expected maps of the same size and stride for layer '{layer.name}'; "
-            f"received: {[(s.size, s.stride) for s in sources]}."
+            "Expected maps of the same size and stride for layer "
+            f"'{caffe_name(layer.name)}'; received: "
+            f"{[(s.size, s.stride) for s in sources]}."
         )
     start = min(s.offset for s in sources)
     end = max(s.offset + s.field for s in sources)

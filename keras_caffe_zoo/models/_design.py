@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from keras_caffe_zoo.conversion.model import CaffeModel
+from keras_caffe_zoo.conversion.model import CaffeModel, ZooModel
 from keras_caffe_zoo.conversion.params import caffe_params, set_caffe_params
 from keras_caffe_zoo.conversion.precision import check_dtype, in_precision
 from keras_caffe_zoo.models._blocks import batch_norm, relu, scale
@@ -160,7 +160,7 @@ class Design:
     def model(self, outputs) -> keras.Model:
         """Return the model that ends with `outputs`, its weights loaded."""
         inputs = self.inputs[0] if len(self.inputs) == 1 else self.inputs
-        kind = CaffeModel if self.blobs else keras.Model
+        kind = CaffeModel if self.blobs else ZooModel
         model = kind(inputs, outputs, name=self.name)
         if self.blobs:
             model.caffe_blobs = self.blobs

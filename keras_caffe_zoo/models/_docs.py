@@ -27,7 +27,7 @@ Args:
 
 Returns:
     A `keras.Model`. It takes `{image}` images, {order} with the mean
-    subtracted{scaled}; `preprocess_input` makes them.
+    subtracted{scaled}; `preprocess_input` makes them.{answer}
 
 Raises:
     ValueError: On arguments that do not go together, or weights that do not fit.
@@ -72,6 +72,10 @@ _ANY_SIZE = "`(H, W, {channels})`, anything, `None` included."
 _TAKES = """\
 {order} with the mean
     subtracted{scaled}; `preprocess_input` makes them"""
+
+_FLAT = """
+    It gives `{gives}`, as nets with inner products do. The published prototxt ends
+    with a map of one place, and gives `{blob}` through `from_caffe`."""
 
 _MAP = """\
         The model then takes images of any size from {pixels} and gives a map of
@@ -153,6 +157,7 @@ def describe_classifier(
         features=features,
         input_shape=_shapes(entry, looks_at_all).format(**sides),
         fully_convolutional=_cast(entry, looks_at_all, sides),
+        answer=_answer(entry),
         **_image(entry),
     ) + _facts(entry)
 
@@ -204,6 +209,15 @@ def _shapes(entry: ModelEntry, looks_at_all: bool) -> str:
     if entry.input_size is None:
         return _ANY_SIZE
     return _NO_OTHER if looks_at_all else _ONE_SIZE
+
+
+def _answer(entry: ModelEntry) -> str:
+    """Return how a net's answer is of another shape than Caffe's blob, if it is."""
+    heads = [w for w, *_ in entry.blobs.values() if w[0] == entry.classes]
+    if len(heads[-1]) != 4 or entry.input_size is None:
+        return ""
+    classes = entry.classes
+    return _FLAT.format(gives=f"(N, {classes})", blob=f"(N, 1, 1, {classes})")
 
 
 def _cast(entry: ModelEntry, looks_at_all: bool, sides: dict) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from keras_caffe_zoo.features import feature_extractor
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.plots._figure import saved
-from keras_caffe_zoo.rules.names import keras_name, twin_name
+from keras_caffe_zoo.rules.names import caffe_name, keras_name, twin_name
 
 _ACROSS = 8.0  # inches
 _FEW = 4  # tiles, which fit in one row
@@ -154,9 +154,8 @@ def _kernel(model: keras.Model, name: str) -> np.ndarray:
     for candidate in (name, keras_name(name), keras_name(twin_name(name))):
         if candidate in convolutions:
             return ops.convert_to_numpy(convolutions[candidate].kernel)
-    raise ValueError(
-        f"'{model.name}' has no convolution {name!r}. {there_are(convolutions, name)}."
-    )
+    known = there_are(map(caffe_name, convolutions), caffe_name(name))
+    raise ValueError(f"'{model.name}' has no convolution {name!r}. {known}.")
 
 
 def _some(shown: int, there: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keras_caffe_zoo.lazy import keras
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import traits_of
 
 
@@ -54,8 +55,8 @@ def _channels_of(tensor, reader: keras.Layer, axis: int) -> int:
 def _refusal(layer, reader, order) -> ValueError:
     why = "it puts them in another order" if order else "no rule tells in which order"
     return ValueError(
-        f"The weights of '{reader.name}' stand in the order of a map that was "
-        f"flattened, and layer '{layer.name}' ({type(layer).__name__}) is between: "
-        f"{why}. Put it before Flatten, or register a rule with its traits "
+        f"The weights of '{caffe_name(reader.name)}' stand in the order of a map that "
+        f"was flattened, and layer '{caffe_name(layer.name)}' ({type(layer).__name__}) "
+        f"is between: {why}. Put it before Flatten, or register a rule with its traits "
         "(keras_caffe_zoo.register)."
     )

@@ -33,6 +33,7 @@ from keras_caffe_zoo.arithmetic.affine import Affine
 from keras_caffe_zoo.caffe import Layer, Param
 from keras_caffe_zoo.lazy import keras, ops
 from keras_caffe_zoo.rules import layout
+from keras_caffe_zoo.rules.names import caffe_name
 
 Arrays = list[np.ndarray]
 
@@ -460,8 +461,8 @@ class Rule:
 def no_codec(layer: keras.Layer) -> ValueError:
     """Return an error that says whose weights nobody can turn into blobs."""
     return ValueError(
-        f"Layer '{layer.name}' has weights, and no rule says how Caffe stores those of "
-        f"a {type(layer).__name__}. Register one with its codec "
+        f"Layer '{caffe_name(layer.name)}' has weights, and no rule says how Caffe "
+        f"stores those of a {type(layer).__name__}. Register one with its codec "
         "(keras_caffe_zoo.register), or leave the layer out."
     )
 

@@ -119,8 +119,8 @@ class Target:
     def error(self, why: str) -> ValueError:
         """Return an error that names the layer and says why Caffe cannot have it."""
         return ValueError(
-            f"Layer '{self.layer.name}' ({type(self.layer).__name__}) cannot be "
-            f"written for Caffe: {why}."
+            f"Layer '{caffe_name(self.layer.name)}' ({type(self.layer).__name__}) "
+            f"cannot be written for Caffe: {why}."
         )
 
 

@@ -17,6 +17,7 @@ from keras_caffe_zoo.onnx.api import model_graph
 from keras_caffe_zoo.onnx.channels import channels_last
 from keras_caffe_zoo.onnx.file import is_large, model_proto, save_large
 from keras_caffe_zoo.onnx.graph import Graph
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import rule_for
 from keras_caffe_zoo.runtimes.choice import check_runtime
 from keras_caffe_zoo.runtimes.digest import sha256_of_weights
@@ -136,7 +137,7 @@ def _graph(model: keras.Model, pool: bool) -> Graph:
 def _check_precision(model: keras.Model) -> None:
     """Refuse layers that round in another way than the engine will."""
     others = [
-        f"{layer.name} ({layer.dtype_policy.name})"
+        f"{caffe_name(layer.name)} ({layer.dtype_policy.name})"
         for layer in model.layers
         if layer.dtype_policy.name != "float32"
     ]

@@ -18,6 +18,7 @@ from keras_caffe_zoo.plots.maps import heatmap
 from keras_caffe_zoo.plots.nets import draw_activations, image_activations
 from keras_caffe_zoo.preprocessing import preprocess_input, resize
 from keras_caffe_zoo.preprocessing.inputs import grey
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.serving.errors import ViewError
 from keras_caffe_zoo.serving.kinds import KINDS, Row
 
@@ -78,7 +79,7 @@ class ServedNet:
         if len(self.model.inputs) != 1:
             return []
         names = getattr(self.model, "caffe_blobs", None)
-        names = names or [layer.name for layer in self.model.layers]
+        names = names or [caffe_name(layer.name) for layer in self.model.layers]
         return [name for name in names if self._is_drawable(name)]
 
     def _is_drawable(self, name: str) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from keras_caffe_zoo.conversion.model import find_tensor
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.tasks import mtcnn
 from keras_caffe_zoo.tasks.found_faces import Faces
 from keras_caffe_zoo.tasks.net import TaskNet
@@ -167,7 +168,7 @@ def _blobs(names: Sequence[str]) -> Callable:
         found = {name: find_tensor(model, name) for name in names}
         missing = [name for name, tensor in found.items() if tensor is None]
         if missing:
-            known = there_are([layer.name for layer in model.layers])
+            known = there_are(caffe_name(layer.name) for layer in model.layers)
             raise ValueError(
                 f"Expected one of MTCNN's nets, with the outputs {', '.join(names)}; "
                 f"received: '{model.name}' without {', '.join(missing)}. {known}"

@@ -6,6 +6,7 @@ from keras_caffe_zoo.conversion.model import find_tensor
 from keras_caffe_zoo.conversion.naming import named_outputs
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import rule_for
 from keras_caffe_zoo.tasks.regions import is_info
 
@@ -84,7 +85,7 @@ def _check_inputs(model: keras.Model, others) -> None:
             "Expected a model of images of any height and width, since it is given "
             f"pictures in their own proportions; received: '{model.name}', which takes "
             f"{tuple(model.inputs[0].shape)}. Read it with from_caffe(…, input_shape="
-            f"{{'{model.inputs[0].name}': (None, None, 3)}})"
+            f"{{'{caffe_name(model.inputs[0].name)}': (None, None, 3)}})"
         )
 
 

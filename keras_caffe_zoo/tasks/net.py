@@ -9,11 +9,13 @@ import numpy as np
 
 from keras_caffe_zoo import models
 from keras_caffe_zoo.conversion.folding import folded_if_faster
+from keras_caffe_zoo.conversion.naming import named_outputs
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.preprocessing.inputs import grey
 from keras_caffe_zoo.preprocessing.recipe import recipe_for
 from keras_caffe_zoo.preprocessing.resizing import resize
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.runtimes import Runner, check_runtime
 from keras_caffe_zoo.runtimes.compiled import compiled
 from keras_caffe_zoo.weights import ModelEntry, entry_of, model_entry
@@ -198,7 +200,7 @@ def one_output(model: keras.Model, name: str):
         return found.get(name, next(iter(found.values())))
     if len(model.outputs) == 1:
         return model.outputs[0]
-    names = found if isinstance(found, dict) else [x.name for x in model.outputs]
+    names = found if isinstance(found, dict) else named_outputs(model)
     raise ValueError(
         f"Expected a model with one output, or with one called {name!r}; received: "
         f"'{model.name}'. {there_are(names, name)}"
@@ -226,7 +228,7 @@ def _image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise ValueError(
             "Expected a model whose first input is images (N, H, W, 3); received: "
-            f"'{model.name}', whose input '{model.inputs[0].name}' is "
-            f"{tuple(model.inputs[0].shape)}"
+            f"'{model.name}', whose input "
+            f"'{caffe_name(model.inputs[0].name)}' is {tuple(model.inputs[0].shape)}"
         )
     return shape

@@ -47,7 +47,7 @@ def finetune(
             `fully_convolutional=True`.
 
     Returns:
-        A plain `keras.Model` called `NAME_finetuned`, compiled with `CaffeSGD`, a loss
+        A `keras.Model` called `NAME_finetuned`, compiled with `CaffeSGD`, a loss
         for labels that are numbers of classes, `(N,)` or `(N, H, W)`, and the accuracy.
         Functions that prepare pictures know it by that name. The new layer's weights
         are drawn from a normal distribution of standard deviation 0.01. To compile it
@@ -126,7 +126,7 @@ def _freeze(model: keras.Model, name: str, heads: list[str]) -> None:
     if kept:
         raise ValueError(
             "Expected `freeze_until` to name a layer before the new one; received: "
-            f"{name!r}, which needs the new layer {kept[0]!r} itself"
+            f"{name!r}, which needs the new layer {caffe_name(kept[0])!r} itself"
         )
     for layer in until.layers:
         layer.trainable = False

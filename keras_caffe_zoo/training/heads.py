@@ -2,7 +2,9 @@
 
 import keras
 
+from keras_caffe_zoo.conversion.model import call_once
 from keras_caffe_zoo.conversion.walk import calls
+from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.rules.registry import is_input, traits_of
 from keras_caffe_zoo.weights import FINETUNED
 
@@ -70,8 +72,8 @@ def _check_head(model, layer, channels, classes) -> None:
     if traits_of(layer).outputs is None or channels != classes:
         raise ValueError(
             f"Expected the last layer with weights of '{model.name}' to be a dense "
-            f"layer or a convolution with {classes} outputs; received: '{layer.name}' "
-            f"({type(layer).__name__}) with {channels}"
+            f"layer or a convolution with {classes} outputs; received: "
+            f"'{caffe_name(layer.name)}' ({type(layer).__name__}) with {channels}"
         )
 
 
@@ -128,4 +130,4 @@ def with_heads(model: keras.Model, heads: list[str], classes: int) -> keras.Mode
     for layer in graph.layers:
         if layer.name not in heads and layer.weights:
             copy.get_layer(layer.name).set_weights(layer.get_weights())
-    return copy
+    return call_once(copy)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_caffe_zoo.conversion.model import named_layer
 from keras_caffe_zoo.models.fcn import BilinearKernel
+from keras_caffe_zoo.rules.names import caffe_name
 
 
 def interpolate_upsampling(
@@ -18,11 +20,11 @@ def interpolate_upsampling(
     Args:
         model: A model with such layers: transposed convolutions without groups, of as
             many channels as filters, and of a window twice the stride. It is changed.
-        names: The layers' names; all with `"up"` in theirs that have a kernel if None,
-            as FCN chooses them.
+        names: The layers' names, Caffe's or Keras'; all with `"up"` in theirs that
+            have a kernel if None, as FCN chooses them.
 
     Returns:
-        The names.
+        The names, Caffe's.
 
     Raises:
         ValueError: If there is no such layer, or one has no kernel of that shape.
@@ -42,7 +44,7 @@ def interpolate_upsampling(
     if names is None:
         layers = [x for x in model.layers if "up" in x.name and hasattr(x, "kernel")]
     else:
-        layers = [model.get_layer(name) for name in names]
+        layers = [named_layer(model, name) for name in names]
     if not layers:
         raise ValueError(
             "Expected layers with a kernel and 'up' in their names, or `names`; "
@@ -53,8 +55,8 @@ def interpolate_upsampling(
         if len(shape) != 4 or shape[0] != shape[1] or shape[2] != shape[3]:
             raise ValueError(
                 "Expected a square kernel with as many channels as filters; received: "
-                f"'{layer.name}' with {shape}"
+                f"'{caffe_name(layer.name)}' with {shape}"
             )
     for layer in layers:
         layer.kernel.assign(BilinearKernel()(layer.kernel.shape))
-    return [layer.name for layer in layers]
+    return [caffe_name(layer.name) for layer in layers]

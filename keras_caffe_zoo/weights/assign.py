@@ -200,6 +200,6 @@ def _assign(layer, arrays: list[np.ndarray], shapes, may_differ) -> None:
         assign(layer, fitted(layer, arrays, shapes))
         return
     say(
-        f"Layer '{layer.name}' is new, with random weights for {wanted} classes (the "
-        f"file has {published}); all other layers are loaded."
+        f"Layer '{caffe_name(layer.name)}' is new, with random weights for {wanted} "
+        f"classes (the file has {published}); all other layers are loaded."
     )

@@ -107,7 +107,7 @@ def test_layers_that_are_not_named_keep_their_values():
         ({"fc": [np.ones((5, 119)), np.ones(5)]}, "layer 'fc'"),
         ({"fc2": [np.ones((3, 5))]}, "[(5, 3), (3,)] (Keras layout) for layer 'fc2'"),
         ({"fc2": [np.ones((5, 3)), np.ones(3)]}, "which are [(5, 3), (3,)]"),
-        ({"a/conv": [np.ones((6, 4, 3, 3)), np.ones(6)]}, "layer 'a>conv'"),
+        ({"a/conv": [np.ones((6, 4, 3, 3)), np.ones(6)]}, "layer 'a/conv'"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_set(change, message):

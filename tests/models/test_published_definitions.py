@@ -33,6 +33,14 @@ def test_the_definition_is_that_of_the_published_file(name):
     assert count == NETS[name][3] == entry.parameters
 
 
+@each_net
+def test_it_is_said_where_the_answer_has_another_shape_than_the_files(name):
+    classes, *sides = list(define(name).blobs.values())[-1]
+    said = " ".join(getattr(models, name).__doc__.split())
+    told = f"gives `(N, 1, 1, {classes})` through `from_caffe`"
+    assert (told in said) == (sides == [1, 1])
+
+
 @pytest.mark.usefixtures("zeros")
 @each_family
 def test_parameters_and_shapes_are_those_of_the_definition(name):

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_caffe_zoo.rules.names import caffe_name
+
 REGULARIZATIONS = ("L2", "L1")
 _register = keras.saving.register_keras_serializable(package="keras_caffe_zoo")
 
@@ -149,7 +151,7 @@ def _index_of(name: str, paths: list[str]) -> int:
     """Return the index of the one path that is, or ends with, a name."""
     if name in paths:
         return paths.index(name)
-    found = [i for i, path in enumerate(paths) if path.endswith("/" + name)]
+    found = [i for i, path in enumerate(paths) if _ends_with(path, name)]
     if len(found) != 1:
         several = [paths[i] for i in found]
         raise ValueError(
@@ -161,12 +163,20 @@ def _index_of(name: str, paths: list[str]) -> int:
     return found[0]
 
 
+def _ends_with(path: str, name: str) -> bool:
+    """Tell whether a path ends with a name, the layer's Keras' or Caffe's."""
+    parts = path.split("/")
+    ends = (parts[i:] for i in range(len(parts)))
+    return any(name in ("/".join(end), "/".join(map(caffe_name, end))) for end in ends)
+
+
 _RULES = """
 
     Args:
         learning_rate: A number, or a schedule such as `LearningRatePolicy`.
 {args}        multipliers: `(lr_mult, decay_mult)` by `variable.path` or its end, such
-            as `{{"conv1/bias": (2, 0)}}`; `(1, 1)` where not given.
+            as `{{"conv1/bias": (2, 0)}}`, the layer by Caffe's name or Keras';
+            `(1, 1)` where not given.
         weight_decay: Caffe's: part of the gradient, after clipping.
         regularization: `"L2"` or `"L1"`: what `weight_decay` pulls with.
         global_clipnorm: Bound of the norm of all gradients together; a solver's
