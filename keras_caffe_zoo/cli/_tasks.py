@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,9 +182,7 @@ def run_task(
     outputs = _outputs(arguments, files)
     task = make_task()
     answers, bad = Answers(arguments.json_output), []
-    # Lines on a terminal tell how far it has come.
-    quiet = arguments.json or not sys.stdout.isatty()
-    line = Progress(len(files), "image", enabled=quiet and len(files) > 1)
+    line = Progress(len(files), "image", enabled=len(files) > 1)
     found = stream(task, files, keep_pixels=outputs is not None)
     with contextlib.closing(line), contextlib.closing(found):
         for place, (file, one) in enumerate(zip(files, found, strict=True)):
@@ -202,7 +199,8 @@ def run_task(
                 lines = [*lines, f"drawn in {outputs[place]}"]
             answers.add(answer)
             if not arguments.json:
-                print(file, *(f"  {text}" for text in lines), sep="\n", flush=True)
+                with line.hidden():
+                    print(file, *(f"  {text}" for text in lines), sep="\n", flush=True)
     answers.close()
     if not arguments.json:
         print_bad(bad, "answer")
