@@ -63,12 +63,11 @@ def public_names(package: str, file: str) -> tuple[Callable, Callable, list[str]
         except AttributeError:
             if name in public or name.startswith("_"):
                 raise
-            # Without `obj`, of which Python would make a second, shorter guess.
             problem = f"module {package!r} has no attribute {name!r}"
             hint = did_you_mean(public, name)
-            raise AttributeError(
-                ". ".join(filter(None, (problem, hint))), name=name
-            ) from None
+            problem += f". {hint}" if hint else ""
+            # Without `obj`, of which Python would make a second, shorter guess.
+            raise AttributeError(problem, name=name) from None
 
     return attribute, names, public
 

@@ -13,13 +13,18 @@ QUIET_SECONDS = 2.0  # what takes less shows no line
 
 class _Line(tqdm):
     monitor_interval = 0  # no thread of its own
+    is_shown = False
+
+    def display(self, *args, **options):
+        self.is_shown = True
+        return super().display(*args, **options)
 
 
 class Progress:
     """A line on stderr that is written over and over, of what takes a while.
 
-    It is shown on a terminal and in notebooks. In a file, or to whoever reads a pipe, it
-    would be hundreds of lines.
+    It is shown on a terminal and in notebooks; in a file, or to whoever reads a pipe,
+    it would be hundreds of lines.
 
     Args:
         total: How many there are; None if nobody knows.
@@ -63,7 +68,8 @@ class Progress:
     @contextlib.contextmanager
     def hidden(self) -> Iterator[None]:
         """Take the line away while something else is printed, which stays above it."""
-        with self._line.external_write_mode():
+        hide = self._line.external_write_mode if self._line.is_shown else None
+        with hide() if hide else contextlib.nullcontext():
             yield
 
     def close(self) -> None:
