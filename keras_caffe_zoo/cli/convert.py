@@ -5,8 +5,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_caffe_zoo.cli._caffe import add_net, import_options, read_model
+from keras_caffe_zoo.cli._caffe import import_options
 from keras_caffe_zoo.cli._command import add_command, add_json, mean_of
+from keras_caffe_zoo.cli._source import (
+    add_source,
+    check_source,
+    dump_source,
+    is_caffe,
+    is_keras,
+    published_shapes,
+    source_model,
+)
 
 _WEIGHTS = ".h5"  # the weights alone
 
@@ -20,7 +29,9 @@ the formats, by the end of the name:
   NET/        a TensorFlow SavedModel: as Keras. Needs Keras on TensorFlow.
   NET.h5      the weights alone, as `dump` writes them.
 
-Example: keras-caffe-zoo convert deploy.prototxt net.caffemodel -o net.onnx"""
+Examples: keras-caffe-zoo convert deploy.prototxt net.caffemodel -o net.onnx
+          keras-caffe-zoo convert --model squeezenet_v1_1 -o squeezenet.onnx
+          keras-caffe-zoo convert mine.keras -o mine.tflite"""
 
 
 def add_commands(commands) -> None:
@@ -29,11 +40,12 @@ def add_commands(commands) -> None:
         commands,
         "convert",
         _convert,
-        "Convert a Caffe net to ONNX, OpenVINO, LiteRT, Keras or TensorFlow.",
+        "Convert a Caffe net, one of the zoo (--model) or a .keras file to ONNX, "
+        "OpenVINO, LiteRT, Keras or TensorFlow.",
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _FORMATS
-    add_net(parser)
+    add_source(parser)
     parser.add_argument(
         "-o", "--output", required=True, help="what to write; its end says the format"
     )
@@ -126,9 +138,12 @@ def _net_of_the_zoo(text: str) -> str:
 def _finish(arguments):
     from keras_caffe_zoo.onnx.finishing import Finish
 
+    pixels = arguments.preprocessing
+    if pixels is True and arguments.mean is None and arguments.model:
+        pixels = arguments.model
     precision = "int8" if arguments.int8 else "float16" if arguments.fp16 else "float32"
     return Finish(
-        arguments.preprocessing,
+        pixels,
         arguments.mean,
         arguments.scale,
         precision,
@@ -182,6 +197,7 @@ def _check_arguments(arguments) -> None:
     from keras_caffe_zoo.conversion.formats import check_target, form_of
     from keras_caffe_zoo.conversion.running import engines_of
 
+    check_source(arguments)
     if arguments.inputs is not None:
         if not arguments.check:
             raise ValueError("Expected --inputs with --check; received: --inputs alone")
@@ -204,6 +220,11 @@ def _check_arguments(arguments) -> None:
 
 def _refuse_options(arguments) -> None:
     """Refuse options that say how a net is written, where only weights are."""
+    if is_keras(arguments):
+        raise ValueError(
+            f"Expected another format than {arguments.output}: Caffe's weights alone "
+            f"are those of a .caffemodel or of the zoo; received: {arguments.prototxt}"
+        )
     names = ("opset", "blob", "preprocessing", "mean", "scale", "fp16", "int8", "check")
     given = [f"--{x}" for x in names if getattr(arguments, x) not in (None, False)]
     if given:
@@ -218,6 +239,10 @@ def _declared(arguments) -> dict:
     from keras_caffe_zoo.conversion.preparing import declared_shapes
 
     if arguments.input_shape is None and not arguments.check:
+        return {}
+    if arguments.model:
+        return published_shapes(arguments.model)
+    if is_keras(arguments):
         return {}
     return declared_shapes(arguments.prototxt, **import_options(arguments))
 
@@ -257,8 +282,25 @@ class _Made(NamedTuple):
 def _write_graph(arguments, options) -> _Made:
     from keras_caffe_zoo.conversion.formats import write_graph
     from keras_caffe_zoo.conversion.tables import graph_rows
-    from keras_caffe_zoo.onnx.api import caffe_graph
 
+    graph, model = _graph(arguments, options)
+    finish = _finish(arguments)
+    recipe = finish.recipe(graph) if finish.preprocessing else None
+    rows = graph_rows(graph)
+    agreement = write_graph(
+        graph, arguments.output, opset=arguments.opset, finish=finish
+    )
+    return _Made(rows, model=model, recipe=recipe, agreement=agreement)
+
+
+def _graph(arguments, options) -> tuple:
+    """Return the net as ONNX operations; and the Keras model, if that was needed."""
+    from keras_caffe_zoo.conversion.precision import without_bfloat16
+    from keras_caffe_zoo.onnx.api import caffe_graph, model_graph
+
+    if not is_caffe(arguments):
+        model = _read(arguments, options)
+        return model_graph(without_bfloat16(model)), model
     graph = caffe_graph(
         arguments.prototxt,
         arguments.caffemodel,
@@ -267,13 +309,7 @@ def _write_graph(arguments, options) -> _Made:
         **import_options(arguments),
         **options,
     )
-    finish = _finish(arguments)
-    recipe = finish.recipe(graph) if finish.preprocessing else None
-    rows = graph_rows(graph)
-    agreement = write_graph(
-        graph, arguments.output, opset=arguments.opset, finish=finish
-    )
-    return _Made(rows, recipe=recipe, agreement=agreement)
+    return graph, None
 
 
 def _write_model(arguments, options) -> _Made:
@@ -287,10 +323,9 @@ def _write_model(arguments, options) -> _Made:
 
 def _write_weights(arguments, options) -> _Made:
     from keras_caffe_zoo.conversion.tables import model_rows
-    from keras_caffe_zoo.weights import dump_caffe_weights
 
-    model = read_model(arguments, **options)
-    dump_caffe_weights(arguments.caffemodel, arguments.output, progress=False)
+    model = source_model(arguments, **options)
+    dump_source(arguments)
     return _Made(model_rows(model), model.count_params(), model)
 
 
@@ -298,7 +333,7 @@ def _read(arguments, options):
     """Return the net as a Keras model that gives the blobs that are asked for."""
     from keras_caffe_zoo.features import feature_extractor
 
-    model = read_model(arguments, **options)
+    model = source_model(arguments, **options)
     return feature_extractor(model, arguments.blob) if arguments.blob else model
 
 
