@@ -12,6 +12,7 @@ from support import GOLDENS
 
 import keras_caffe_zoo
 from keras_caffe_zoo import cli
+from keras_caffe_zoo.conversion import formats
 
 DEMO = Path(keras_caffe_zoo.__file__).parent / "data" / "demo"
 NET = [str(GOLDENS / f"format_v2.{suffix}") for suffix in ("prototxt", "caffemodel")]
@@ -256,3 +257,128 @@ def test_classes_that_are_not_listed_are_counted(capsys):
 
 def test_a_name_of_two_classes_is_no_choice(capsys):
     assert "134 crane; 517 crane" in told_of("crane", capsys)
+
+
+MTCNN = ["--model", "mtcnn_r", "--weights"]
+BY = "other way round. Swap them"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Return a folder with a small net of the zoo, as Caffe's files and as Keras'."""
+    folder = tmp_path_factory.mktemp("small")
+    model = keras_caffe_zoo.mtcnn_r(weights=None)
+    keras_caffe_zoo.to_caffe(model, folder / "r.prototxt", folder / "r.caffemodel")
+    model.save(folder / "r.keras")
+    return folder
+
+
+def converted(*words):
+    return cli.main(["convert", *map(str, words)])
+
+
+@pytest.mark.parametrize("name", ["n.onnx", "n.h5"])
+def test_a_net_of_the_zoo_is_converted(name, small, tmp_path, capsys):
+    file = tmp_path / name
+    check = ["--check"] if name == "n.onnx" else []
+    assert converted(*MTCNN, small / "r.caffemodel", "-o", file, *check) == 0
+    assert "100,178 parameters" in capsys.readouterr().out and file.stat().st_size
+
+
+def test_a_file_of_keras_is_converted(small, tmp_path, capsys):
+    words = "--preprocessing", "--mean", "127", "--check"
+    assert converted(small / "r.keras", "-o", tmp_path / "n.onnx", *words) == 0
+    assert "ONNX Runtime: largest difference" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["n.xml", "n.keras", "n.tflite", "n/"])
+def test_every_format_has_every_source(name, small, tmp_path):
+    to = ["-o", f"{tmp_path}/{name}", "--check"]
+    assert converted(*MTCNN, small / "r.caffemodel", *to) == 0
+    assert converted(small / "r.keras", *to) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "NET.prototxt and NET.caffemodel, --model NAME"),
+        (["r.prototxt"], "received: r.prototxt alone"),
+        (["vgg16"], "--model vgg16"),
+        (["--model", "caffenett"], "Did you mean 'caffenet'"),
+        ([*NET, "--model", "vgg16"], "received: --model vgg16 and also"),
+        ([*NET, "--weights", "a.caffemodel"], "--weights with --model"),
+        (["--model", "vgg16", "--ignore-field", "x"], "Expected no --ignore-field"),
+    ],
+)
+def test_what_is_no_source_is_refused(words, said, tmp_path, capsys):
+    assert converted(*words, "-o", tmp_path / "n.onnx") == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("n.pb", [".onnx", ".xml", ".tflite", ".keras", ".h5", "in / for"]),
+        ("nothing", [".onnx", ".xml", ".tflite", ".keras", ".h5", "in / for"]),
+        ("openvino/", [".onnx", "SavedModel. For OpenVINO", "such as net.xml"]),
+        ("my-onnx/", [".xml", "For ONNX", "such as net.onnx"]),
+        ("net.onnx/", ["For ONNX"]),
+        ("out/", ["new folder", "out/net.onnx"]),
+        ("out", [".xml", "Name a file in it, such as out/net.onnx"]),
+    ],
+)
+def test_names_that_say_no_format_are_told_which_do(
+    name, said, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    assert converted(*NET, "-o", name) == 2
+    error = capsys.readouterr().err
+    assert all(text in error for text in said)
+    assert [x.name for x in tmp_path.rglob("*")] == ["out"]
+
+
+def test_a_table_has_all_formats_and_no_others(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        converted("--help")
+    _, table = capsys.readouterr().out.split("the formats, by")
+    told = re.findall(r"^  NET(\S+)", table, re.M)
+    assert sorted(told) == sorted(formats.ENDINGS)
+    for ending in set(told) - {formats.WEIGHTS}:
+        assert formats.form_of(f"n{ending}") == ending
+    with pytest.raises(ValueError, match=r"ends in (?!.*\.h5, or)"):
+        formats.form_of("n.h5")  # which Python's convert does not write
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("convert r.caffemodel r.prototxt -o n.onnx", BY),
+        ("convert r.caffemodel r.prototxt -o n.keras --check", BY),
+        ("compare r.caffemodel r.prototxt x.npz", BY),
+        ("view r.caffemodel r.prototxt", BY),
+        ("classify a.jpg --model r.caffemodel --weights r.prototxt", BY),
+        ("detect a.jpg --model r.caffemodel --weights r.prototxt", BY),
+        ("heatmap a.jpg --model r.caffemodel --weights r.prototxt", BY),
+        ("extract . --model r.caffemodel --weights r.prototxt --layer a -o a.h5", BY),
+        ("install r.caffemodel mtcnn_r", BY),
+        ("inspect r.caffemodel r.prototxt", "Expected one file"),
+        ("card r.prototxt", "a file. from_caffe reads"),
+    ],
+)
+def test_what_is_swapped_is_told(words, said, small, capsys, monkeypatch):
+    monkeypatch.chdir(small)
+    assert cli.main(words.split()) == 2
+    assert said in capsys.readouterr().err
+    assert {x.stem for x in small.iterdir()} == {"r"}
+
+
+def test_what_is_swapped_is_told_in_python(small):
+    files = small / "r.caffemodel", small / "r.prototxt"
+    for read in (keras_caffe_zoo.from_caffe, keras_caffe_zoo.to_onnx):
+        with pytest.raises(keras_caffe_zoo.CaffeFormatError, match=BY):
+            read(*files, *["n.onnx"] * (read is keras_caffe_zoo.to_onnx))
+    with pytest.raises(keras_caffe_zoo.CaffeFormatError, match="in the first place"):
+        keras_caffe_zoo.read_caffemodel(files[1])

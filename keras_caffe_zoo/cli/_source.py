@@ -42,6 +42,7 @@ def check_source(arguments) -> None:
             option is none of such a net.
         OSError: If there is no such file.
     """
+    from keras_caffe_zoo.caffe.sniff import check_order
     from keras_caffe_zoo.weights import model_entry, model_names
 
     files = [x for x in (arguments.prototxt, arguments.caffemodel) if x is not None]
@@ -73,7 +74,9 @@ def check_source(arguments) -> None:
             f"--model {given[0]}"
         )
     if len(files) < 2:
-        raise ValueError(f"Expected {_SOURCES}; received: {given[0] if files else '-'}")
+        received = f"{given[0]} alone" if files else "none of these"
+        raise ValueError(f"Expected {_SOURCES}; received: {received}")
+    check_order(*files)
 
 
 def _refuse(options: dict, net: str) -> None:

@@ -12,6 +12,7 @@ from keras_caffe_zoo.cli._pictures import (
     Answers,
     add_net,
     add_pictures,
+    check_net,
     files_of,
     outputs_of,
     print_bad,
@@ -178,6 +179,7 @@ def run_task(
     from keras_caffe_zoo.progress import Progress
     from keras_caffe_zoo.tasks.running import stream
 
+    check_net(arguments)
     files = files_of(arguments.images)
     outputs = _outputs(arguments, files)
     task = make_task()

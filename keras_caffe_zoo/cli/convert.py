@@ -17,8 +17,6 @@ from keras_caffe_zoo.cli._source import (
     source_model,
 )
 
-_WEIGHTS = ".h5"  # the weights alone
-
 _FORMATS = """\
 the formats, by the end of the name:
   NET.onnx    ONNX, for OpenCV, ONNX Runtime and others: Caffe's names and order of
@@ -162,13 +160,13 @@ def _size(text: str) -> int | None:
 
 
 def _convert(arguments) -> tuple[dict, int]:
-    from keras_caffe_zoo.conversion.formats import GRAPH_FORMATS, form_of
+    from keras_caffe_zoo.conversion.formats import GRAPH_FORMATS, WEIGHTS, form_of
     from keras_caffe_zoo.conversion.tables import layer_table
 
     _check_arguments(arguments)
     declared = _declared(arguments)
     options = {"input_shape": _input_shape(arguments.input_shape, declared)}
-    if arguments.output.endswith(_WEIGHTS):
+    if form_of(arguments.output, by_command=True) == WEIGHTS:
         made = _write_weights(arguments, options)
     elif form_of(arguments.output) in GRAPH_FORMATS:
         made = _write_graph(arguments, options)
@@ -178,7 +176,7 @@ def _convert(arguments) -> tuple[dict, int]:
         print(layer_table(made.rows, made.count), end="\n\n")
         if made.agreement is not None:
             print(made.agreement)
-        print(f"Wrote {arguments.output}")
+        print(f"Wrote {arguments.output}{_told(arguments.output)}")
     result = {"output": arguments.output, "layers": made.rows}
     if made.agreement is not None:
         result["agreement"] = asdict(made.agreement)
@@ -192,9 +190,18 @@ def _convert(arguments) -> tuple[dict, int]:
     return result, int(not all(x.agrees for x in checks))
 
 
+def _told(output: str) -> str:
+    """Return what a folder is, which who wrote its name may not have meant."""
+    from keras_caffe_zoo.conversion.formats import FOLDER, endings, form_of
+
+    if form_of(output, by_command=True) != FOLDER:
+        return ""
+    return f", a TensorFlow SavedModel. Other formats: {endings(True)}"
+
+
 def _check_arguments(arguments) -> None:
     """Refuse before any work what could not be written or checked."""
-    from keras_caffe_zoo.conversion.formats import check_target, form_of
+    from keras_caffe_zoo.conversion.formats import WEIGHTS, check_target, form_of
     from keras_caffe_zoo.conversion.running import engines_of
 
     check_source(arguments)
@@ -202,7 +209,7 @@ def _check_arguments(arguments) -> None:
         if not arguments.check:
             raise ValueError("Expected --inputs with --check; received: --inputs alone")
         arguments.inputs.stat()  # raises if there is none
-    if arguments.output.endswith(_WEIGHTS):
+    if form_of(arguments.output, by_command=True) == WEIGHTS:
         _refuse_options(arguments)
         return
     for name in ("mean", "scale"):

@@ -12,6 +12,7 @@ from keras_caffe_zoo.cli._pictures import (
     add_net,
     add_pictures,
     build,
+    check_net,
     files_of,
     outputs_of,
     print_bad,
@@ -69,6 +70,7 @@ def _heatmap(arguments) -> tuple[dict | None, int]:
     from keras_caffe_zoo.progress import Progress
     from keras_caffe_zoo.tasks.net import entry_for
 
+    check_net(arguments)
     entry_for(arguments.model, ("classification",), None)
     paths = arguments.images
     one = len(paths) == 1 and not paths[0].is_dir()
