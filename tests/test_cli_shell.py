@@ -56,6 +56,7 @@ def test_help_ends_quietly_where_nobody_reads_it():
     assert unread("--help") == (cli.EXIT_NO_READER, b"")
 
 
+@pytest.mark.slow
 def test_an_error_ends_quietly_where_nobody_reads_it():
     found = unread("inspect", "none.prototxt", stream="stderr")
     assert found == (cli.EXIT_NO_READER, b"")
@@ -277,7 +278,9 @@ def converted(*words):
     return cli.main(["convert", *map(str, words)])
 
 
-@pytest.mark.parametrize("name", ["n.onnx", "n.h5"])
+@pytest.mark.parametrize(
+    "name", ["n.onnx", pytest.param("n.h5", marks=pytest.mark.slow)]
+)
 def test_a_net_of_the_zoo_is_converted(name, small, tmp_path, capsys):
     file = tmp_path / name
     check = ["--check"] if name == "n.onnx" else []
@@ -285,6 +288,7 @@ def test_a_net_of_the_zoo_is_converted(name, small, tmp_path, capsys):
     assert "100,178 parameters" in capsys.readouterr().out and file.stat().st_size
 
 
+@pytest.mark.slow
 def test_a_file_of_keras_is_converted(small, tmp_path, capsys):
     words = "--preprocessing", "--mean", "127", "--check"
     assert converted(small / "r.keras", "-o", tmp_path / "n.onnx", *words) == 0
