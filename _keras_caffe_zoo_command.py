@@ -27,7 +27,8 @@ def main():
         status = main()
     except KeyboardInterrupt:
         _end_at_once()
-    _ending_at_once().__enter__()  # Python's own end is left
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_at_once)  # Python's own end is left
     return status
 
 

@@ -151,6 +151,15 @@ def test_ctrl_c_at_any_moment_is_one_line(moment, tmp_path):
     assert (process.returncode, said) in [(cli.EXIT_INTERRUPTED, INTERRUPTED), (0, "")]
 
 
+@pytest.mark.slow
+def test_ctrl_c_at_the_end_is_one_line():
+    late = "import atexit, os; atexit.register(lambda: os.kill(os.getpid(), 2)); "
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with started("list", "--task", "pose", code=late + COMMAND, **pipes) as process:
+        _, said = process.communicate()
+    assert (process.returncode, said) == (cli.EXIT_INTERRUPTED, INTERRUPTED)
+
+
 def test_ctrl_c_while_the_words_are_read_is_one_line(capsys, monkeypatch):
     def press():
         raise KeyboardInterrupt

@@ -237,10 +237,10 @@ def _meant(folder: str) -> str | None:
 
 # What is written, by the end of its name; the weights alone by the command.
 ENDINGS = {
+    ".keras": "Keras",
+    LITERT: "LiteRT",
     ".onnx": "ONNX",
     ".xml": "OpenVINO",
-    LITERT: "LiteRT",
-    ".keras": "Keras",
     WEIGHTS: "the weights alone",
     FOLDER: "a TensorFlow SavedModel",
 }
