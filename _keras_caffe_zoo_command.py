@@ -3,24 +3,37 @@
 TensorFlow prints a dozen lines when it is imported and when it first looks for a GPU,
 whatever its log level, so they have to be kept off the terminal out here. A command
 that needs no Keras imports none.
+
+Ctrl-C, too, is seen to out here, where it can come before anything else is imported.
 """
 
 import contextlib
 import os
+import signal
 import sys
+
+_INTERRUPTED = 130  # as shells have it: 128, and the signal's number
+_errors = 2  # the terminal's error stream, while that number is of nowhere too
 
 
 def main():
     """Run the command; return its exit status."""
-    from keras_caffe_zoo.cli import main
-    from keras_caffe_zoo.lazy import around_keras
-
-    around_keras(_silently)
-    return main()
+    try:
+        with _ending_at_once():
+            from keras_caffe_zoo.cli import main
+            from keras_caffe_zoo.lazy import around_keras
+        around_keras(_silently)
+        sys.unraisablehook = _not_swallowed
+        status = main()
+    except KeyboardInterrupt:
+        _end_at_once()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_at_once)  # Python's own end is left
+    return status
 
 
 def _silently(run):
-    with _silent_stderr():
+    with _silent_stderr(), _ending_at_once():
         run()
         sys.modules["keras"].ops.zeros(1)  # looks for devices
 
@@ -28,12 +41,54 @@ def _silently(run):
 @contextlib.contextmanager
 def _silent_stderr():
     """Send what native code writes to the terminal's error stream nowhere."""
+    global _errors
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
+    _errors = kept
     try:
         yield
     finally:
+        _errors = 2
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def _ending_at_once():
+    """Have Ctrl-C end the process where it stands, while imports run.
+
+    They leave nothing behind that has to be cleared up, but swallow exceptions or make
+    others of them. Whoever has a handler of their own, or ignores Ctrl-C as a shell has
+    it for what runs in the background, keeps that.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
+        return
+    try:
+        signal.signal(signal.SIGINT, _end_at_once)
+    except ValueError:  # not in the main thread
+        before = None
+    try:
+        yield
+    finally:
+        if before:
+            signal.signal(signal.SIGINT, before)
+
+
+def _end_at_once(number=signal.SIGINT, frame=None):
+    with contextlib.suppress(Exception):  # nobody reads it, or it was being written
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        os.write(_errors, b"keras-caffe-zoo: interrupted\n")
+    os._exit(_INTERRUPTED)
+
+
+def _not_swallowed(problem, tell=sys.unraisablehook):
+    """Press Ctrl-C again where it came while Python could raise nothing."""
+    if issubclass(problem.exc_type, KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    else:
+        tell(problem)

@@ -4,10 +4,8 @@ The public names stand in `__init__.pyi`. Each is imported when it is first aske
 and Keras with the first that needs it: reading Caffe's files does not.
 """
 
-import lazy_loader
+from keras_caffe_zoo.lazy import public_names, register_with_keras
 
-from keras_caffe_zoo.lazy import register_with_keras
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = public_names(__name__, __file__)
 
 register_with_keras()

@@ -1,11 +1,16 @@
 """What the outputs of a net mean: the names of its classes."""
 
 import functools
+import re
+from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
 
+from keras_caffe_zoo.messages import did_you_mean
 from keras_caffe_zoo.weights.manifest import class_list, entry_of, model_entry
+
+_LISTED = 8  # classes of many that a name is part of
 
 
 @functools.cache
@@ -118,3 +123,53 @@ def known_labels(entry) -> str | None:
     """
     labels = entry and entry.class_labels
     return labels if labels and class_list(labels).file else None
+
+
+def find_class(
+    text: str, names: Sequence[tuple[str, str]], what: str = "the class"
+) -> int:
+    """Return the index of the one class that a text means.
+
+    Whole names count before words of them, and those before parts of words: "cat" is
+    in "tabby cat", and not in "Rana catesbeiana".
+
+    Args:
+        text: A class's number, its identifier, one of its names, or part of one.
+        names: Identifier and description of each class, as `class_names` has them.
+        what: What the text was given as, for errors.
+
+    Raises:
+        ValueError: If it means none, or several, which are listed.
+    """
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    wanted = text.strip().casefold()
+    found = _classes_like(wanted, names) if wanted else []
+    if len(found) == 1:
+        return found[0]
+    listed = "; ".join(f"{i} {names[i][1]}" for i in found[:_LISTED]) or "none"
+    if len(found) > _LISTED:
+        listed += f"; … ({len(found)} in all)"
+    hint = "Give a whole name, or a number"
+    if not found:
+        known = [part for _, name in names for part in name.casefold().split(", ")]
+        hint = "" if text.isdecimal() else did_you_mean(known, wanted)
+    raise ValueError(
+        f"Expected {what} to mean one of the {len(names)} classes; received: {text!r}, "
+        f"which is part of: {listed}{'. ' * bool(hint)}{hint}"
+    )
+
+
+def _classes_like(wanted: str, names: Sequence[tuple[str, str]]) -> list[int]:
+    """Return the classes whose names have a text, those that have it as it is first."""
+    word = re.compile(rf"\b{re.escape(wanted)}(?:e?s)?\b")
+    folded = [(one.casefold(), name.casefold()) for one, name in names]
+    kinds = (
+        lambda one, name: wanted in (one, name, *name.split(", ")),
+        lambda one, name: word.search(name),
+        lambda one, name: wanted in name,
+    )
+    for fits in kinds:
+        if found := [i for i, pair in enumerate(folded) if fits(*pair)]:
+            return found
+    return []

@@ -13,6 +13,10 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import lazy_loader
+
+from keras_caffe_zoo.messages import did_you_mean
+
 
 class _Module(types.ModuleType):
     """A module that is imported when an attribute of it is asked for."""
@@ -39,6 +43,33 @@ else:
     layers = _Module("keras_caffe_zoo.layers")
     caffe_model = _Module("keras_caffe_zoo.conversion.model")
     initializers = _Module("keras_caffe_zoo.layers.initializers")
+
+
+def public_names(package: str, file: str) -> tuple[Callable, Callable, list[str]]:
+    """Return `__getattr__`, `__dir__` and `__all__` of a package.
+
+    Each name of its `.pyi` is imported when it is first asked for; of others, the error
+    says which may have been meant, and nothing is imported.
+
+    Args:
+        package: The package's `__name__`.
+        file: Its `__file__`.
+    """
+    found, names, public = lazy_loader.attach_stub(package, file)
+
+    def attribute(name: str):
+        try:
+            return found(name)
+        except AttributeError:
+            if name in public or name.startswith("_"):
+                raise
+            problem = f"module {package!r} has no attribute {name!r}"
+            hint = did_you_mean(public, name)
+            problem += f". {hint}" if hint else ""
+            # Without `obj`, of which Python would make a second, shorter guess.
+            raise AttributeError(problem, name=name) from None
+
+    return attribute, names, public
 
 
 # The rooms whose classes Keras must know before it can load a model that has them, each

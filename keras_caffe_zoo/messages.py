@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 
 _SHOWN = 8  # names of a list that may be long
+_CLOSE = 3  # names that somebody may have meant
 
 
 def say(message: str) -> None:
@@ -28,11 +29,36 @@ def there_are(known: Iterable[str], wanted: str = "") -> str:
         wanted: The one that was asked for.
     """
     names = list(known)
-    close = difflib.get_close_matches(wanted, names, n=3) if wanted else []
-    hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
     shown = ", ".join(map(repr, names[:_SHOWN])) or "none"
     more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
-    return f"{hint}There are: {shown}{more}"
+    hint = did_you_mean(names, wanted)
+    return f"{hint}{' ' if hint else ''}There are: {shown}{more}"
+
+
+def did_you_mean(known: Iterable[str], wanted: str) -> str:
+    """Return the question for the names that somebody may have meant, `""` if none.
+
+    Args:
+        known: The names that there are.
+        wanted: The one that was asked for.
+    """
+    close = _close(known, wanted) if wanted else []
+    return f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def _close(known: Iterable[str], wanted: str) -> list[str]:
+    """Return names like another; case and dashes count for nothing."""
+    names: dict[str, str] = {}
+    for name in known:
+        names.setdefault(_plain(name), name)
+    plain = _plain(wanted)
+    begun = [x for x in names if len(plain) > 2 and x.startswith(plain)]
+    close = difflib.get_close_matches(plain, names, n=_CLOSE)
+    return [names[x] for x in list(dict.fromkeys([*close, *begun]))[:_CLOSE]]
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "_")
 
 
 def shortened(text: str, width: int = 80, middle: bool = False) -> str:

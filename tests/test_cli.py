@@ -14,6 +14,7 @@ from keras_caffe_zoo import (
     caffe_params,
     cli,
     gender_net,
+    progress,
     rcnn_ilsvrc13,
     read_mean,
     write_caffemodel,
@@ -353,3 +354,18 @@ def test_help_teaches(capsys):
     assert "Start with: keras-caffe-zoo demo" in said
     assert "Example: keras-caffe-zoo heatmap photo.jpg" in said
     assert max(map(len, said.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_of_many_pictures_is_for_a_terminal(
+    terminal, photo, caffemodel, capsys, monkeypatch
+):
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    net = ("--model", "caffenet", "--weights", caffemodel)
+    assert run("classify", *[photo] * 4, *net) == 0
+    said = capsys.readouterr()
+    assert ("4/4" in said.err) is terminal
+    assert terminal or "\x1b" not in said.err and "\r" not in said.err
+    assert said.out.count(str(photo)) == 4

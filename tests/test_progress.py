@@ -1,12 +1,21 @@
+import io
+import sys
+
 import keras
 import pytest
 
 from keras_caffe_zoo import progress
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
 @pytest.fixture(autouse=True)
 def shown_at_once(monkeypatch):
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "_is_watched", lambda: True)
 
 
 def test_it_is_one_line_on_stderr(capsys):
@@ -54,3 +63,38 @@ def test_nothing_is_shown_where_it_is_switched_off(
     line.close()
     assert capsys.readouterr().err == ""
     assert line.computed == 10
+
+
+@pytest.mark.parametrize(("stream", "shown"), [(Terminal, True), (io.StringIO, False)])
+def test_it_is_for_terminals(monkeypatch, stream, shown):
+    monkeypatch.undo()
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "stderr", stream())
+    line = progress.Progress(20)
+    line.advance(20)
+    line.close()
+    assert ("20/20" in sys.stderr.getvalue()) is shown
+    assert shown or not sys.stderr.getvalue()
+
+
+def test_what_is_printed_stays_above_it(monkeypatch):
+    both = Terminal()
+    monkeypatch.setattr(sys, "stderr", both)
+    monkeypatch.setattr(sys, "stdout", both)
+    line = progress.Progress(3)
+    with line.hidden():
+        print("found")
+    line.advance(3)
+    line.close()
+    before, after = both.getvalue().split("found\n")
+    assert before.endswith("\r") and "0/3" in before and "3/3" in after
+
+
+def test_what_is_printed_shows_no_line_before_its_time(monkeypatch):
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 60.0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    line = progress.Progress(3)
+    with line.hidden():
+        print("found")
+    line.close()
+    assert not sys.stderr.getvalue()

@@ -87,8 +87,8 @@ def read_caffemodel(path: PathLike) -> dict[str, list[np.ndarray]]:
             return _read_hdf5(source).params
         if sniff(source, "a caffemodel"):
             raise CaffeFormatError(
-                "Expected a caffemodel; received: text. If it is a prototxt, read it "
-                "with read_prototxt",
+                "Expected a caffemodel; received: text. If it is a prototxt, give it "
+                "in the first place, before the caffemodel: from_caffe takes both",
                 source=source.name,
             )
         return _read_binary(source).params

@@ -13,6 +13,7 @@ from .wire import Source
 PathLike = str | os.PathLike
 
 MAX_TEXT = 16 << 20
+_HEAD = 64 << 10  # bytes that tell a file's kind
 _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"PK\x03\x04", "a zip archive; unpack it first"),
@@ -26,11 +27,39 @@ _MAGIC = (
 _TEXT_CONTROLS = frozenset(b"\t\n\v\f\r")
 
 
+def check_order(prototxt: PathLike, caffemodel: PathLike | None) -> None:
+    """Check that a net's two files are not given the other way round.
+
+    Args:
+        prototxt: What is to be the definition.
+        caffemodel: What is to be its weights; None if there are none.
+
+    Raises:
+        CaffeFormatError: If the first is binary and the second is text.
+        OSError: If one of them cannot be read.
+    """
+    if caffemodel is not None and not _is_text(prototxt) and _is_text(caffemodel):
+        raise CaffeFormatError(
+            "Expected the prototxt first and the caffemodel second; received them the "
+            f"other way round. Swap them: {caffemodel} {prototxt}"
+        )
+
+
+def _is_text(path: PathLike) -> bool:
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(_HEAD)
+    return bool(head) and _has_text(head)
+
+
+def _has_text(head: bytes) -> bool:
+    return all(byte >= 32 or byte in _TEXT_CONTROLS for byte in frozenset(head))
+
+
 def sniff(source: Source, expected: str) -> bool:
     """Return whether the file is text; raises if it is plainly something else."""
-    head = source.read(0, min(source.size, 64 << 10))
+    head = source.read(0, min(source.size, _HEAD))
     known = next((what for magic, what in _MAGIC if head.startswith(magic)), None)
-    is_text = all(byte >= 32 or byte in _TEXT_CONTROLS for byte in frozenset(head))
+    is_text = _has_text(head)
     # Only in text: "\n<" is also how a caffemodel with a name of 60 bytes starts.
     if is_text and head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         known = "markup such as an HTML page; the download failed, fetch it again"
@@ -53,7 +82,7 @@ def read_text_file(path: PathLike) -> str:
         if not sniff(source, "a prototxt"):
             raise CaffeFormatError(
                 "Expected a prototxt; received: binary data. If it is a caffemodel, "
-                "give it after the prototxt, or read it with read_caffemodel",
+                "give it in the second place, after the prototxt",
                 source=source.name,
             )
         return read_text(source)

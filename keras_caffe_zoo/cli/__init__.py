@@ -26,6 +26,7 @@ from keras_caffe_zoo.cli import (
     view,
     zoo,
 )
+from keras_caffe_zoo.cli._parser import Parser
 from keras_caffe_zoo.version import package_version
 
 EXIT_ERROR = 2
@@ -45,32 +46,58 @@ def main(argv: list[str] | None = None) -> int:
         or 141 where nobody reads the output any more, as behind `| head`.
     """
     try:
-        status = _run(argv)
-        sys.stdout.flush()  # here, where the error can be caught
-        return status
+        try:
+            return _run(argv)
+        finally:  # --help, too; here, where the error can be caught
+            _flush()
     except BrokenPipeError:
-        # Python would complain at its end, when it writes what is left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _flush(in_vain=True)
         return EXIT_NO_READER
+    except OSError as error:  # as of a full disk
+        _flush(in_vain=True)
+        return _failed(error)
+
+
+def _flush(in_vain: bool = False) -> None:
+    """Write what is left for stdout and stderr.
+
+    Args:
+        in_vain: Whether what cannot be written is forgotten, of which Python would
+            complain at its end.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # closed by the shell
+                stream.flush()
+        except OSError:
+            if not in_vain:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _failed(error: Exception) -> int:
+    print(f"keras-caffe-zoo: error: {_said(error)}", file=sys.stderr)
+    return EXIT_ERROR
 
 
 def _run(argv: list[str] | None) -> int:
-    arguments = _parser().parse_args(argv)
-    output = sys.stdout if getattr(arguments, "json", False) else None
-    arguments.json_output = output
-    # What else is said, notes and progress bars of any library, is no JSON.
-    aside = contextlib.redirect_stdout(sys.stderr if output else sys.stdout)
     try:
-        with aside:
-            result = arguments.run(arguments)
+        return _answer(_parser().parse_args(argv))
     except BrokenPipeError:
         raise
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(f"keras-caffe-zoo: error: {_said(error)}", file=sys.stderr)
-        return EXIT_ERROR
+        return _failed(error)
     except KeyboardInterrupt:
         print("keras-caffe-zoo: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _answer(arguments: argparse.Namespace) -> int:
+    output = sys.stdout if getattr(arguments, "json", False) else None
+    arguments.json_output = output
+    # What else is said, notes and progress bars of any library, is no JSON.
+    with contextlib.redirect_stdout(sys.stderr if output else sys.stdout):
+        result = arguments.run(arguments)
     result, status = result if isinstance(result, tuple) else (result, 0)
     if output and result is not None:  # None: printed
         print(json.dumps(result), file=output)
@@ -86,7 +113,7 @@ def _said(error: Exception) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="keras-caffe-zoo",
         description="Caffe's networks in Keras, computing what Caffe computed.",
         epilog="Start with: keras-caffe-zoo demo",

@@ -56,6 +56,24 @@ def add_net(parser, example: str = "caffenet", default: str | None = None) -> No
     add_json(parser)
 
 
+def check_net(arguments) -> None:
+    """Refuse a net whose definition and weights are given the other way round.
+
+    Raises:
+        ValueError: If --model is a file of weights.
+    """
+    model, weights = arguments.model, arguments.weights
+    if not str(model).endswith((".caffemodel", ".h5")):
+        return
+    problem = (
+        f"Expected --model: a net's name or prototxt, and its file of weights as "
+        f"--weights; received: --model {model}"
+    )
+    if str(weights).endswith(".prototxt"):
+        problem += f" --weights {weights}, the other way round. Swap them"
+    raise ValueError(problem)
+
+
 def build(arguments, **options):
     """Build the classifier that a command was given.
 
@@ -67,6 +85,7 @@ def build(arguments, **options):
     from keras_caffe_zoo.labels import names_of_net
     from keras_caffe_zoo.runtimes import check_runtime
 
+    check_net(arguments)
     check_runtime(arguments.runtime)
     names_of_net(arguments.model)  # before the net, which may have to be downloaded
     return getattr(models, arguments.model)(weights=arguments.weights, **options)

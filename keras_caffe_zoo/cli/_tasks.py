@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from keras_caffe_zoo.cli._pictures import (
     Answers,
     add_net,
     add_pictures,
+    check_net,
     files_of,
     outputs_of,
     print_bad,
@@ -184,13 +184,12 @@ def run_task(
     from keras_caffe_zoo.progress import Progress
     from keras_caffe_zoo.tasks.running import stream
 
+    check_net(arguments)
     files = files_of(arguments.images)
     outputs = _outputs(arguments, files)
     task = make_task()
     answers, bad = Answers(arguments.json_output), []
-    # Lines on a terminal tell how far it has come.
-    quiet = arguments.json or not sys.stdout.isatty()
-    line = Progress(len(files), "image", enabled=quiet and len(files) > 1)
+    line = Progress(len(files), "image", enabled=len(files) > 1)
     found = stream(task, files, keep_pixels=outputs is not None)
     with contextlib.closing(line), contextlib.closing(found):
         for place, (file, one) in enumerate(zip(files, found, strict=True)):
@@ -207,7 +206,8 @@ def run_task(
                 lines = [*lines, f"drawn in {outputs[place]}"]
             answers.add(answer)
             if not arguments.json:
-                print(file, *(f"  {text}" for text in lines), sep="\n", flush=True)
+                with line.hidden():
+                    print(file, *(f"  {text}" for text in lines), sep="\n", flush=True)
     answers.close()
     if not arguments.json:
         print_bad(bad, "answer")

@@ -78,8 +78,14 @@ def _add_install(commands) -> None:
 
 
 def _install(arguments) -> None:
-    from keras_caffe_zoo.weights import install
+    from keras_caffe_zoo.weights import install, model_names
 
+    name, file = arguments.name, str(arguments.file)
+    if file in model_names() and name not in model_names():
+        raise ValueError(
+            "Expected the net's name first and the file second; received them the "
+            f"other way round. Swap them: {file} {name}"
+        )
     print(f"Installed {install(arguments.name, arguments.file)}")
 
 

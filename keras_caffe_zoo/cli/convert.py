@@ -5,10 +5,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_caffe_zoo.cli._caffe import add_net, import_options, read_model
+from keras_caffe_zoo.cli._caffe import import_options
 from keras_caffe_zoo.cli._command import add_command, add_json, mean_of
-
-_WEIGHTS = ".h5"  # the weights alone
+from keras_caffe_zoo.cli._source import (
+    add_source,
+    check_source,
+    dump_source,
+    is_caffe,
+    is_keras,
+    published_shapes,
+    source_model,
+)
 
 _FORMATS = """\
 the formats, by the end of the name:
@@ -21,7 +28,9 @@ the formats, by the end of the name:
   NET/        a TensorFlow SavedModel: as Keras. Needs Keras on TensorFlow.
   NET.h5      the weights alone, as `dump` writes them.
 
-Example: keras-caffe-zoo convert deploy.prototxt net.caffemodel -o net.onnx"""
+Examples: keras-caffe-zoo convert deploy.prototxt net.caffemodel -o net.onnx
+          keras-caffe-zoo convert --model squeezenet_v1_1 -o squeezenet.onnx
+          keras-caffe-zoo convert mine.keras -o mine.tflite"""
 
 
 def add_commands(commands) -> None:
@@ -30,11 +39,12 @@ def add_commands(commands) -> None:
         commands,
         "convert",
         _convert,
-        "Convert a Caffe net to ONNX, OpenVINO, LiteRT, Keras or TensorFlow.",
+        "Convert a Caffe net, one of the zoo (--model) or a .keras file to ONNX, "
+        "OpenVINO, LiteRT, Keras or TensorFlow.",
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _FORMATS
-    add_net(parser)
+    add_source(parser)
     parser.add_argument(
         "-o", "--output", required=True, help="what to write; its end says the format"
     )
@@ -127,9 +137,12 @@ def _net_of_the_zoo(text: str) -> str:
 def _finish(arguments):
     from keras_caffe_zoo.onnx.finishing import Finish
 
+    pixels = arguments.preprocessing
+    if pixels is True and arguments.mean is None and arguments.model:
+        pixels = arguments.model
     precision = "int8" if arguments.int8 else "float16" if arguments.fp16 else "float32"
     return Finish(
-        arguments.preprocessing,
+        pixels,
         arguments.mean,
         arguments.scale,
         precision,
@@ -148,13 +161,13 @@ def _size(text: str) -> int | None:
 
 
 def _convert(arguments) -> tuple[dict, int]:
-    from keras_caffe_zoo.conversion.formats import GRAPH_FORMATS, form_of
+    from keras_caffe_zoo.conversion.formats import GRAPH_FORMATS, WEIGHTS, form_of
     from keras_caffe_zoo.conversion.tables import layer_table
 
     _check_arguments(arguments)
     declared = _declared(arguments)
     options = {"input_shape": _input_shape(arguments.input_shape, declared)}
-    if arguments.output.endswith(_WEIGHTS):
+    if form_of(arguments.output, by_command=True) == WEIGHTS:
         made = _write_weights(arguments, options)
     elif form_of(arguments.output) in GRAPH_FORMATS:
         made = _write_graph(arguments, options)
@@ -164,7 +177,7 @@ def _convert(arguments) -> tuple[dict, int]:
         print(layer_table(made.rows, made.count), end="\n\n")
         if made.agreement is not None:
             print(made.agreement)
-        print(f"Wrote {arguments.output}{_how_to_open(arguments.output)}")
+        print(f"Wrote {arguments.output}{_told(arguments.output)}")
     result = {"output": arguments.output, "layers": made.rows}
     if made.agreement is not None:
         result["agreement"] = asdict(made.agreement)
@@ -178,30 +191,36 @@ def _convert(arguments) -> tuple[dict, int]:
     return result, int(not all(x.agrees for x in checks))
 
 
-def _how_to_open(output: str) -> str:
-    """Return what a program needs besides Keras to open a file, if it needs anything.
+def _told(output: str) -> str:
+    """Return what there is to know of a file: how Keras' own is opened.
 
-    Keras does not import what registers a class: it ends in an error.
+    Keras does not import what registers a class: it ends in an error. Of a folder, what
+    it is: who wrote its name may have meant another format.
     """
-    if not output.endswith(".keras"):
+    from keras_caffe_zoo.conversion.formats import FOLDER, endings, form_of
+
+    if output.endswith(".keras"):
+        return (
+            ". To open it: import keras_caffe_zoo, then "
+            f"keras.saving.load_model({output!r})"
+        )
+    if form_of(output, by_command=True) != FOLDER:
         return ""
-    return (
-        ". To open it: import keras_caffe_zoo, then "
-        f"keras.saving.load_model({output!r})"
-    )
+    return f", a TensorFlow SavedModel. Other formats: {endings(True)}"
 
 
 def _check_arguments(arguments) -> None:
     """Refuse before any work what could not be written or checked."""
-    from keras_caffe_zoo.conversion.formats import check_target, form_of
+    from keras_caffe_zoo.conversion.formats import WEIGHTS, check_target, form_of
     from keras_caffe_zoo.conversion.running import engines_of
     from keras_caffe_zoo.files import check_file
 
+    check_source(arguments)
     if arguments.inputs is not None:
         if not arguments.check:
             raise ValueError("Expected --inputs with --check; received: --inputs alone")
         check_file(arguments.inputs, "an .npz of data blobs")
-    if arguments.output.endswith(_WEIGHTS):
+    if form_of(arguments.output, by_command=True) == WEIGHTS:
         _refuse_options(arguments)
         return
     for name in ("mean", "scale"):
@@ -219,6 +238,11 @@ def _check_arguments(arguments) -> None:
 
 def _refuse_options(arguments) -> None:
     """Refuse options that say how a net is written, where only weights are."""
+    if is_keras(arguments):
+        raise ValueError(
+            f"Expected another format than {arguments.output}: Caffe's weights alone "
+            f"are those of a .caffemodel or of the zoo; received: {arguments.prototxt}"
+        )
     names = ("opset", "blob", "preprocessing", "mean", "scale", "fp16", "int8", "check")
     given = [f"--{x}" for x in names if getattr(arguments, x) not in (None, False)]
     if given:
@@ -233,6 +257,10 @@ def _declared(arguments) -> dict:
     from keras_caffe_zoo.conversion.preparing import declared_shapes
 
     if arguments.input_shape is None and not arguments.check:
+        return {}
+    if arguments.model:
+        return published_shapes(arguments.model)
+    if is_keras(arguments):
         return {}
     return declared_shapes(arguments.prototxt, **import_options(arguments))
 
@@ -272,8 +300,25 @@ class _Made(NamedTuple):
 def _write_graph(arguments, options) -> _Made:
     from keras_caffe_zoo.conversion.formats import write_graph
     from keras_caffe_zoo.conversion.tables import graph_rows
-    from keras_caffe_zoo.onnx.api import caffe_graph
 
+    graph, model = _graph(arguments, options)
+    finish = _finish(arguments)
+    recipe = finish.recipe(graph) if finish.preprocessing else None
+    rows = graph_rows(graph)
+    agreement = write_graph(
+        graph, arguments.output, opset=arguments.opset, finish=finish
+    )
+    return _Made(rows, model=model, recipe=recipe, agreement=agreement)
+
+
+def _graph(arguments, options) -> tuple:
+    """Return the net as ONNX operations; and the Keras model, if that was needed."""
+    from keras_caffe_zoo.conversion.precision import without_bfloat16
+    from keras_caffe_zoo.onnx.api import caffe_graph, model_graph
+
+    if not is_caffe(arguments):
+        model = _read(arguments, options)
+        return model_graph(without_bfloat16(model)), model
     graph = caffe_graph(
         arguments.prototxt,
         arguments.caffemodel,
@@ -282,13 +327,7 @@ def _write_graph(arguments, options) -> _Made:
         **import_options(arguments),
         **options,
     )
-    finish = _finish(arguments)
-    recipe = finish.recipe(graph) if finish.preprocessing else None
-    rows = graph_rows(graph)
-    agreement = write_graph(
-        graph, arguments.output, opset=arguments.opset, finish=finish
-    )
-    return _Made(rows, recipe=recipe, agreement=agreement)
+    return graph, None
 
 
 def _write_model(arguments, options) -> _Made:
@@ -302,10 +341,9 @@ def _write_model(arguments, options) -> _Made:
 
 def _write_weights(arguments, options) -> _Made:
     from keras_caffe_zoo.conversion.tables import model_rows
-    from keras_caffe_zoo.weights import dump_caffe_weights
 
-    model = read_model(arguments, **options)
-    dump_caffe_weights(arguments.caffemodel, arguments.output, progress=False)
+    model = source_model(arguments, **options)
+    dump_source(arguments)
     return _Made(model_rows(model), model.count_params(), model)
 
 
@@ -313,7 +351,7 @@ def _read(arguments, options):
     """Return the net as a Keras model that gives the blobs that are asked for."""
     from keras_caffe_zoo.features import feature_extractor
 
-    model = read_model(arguments, **options)
+    model = source_model(arguments, **options)
     return feature_extractor(model, arguments.blob) if arguments.blob else model
 
 

@@ -5,6 +5,7 @@ from keras_caffe_zoo.cli._pictures import (
     BAD_ARE_LISTED,
     EXIT_BAD_PICTURES,
     add_net,
+    check_net,
     print_bad,
 )
 
@@ -95,6 +96,7 @@ def _extract(arguments) -> tuple[dict, int]:
     from keras_caffe_zoo.extraction import extract_features
     from keras_caffe_zoo.extraction.sources import join_sources
 
+    check_net(arguments)
     options = {"address": arguments.address, "actors": arguments.actors}
     report = extract_features(
         arguments.model,

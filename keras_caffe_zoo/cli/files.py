@@ -1,5 +1,6 @@
 """Commands about Caffe's files: compare, inspect, dump."""
 
+import argparse
 from pathlib import Path
 
 from keras_caffe_zoo.cli._caffe import add_import, add_net, import_options, read_model
@@ -58,6 +59,7 @@ def _add_inspect(commands) -> None:
         example="inspect deploy.prototxt",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("others", nargs="*", help=argparse.SUPPRESS)
     add_import(parser)
     add_json(parser)
 
@@ -67,6 +69,11 @@ def _inspect(arguments) -> dict:
 
     from keras_caffe_zoo.conversion.summary import inspect_file
 
+    if arguments.others:
+        raise ValueError(
+            "Expected one file, of either kind: its content tells which; received "
+            f"also: {' '.join(arguments.others)}. (compare and view take both)"
+        )
     summary = inspect_file(arguments.file, **import_options(arguments))
     if not arguments.json:
         print(summary)

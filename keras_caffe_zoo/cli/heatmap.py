@@ -1,5 +1,6 @@
 """The command that draws where in pictures a net sees a class: heatmap."""
 
+import contextlib
 import inspect
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from keras_caffe_zoo.cli._pictures import (
     add_net,
     add_pictures,
     build,
+    check_net,
     files_of,
     outputs_of,
     print_bad,
@@ -36,8 +38,8 @@ def add_commands(commands) -> None:
         "--class",
         dest="class_name",
         metavar="NAME",
-        help="part of a class's name, its number, or its WordNet identifier; each "
-        "picture's likeliest class if not given",
+        help="a class's name or part of it, its number, or its WordNet identifier; "
+        "each picture's likeliest class if not given",
     )
     parser.add_argument(
         "--side",
@@ -64,30 +66,35 @@ def add_commands(commands) -> None:
 
 
 def _heatmap(arguments) -> tuple[dict | None, int]:
-    from keras_caffe_zoo.labels import names_of_net
+    from keras_caffe_zoo.labels import find_class, names_of_net
+    from keras_caffe_zoo.progress import Progress
     from keras_caffe_zoo.tasks.net import entry_for
 
+    check_net(arguments)
     entry_for(arguments.model, ("classification",), None)
     paths = arguments.images
     one = len(paths) == 1 and not paths[0].is_dir()
     names = names_of_net(arguments.model)
     text = arguments.class_name
-    wanted = None if text is None else _find(text, names)
+    wanted = None if text is None else find_class(text, names, "--class")
     files = files_of(paths)
     default = Path("heatmap.png" if one else "heatmaps")
     outputs = outputs_of(files, arguments.output or default, one)
     model = _net(arguments)
     answers, bad = Answers(None if one else arguments.json_output), []
-    for file, output in zip(files, outputs, strict=True):
-        picture, reason = _read(file, arguments.side)
-        if reason:
-            bad.append((file, reason))
-            answer = {"image": file, "bad": reason}
-        else:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            answer = _drawn(model, picture, wanted, output, arguments, one)
-            answer = answer if one else {"image": file, **answer}
-        answers.add(answer)
+    line = Progress(len(files), "image", enabled=not one)
+    with contextlib.closing(line):
+        for file, output in zip(files, outputs, strict=True):
+            picture, reason = _read(file, arguments.side)
+            if reason:
+                bad.append((file, reason))
+                answer = {"image": file, "bad": reason}
+            else:
+                output.parent.mkdir(parents=True, exist_ok=True)
+                answer = _drawn(model, picture, wanted, output, arguments, line, one)
+                answer = answer if one else {"image": file, **answer}
+            answers.add(answer)
+            line.advance(1)
     answers.close()
     if not arguments.json:
         print_bad(bad, "heat map")
@@ -131,7 +138,7 @@ def _read(file: str, side: int) -> tuple:
     return resize(picture, (round(height * scale), round(width * scale))), None
 
 
-def _drawn(model, picture, wanted: int | None, output: Path, arguments, one) -> dict:
+def _drawn(model, picture, wanted: int | None, output, arguments, line, one) -> dict:
     """Draw a picture's heat map; print and return what there is in it."""
     from keras_caffe_zoo.dense import predict_dense
     from keras_caffe_zoo.labels import names_of_net
@@ -148,29 +155,12 @@ def _drawn(model, picture, wanted: int | None, output: Path, arguments, one) -> 
     best = float(chances[..., index].max())
     if not arguments.json:
         rows, columns = chances.shape[:2]
-        print(f"{name}: at most {best:.1%} in a map of {rows} x {columns} cells")
-        print(f"The heat map is in {output}", flush=True)
+        with line.hidden():
+            print(f"{name}: at most {best:.1%} in a map of {rows} x {columns} cells")
+            print(f"The heat map is in {output}", flush=True)
     return {
         "class": {"index": index, "id": identifier, "name": name},
         "probability": best,
         "map": list(chances.shape[:2]),
         "output": str(output),
     }
-
-
-def _find(text: str, names) -> int:
-    """Return the index of the one class that a name, number or identifier means."""
-    if text.isdecimal() and int(text) < len(names):
-        return int(text)
-    folded = text.casefold()
-    for index, (identifier, name) in enumerate(names):
-        if folded in (identifier, *name.casefold().split(", ")):
-            return index
-    found = [i for i, (_, name) in enumerate(names) if folded in name.casefold()]
-    if len(found) == 1:
-        return found[0]
-    listed = "; ".join(f"{i} {names[i][1]}" for i in found[:8]) or "none"
-    raise ValueError(
-        f"Expected --class to mean one of the {len(names)} classes; received: "
-        f"{text!r}, which is part of: {listed}"
-    )

@@ -3,6 +3,6 @@
 What there is stands in `__init__.pyi`; it is imported when it is asked for.
 """
 
-import lazy_loader
+from keras_caffe_zoo.lazy import public_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = public_names(__name__, __file__)

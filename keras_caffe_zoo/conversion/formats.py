@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,7 @@ from keras_caffe_zoo.weights import entry_of
 
 FOLDER = "/"  # what a SavedModel's name ends in
 LITERT = ".tflite"
+WEIGHTS = ".h5"
 
 
 def convert(
@@ -183,22 +185,75 @@ def check_target(
     _KERAS_FORMATS[form].check(Path(path))
 
 
-def form_of(path: str | os.PathLike) -> str:
+def form_of(path: str | os.PathLike, by_command: bool = False) -> str:
     """Return the end of a file's name that says its format; `"/"` for a folder.
 
+    Args:
+        path: The file, or folder.
+        by_command: Whether the command is to write it, which writes weights alone, too.
+
     Raises:
-        ValueError: If it says none that there is.
+        ValueError: If it says none that there is, or is that of a folder that is named
+            after another format.
     """
-    if os.fspath(path).endswith((FOLDER, os.sep)):
-        return FOLDER
-    form = Path(path).suffix
-    if form not in GRAPH_FORMATS and form not in _KERAS_FORMATS:
-        names = [x for x in (*_KERAS_FORMATS, *GRAPH_FORMATS) if x != FOLDER]
+    form = FOLDER if os.fspath(path).endswith((FOLDER, os.sep)) else Path(path).suffix
+    problem = f"Expected {endings(by_command)}; received: {path}"
+    if form == FOLDER and (meant := _meant(Path(path).name)):
         raise ValueError(
-            f"Expected a name that ends in {', '.join(names)}, or in / for a "
-            f"SavedModel; received: {path}"
+            f"{problem}, a folder, which would be a TensorFlow SavedModel. For "
+            f"{ENDINGS[meant]}, name a file, such as {_inside(path, meant)}"
         )
-    return form
+    if form in ENDINGS and (form != WEIGHTS or by_command):
+        return form
+    if Path(path).is_dir():
+        raise ValueError(
+            f"{problem}, a folder. Name a file in it, such as {_inside(path, '.onnx')}"
+        )
+    raise ValueError(problem)
+
+
+def _inside(path: str | os.PathLike, ending: str) -> Path:
+    """Return the name of a file in a folder that is there, or else in this one."""
+    return (Path(path) if Path(path).is_dir() else Path()) / f"net{ending}"
+
+
+def endings(by_command: bool = False) -> str:
+    """Return what the names may end in of all files that are written of a net."""
+    names = [x for x in ENDINGS if x != FOLDER and (x != WEIGHTS or by_command)]
+    return (
+        f"a name that ends in {', '.join(names)}, or in {FOLDER} for a TensorFlow "
+        "SavedModel"
+    )
+
+
+def _meant(folder: str) -> str | None:
+    """Return the ending of the format that a folder is named after, if it is one.
+
+    Whoever writes `-o openvino/` wants no SavedModel.
+    """
+    words = re.split(r"[^a-z0-9]+", folder.casefold())
+    if _OF_TENSORFLOW.intersection(words):
+        return None
+    return next((_NAMED_AFTER[x] for x in words if x in _NAMED_AFTER), None)
+
+
+# What is written, by the end of its name; the weights alone by the command.
+ENDINGS = {
+    ".keras": "Keras",
+    LITERT: "LiteRT",
+    ".onnx": "ONNX",
+    ".xml": "OpenVINO",
+    WEIGHTS: "the weights alone",
+    FOLDER: "a TensorFlow SavedModel",
+}
+_OF_TENSORFLOW = {"saved", "savedmodel", "tensorflow", "tf"}
+_NAMED_AFTER = {
+    **{x: ".onnx" for x in ("onnx", "onnxruntime", "opencv")},
+    **{x: ".xml" for x in ("openvino", "xml", "ir")},
+    **{x: LITERT for x in ("tflite", "litert")},
+    "keras": ".keras",
+    **{x: WEIGHTS for x in ("h5", "hdf5")},
+}
 
 
 def _nothing(path: Path) -> None:

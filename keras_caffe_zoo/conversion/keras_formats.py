@@ -32,11 +32,11 @@ def check_saved_model(path: Path) -> None:
     Raises:
         ValueError: If it would replace something else.
     """
-    is_other = path.is_dir() and any(path.iterdir())
-    if path.is_file() or (is_other and not (path / "saved_model.pb").exists()):
+    if path.exists() and not (path / "saved_model.pb").exists():
         raise ValueError(
             "Expected a new folder, or one with a SavedModel that may be replaced; "
-            f"received: {path}, which is something else"
+            f"received: {path}, which is something else. To write into it, name a file "
+            f"in it, such as {path / 'net.onnx'}"
         )
 
 

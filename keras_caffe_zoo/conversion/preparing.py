@@ -17,6 +17,7 @@ from keras_caffe_zoo.caffe import (
     read_solver,
 )
 from keras_caffe_zoo.caffe.reader import net_of_message
+from keras_caffe_zoo.caffe.sniff import check_order
 from keras_caffe_zoo.conversion.deploy import DeployNet, deploy_net, with_data
 from keras_caffe_zoo.conversion.loading import blobs_by_position
 from keras_caffe_zoo.conversion.net_builder import Custom
@@ -81,6 +82,7 @@ def prepared_net(
     """
     custom = _checked_custom(custom_layers or {})
     settings = _settings(python_config, max_detections)
+    check_order(prototxt, caffemodel)
     net = _definition(prototxt, phase).fold_splits()
     net = name_python_layers(_in_phase(net, phase, level, stages), custom)
     trained = None if caffemodel is None else read_net(caffemodel, gaps=True)

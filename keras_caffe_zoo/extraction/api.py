@@ -18,6 +18,7 @@ from keras_caffe_zoo.extraction.report import Features
 from keras_caffe_zoo.extraction.sources import open_source
 from keras_caffe_zoo.extraction.spec import Spec
 from keras_caffe_zoo.extraction.worker import BlockWorker
+from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.pictures import silent_pillow
 from keras_caffe_zoo.progress import Progress
 
@@ -134,7 +135,10 @@ def extract_features(
 def _engine(name: str, out, options: dict) -> Callable:
     """Return what writes a source's features, wherever it computes them."""
     if name not in ENGINES:
-        raise ValueError(f"Expected engine: one of {(*ENGINES,)}; received: {name!r}")
+        raise ValueError(
+            f"Expected engine: another; received: {name!r}. "
+            f"{there_are(ENGINES, str(name))}"
+        )
     if unknown := options.keys() - ENGINES[name]:
         raise TypeError(f"extract_features has no argument {unknown.pop()!r}")
     if name == "local":

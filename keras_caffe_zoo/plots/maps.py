@@ -15,7 +15,7 @@ from keras_caffe_zoo.plots._figure import extent_of, saved
 def heatmap(
     image: np.ndarray,
     probabilities: np.ndarray,
-    class_index: int | None = None,
+    class_index: int | str | None = None,
     *,
     grid: Grid | None = None,
     class_names: Sequence[str] | None = None,
@@ -27,7 +27,8 @@ def heatmap(
     Args:
         image: RGB uint8 or grey image, (H, W, 3) or (H, W), as large as the net saw it.
         probabilities: The net's map, (rows, columns, classes).
-        class_index: The class to draw; the one that is surest anywhere if None.
+        class_index: The class to draw: its number, or its name or part of that, such
+            as `"tabby"`; the one that is surest anywhere if None.
         grid: The geometry of the map's cells, from `output_grid`; that of the map
             itself if `predict_dense` made it. Without either, the cells are spread
             evenly over the image, and the picture says so.
@@ -39,7 +40,8 @@ def heatmap(
         The figure.
 
     Raises:
-        ValueError: If there is no such class or the map has not three axes.
+        ValueError: If there is no such class, a name means several, or the map has not
+            three axes.
 
     Example:
         >>> picture, chances = np.zeros((96, 128, 3), "uint8"), np.full((3, 4, 2), 0.1)
@@ -47,9 +49,15 @@ def heatmap(
         >>> figure = kcz.plots.heatmap(picture, chances, class_names=["dog", "cat"])
         >>> figure.axes[0].get_title()
         'cat (cells spread evenly: no grid was given)'
+        >>> names = ["hound", "tabby cat"]
+        >>> figure = kcz.plots.heatmap(picture, chances, "cat", class_names=names)
+        >>> figure.axes[0].get_title()
+        'tabby cat (cells spread evenly: no grid was given)'
     """
     grid = grid or getattr(probabilities, "grid", None)
     chances = np.asarray(probabilities)
+    if isinstance(class_index, str) and chances.ndim == 3:
+        class_index = _named(class_index, class_names, chances.shape[-1])
     if chances.ndim != 3 or not -1 < (class_index or 0) < chances.shape[-1]:
         raise ValueError(
             "Expected a map (rows, columns, classes) and an index of a class in it; "
@@ -104,6 +112,15 @@ def _names(names, count: int) -> list[str]:
     if len(names) != count:
         raise ValueError(f"Expected {count} `class_names`; received: {len(names)}")
     return names
+
+
+def _named(text: str, names, count: int) -> int:
+    """Return the index of the class that a name means."""
+    if names is None and count == 1000:
+        pairs = labels.class_names()
+    else:
+        pairs = [("", name) for name in _names(names, count)]
+    return labels.find_class(text, pairs, "`class_index`")
 
 
 def _even(image, chances) -> Grid:

@@ -99,6 +99,11 @@ def _given(net, own: dict) -> Offer:
     net = os.fspath(net)
     if _BETWEEN in net:
         return _files(net, own)
+    if ":" in net and net.endswith(_BETWEEN.removesuffix(":")):
+        raise ValueError(
+            "Expected the prototxt first and the caffemodel second, with a colon "
+            f"between them; received: {net}"
+        )
     task = model_entry(net).task
     if task not in KINDS or net not in list_models():
         known = [name for name in list_models() if model_entry(name).task in KINDS]

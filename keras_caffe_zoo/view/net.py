@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from keras_caffe_zoo.caffe import CaffeFormatError, Layer, Net, read_net
+from keras_caffe_zoo.caffe.sniff import check_order
 from keras_caffe_zoo.conversion.deploy import DeployNet, Kept, deploy_net, with_data
 from keras_caffe_zoo.conversion.exporter import open_net
 from keras_caffe_zoo.conversion.loading import stored_by_position
@@ -187,6 +188,7 @@ def viewed_file(
         ValueError: If an argument is not as above.
         OSError: If a file cannot be read.
     """
+    check_order(path, weights)
     whole = read_net(path)
     if not whole.layers or whole.version == "HDF5":
         raise CaffeFormatError(

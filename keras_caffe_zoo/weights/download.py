@@ -103,6 +103,8 @@ def fetch(
         with FileLock(directory / f".{file.name}.lock"):
             if not _is_good(target, file, check):
                 _fetch_from_any(_origins(file, mirror), file, target, model, options)
+    except BrokenPipeError:  # nobody reads any more what is said meanwhile
+        raise
     except OSError as error:  # network errors never come this far as OSError
         raise storage_error(error, directory) from error
     return target

@@ -20,6 +20,7 @@ Shape = tuple[int, ...]
 
 FINETUNED, FEATURES = "_finetuned", "_features"  # at the ends of models' names
 _MADE = re.compile(f"({FINETUNED}|{FEATURES})*$")
+_FILES = (".prototxt", ".caffemodel", ".h5", ".keras")  # what is no net's name
 
 
 @dataclass(frozen=True)
@@ -344,6 +345,12 @@ def model_entry(name: str) -> ModelEntry:
     """
     manifest = load_manifest()
     if name not in manifest:
+        if str(name).endswith(_FILES):
+            raise ValueError(
+                f"Expected the name of a net of the zoo; received: {name!r}, a file. "
+                "from_caffe reads NET.prototxt and NET.caffemodel, in that order; a "
+                "file of weights goes with the net's name (--weights, weights=…)"
+            )
         known = there_are(sorted(manifest), name)
         raise ValueError(f"The zoo has no net {name!r}. {known}")
     return manifest[name]
