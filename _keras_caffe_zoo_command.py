@@ -6,6 +6,7 @@ that needs no Keras imports none.
 """
 
 import contextlib
+import io
 import os
 import sys
 
@@ -15,6 +16,11 @@ def main():
     from keras_caffe_zoo.cli import main
     from keras_caffe_zoo.lazy import around_keras
 
+    for stream in (sys.stdout, sys.stderr):
+        # Terminals and pipes of Windows have an alphabet of their own: what that lacks
+        # is spelt out, rather than the end of the command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     around_keras(_silently)
     return main()
 
@@ -30,7 +36,7 @@ def _silent_stderr():
     """Send what native code writes to the terminal's error stream nowhere."""
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
+    with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
