@@ -16,13 +16,19 @@ def main():
     from keras_caffe_zoo.cli import main
     from keras_caffe_zoo.lazy import around_keras
 
-    for stream in (sys.stdout, sys.stderr):
-        # Terminals and pipes of Windows have an alphabet of their own: what that lacks
-        # is spelt out, rather than the end of the command.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _spell_out()
     around_keras(_silently)
     return main()
+
+
+def _spell_out():
+    """Have what a terminal, or a pipe on Windows, has no letters for spelt out.
+
+    Else the first such letter, of a path or of a label, would end the command.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # none, where there is no terminal
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _silently(run):

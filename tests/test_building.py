@@ -127,9 +127,10 @@ def test_every_system_can_check_the_repository_out():
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A clone on a machine without symbolic links: they are texts with the path."""
+    """A clone as on Windows: a link is a text with a path, lines would end in CRLF."""
     folder = tmp_path_factory.mktemp("clone") / "keras_caffe_zoo"
-    git("clone", "--quiet", "-c", "core.symlinks=false", str(ROOT), str(folder))
+    options = ["-c", "core.symlinks=false", "-c", "core.autocrlf=true"]
+    git("clone", "--quiet", *options, str(ROOT), str(folder))
     assert (folder / "weights_manifest.json").read_text() == MANIFEST
     return folder
 
@@ -167,6 +168,9 @@ def test_a_clone_without_symbolic_links_works_in_its_place(clone):
     assert done.returncode == 0, done.stderr
     count, file = done.stdout.split()
     assert int(count) > 70 and Path(file).is_relative_to(clone)
+    assert not [
+        x for x in git("ls-files", "--eol", folder=clone).splitlines() if "w/crlf" in x
+    ]
 
 
 @pytest.mark.slow

@@ -1,12 +1,15 @@
 """Windows refuses what others let through: open files, some names, long paths."""
 
 import ast
+import contextlib
 import hashlib
 import io
 import os
 import subprocess
 import sys
 import tarfile
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from windows import like_windows
 from keras_caffe_zoo import files
 from keras_caffe_zoo.extraction import folder
 from keras_caffe_zoo.files import name_beside, replacing, replacing_path, settle
-from keras_caffe_zoo.serving import offers
+from keras_caffe_zoo.serving import offers, server
 from keras_caffe_zoo.weights import transfer
 from keras_caffe_zoo.weights.manifest import WeightFile, load_manifest
 
@@ -212,3 +215,17 @@ def test_files_of_ones_own_may_be_on_a_drive(drive, tmp_path, monkeypatch):
     for name in names:
         Path(name).write_bytes(b"")
     assert offers._files(":".join(names), {}).name == Path(names[0]).stem
+
+
+def test_serve_waits_in_a_way_that_ctrl_c_ends_on_windows(monkeypatch, capsys):
+    """A lock that is waited for without end is deaf there; a sleep is not."""
+
+    def pressed(seconds):
+        raise KeyboardInterrupt
+
+    page = contextlib.nullcontext("http://127.0.0.1:7860")
+    monkeypatch.setattr(server, "served", lambda *_, **__: page)
+    monkeypatch.setattr(threading.Event, "wait", lambda *_: pytest.fail("deaf"))
+    monkeypatch.setattr(time, "sleep", pressed)
+    server.serve()
+    assert "The page is closed." in capsys.readouterr().out
