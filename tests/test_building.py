@@ -38,9 +38,10 @@ def readme():
 
 
 def targets(text):
-    """Return where Markdown leads, blocks of code left out."""
+    """Return where Markdown leads within a repository, blocks of code left out."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
-    return re.findall(r"\]\(([^)]*)\)", text)
+    found = re.findall(r"\]\(([^)#][^)]*)\)", text)
+    return [x for x in found if x.startswith(ADDRESS) or "://" not in x]
 
 
 def test_pypi_shows_no_link_that_leads_nowhere(setup_py, readme):
