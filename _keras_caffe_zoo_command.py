@@ -8,6 +8,7 @@ Ctrl-C, too, is seen to out here, where it can come before anything else is impo
 """
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ _errors = 2  # the terminal's error stream, while that number is of nowhere too
 
 def main():
     """Run the command; return its exit status."""
+    _spell_out()
     try:
         with _ending_at_once():
             from keras_caffe_zoo.cli import main
@@ -32,6 +34,16 @@ def main():
     return status
 
 
+def _spell_out():
+    """Have what a terminal, or a pipe on Windows, has no letters for spelt out.
+
+    Else the first such letter, of a path or of a label, would end the command.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # none, where there is no terminal
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _silently(run):
     with _silent_stderr(), _ending_at_once():
         run()
@@ -44,7 +56,7 @@ def _silent_stderr():
     global _errors
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
+    with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     _errors = kept
     try:

@@ -29,7 +29,7 @@ def held_out_digits() -> tuple[np.ndarray, np.ndarray]:
         sheet = np.asarray(Image.open(file))
     rows, columns = sheet.shape[0] // 8, sheet.shape[1] // 8
     images = sheet.reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
-    labels = (FOLDER / "held_out_labels.txt").read_text().split()
+    labels = (FOLDER / "held_out_labels.txt").read_text("utf-8").split()
     return images[: len(labels)], np.array(labels, int)
 
 

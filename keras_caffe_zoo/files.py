@@ -4,12 +4,16 @@ import contextlib
 import difflib
 import itertools
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 _NEIGHBOURS = 10_000  # entries of a folder that are looked at for close names
+_SHOWN = 40  # letters of a name, of up to four bytes each
+# Where virus scanners look at new files, and hold them meanwhile.
+_PATIENCE = (0.05, 0.2, 1.0) if os.name == "nt" else ()
 
 
 def last_part(path: str) -> str:
@@ -41,18 +45,37 @@ def replacing_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     check_writable(path)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp{path.suffix}")
+    beside = name_beside(path)
     try:
         yield beside
         settle(beside, path)
     finally:
-        beside.unlink(missing_ok=True)
+        # Windows keeps what is open, which must not hide why the block raised.
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def name_beside(path: str | os.PathLike) -> Path:
+    """Return a new name beside a file for what will take its place.
+
+    It is hidden, has the file's suffix, and is short where the file's own is as long
+    as disks take them.
+    """
+    path = Path(path)
+    return path.with_name(
+        f".{path.name[:_SHOWN]}.{uuid.uuid4().hex[:12]}.tmp{path.suffix}"
+    )
 
 
 def settle(path: str | os.PathLike, target: str | os.PathLike) -> None:
     """Put a finished file into its place, whole even if the power fails."""
     with open(path, "r+b") as file:
         os.fsync(file.fileno())
+    for seconds in _PATIENCE:
+        try:
+            return os.replace(path, target)
+        except PermissionError:
+            time.sleep(seconds)
     os.replace(path, target)
 
 

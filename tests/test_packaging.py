@@ -165,4 +165,7 @@ def test_the_citation_says_what_the_package_does(setup):
     citation, metadata = yaml.safe_load(text("CITATION.cff")), setup["metadata"]
     assert citation["title"] == metadata["name"]
     assert citation["abstract"] == metadata["description"]
-    assert citation["license"] == metadata["license"]
+    assert citation["license"] == metadata["license_expression"]
+    assert citation["authors"] == [{"name": metadata["author"]}]
+    address = setup["publishing"]["repository"]
+    assert citation.get("repository-code", "") == address

@@ -13,8 +13,11 @@ import ast
 import gc
 import importlib
 import inspect
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tempfile
 import webbrowser
 from configparser import ConfigParser
@@ -246,6 +249,22 @@ def test_what_cards_say_parses_and_fits():
         assert found and sum(map(check, found)) >= len(found), name
 
 
+def test_no_fence_is_missed():
+    """Each line of backticks or tildes begins or ends a block that is known."""
+    for page, text in TEXTS.items():
+        lines = re.findall(r"^[ >]*(?:```|~~~)", text, re.M)
+        assert len(lines) == 2 * sum(block.page == page for block in ALL), page
+
+
+def test_all_of_the_readme_is_run_but_what_installs_and_tests():
+    found = [block for block in ALL if block.page == "README.md"]
+    assert found and found == TO_RUN["README.md"]
+    words = [words for b in found if b.language == "sh" for words in commands(b)]
+    others = [w[:3] for w in words if w[0] != "keras-caffe-zoo"]
+    installs = [["pip", "install", "."], ["pip", "install", ".[test]"]]
+    assert sorted(others) == sorted([*installs, ["pytest"]])
+
+
 def test_files_are_made_for_pages_that_are_run():
     assert {*FILES, *NAMES, *WITH_CELLS} <= set(TO_RUN)
 
@@ -433,3 +452,34 @@ def test_the_blocks_of_a_page_run_one_after_the_other(page, away, shelf, capsys)
         said = capsys.readouterr()
         check_said(block, said.out + said.err)
         gc.collect()  # models may be large
+
+
+def typed_in_the_readme():
+    """Return the commands that the README has, in blocks and in the text."""
+    found = [x for b in TO_RUN["README.md"] if b.language == "sh" for x in commands(b)]
+    found += map(shlex.split, SPAN.findall(FENCE.sub("", TEXTS["README.md"])))
+    ours = [words[1:] for words in found if words[0] == "keras-caffe-zoo"]
+    return [[{"NAME": "caffenet"}.get(x, x) for x in words] for words in ours]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_are_those_of_a_shell(away, shelf):
+    """Each has a process of its own, ends well, and writes what it is to write."""
+    for write in FILES["README.md"]:
+        write(away)
+    typed = typed_in_the_readme()
+    assert len(typed) >= 9 and ["list"] in typed
+    take(sorted({x for words in typed for x in words} & {*kcz.list_models()}), shelf)
+    for words in typed:
+        before = set(away.iterdir())
+        command = [sys.executable, "-m", "keras_caffe_zoo", *words]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        check_said(Block("README.md", 0, "sh", "", ""), done.stderr)
+        assert done.returncode == 0, shlex.join(words)
+        made = {path.name for path in set(away.iterdir()) - before}
+        assert done.stdout or made, shlex.join(words)
+        if "-o" in words:
+            assert words[words.index("-o") + 1].rstrip("/") in made
+        elif words[0] in ("demo", "view"):
+            assert made, shlex.join(words)

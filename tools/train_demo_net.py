@@ -85,7 +85,9 @@ def save(model, images, labels):
     write_caffemodel(DATA / "digits.caffemodel", caffe_params(model), net=prototxt)
     sheet = images.reshape(-1, COLUMNS, 8, 8).transpose(0, 2, 1, 3)
     Image.fromarray(sheet.reshape(-1, COLUMNS * 8)).save(DATA / "held_out.png")
-    (DATA / "held_out_labels.txt").write_text(" ".join(map(str, labels)) + "\n")
+    (DATA / "held_out_labels.txt").write_text(
+        " ".join(map(str, labels)) + "\n", "utf-8"
+    )
 
 
 def main():

@@ -17,7 +17,7 @@ import math
 import textwrap
 from pathlib import Path
 
-MANIFEST = Path(__file__).parents[1] / "weights_manifest.json"
+MANIFEST = Path(__file__).parents[1] / "keras_caffe_zoo" / "weights_manifest.json"
 WIDTH = 88
 _SHORT = ("licence", "resize")  # objects on one line
 

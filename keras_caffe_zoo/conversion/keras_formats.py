@@ -6,12 +6,11 @@ import os
 import re
 import shutil
 import tempfile
-import uuid
 from pathlib import Path
 
 from keras_caffe_zoo.conversion.naming import named_outputs
 from keras_caffe_zoo.conversion.quiet import quiet
-from keras_caffe_zoo.files import replacing_path
+from keras_caffe_zoo.files import name_beside, replacing_path
 from keras_caffe_zoo.lazy import caffe_model, keras
 from keras_caffe_zoo.precision.litert import litert_half
 from keras_caffe_zoo.rules.names import caffe_name
@@ -42,7 +41,7 @@ def check_saved_model(path: Path) -> None:
 
 def write_saved_model(model: keras.Model, path: Path) -> None:
     """Write a model as a TensorFlow SavedModel."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    beside = name_beside(path.with_suffix(""))
     old = beside.with_suffix(".old")
     try:
         with quiet():

@@ -129,7 +129,7 @@ def _ends_in_softmax(layer) -> bool:
 def has_bfloat16() -> bool:
     """Tell whether the processor computes in bfloat16; `True` where nothing tells."""
     try:
-        text = _CPU_INFO.read_text(errors="replace")
+        text = _CPU_INFO.read_text("utf-8", errors="replace")
     except OSError:  # no Linux
         return True
     words = (line.split() for line in text.splitlines())

@@ -91,7 +91,7 @@ class WorkingFolder:
 
     def _job(self) -> Job | None:
         with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
-            return Job(**json.loads((self.path / JOB).read_text()))
+            return Job(**json.loads((self.path / JOB).read_text("utf-8")))
         return None
 
     def remove(self) -> None:
@@ -187,3 +187,5 @@ def opened(out: Path) -> Iterator[WorkingFolder]:
     finally:
         folder.remove_if_empty()
         lock.release()
+        with contextlib.suppress(OSError):
+            folder.path.rmdir()  # where the lock, being open, could not be removed

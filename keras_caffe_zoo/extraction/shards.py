@@ -28,7 +28,8 @@ from keras_caffe_zoo.files import replacing_path
 
 PROVENANCE, REPORT = "_provenance.json", "_report.json"
 _PART = re.compile(r"_?part-\d+\.parquet")
-_LEFT = re.compile(r"\.\w+(-\d+)?\.(parquet|json)\.[0-9a-f]{32}\.tmp.*")  # half-written
+# half-written; names of earlier versions are longer
+_LEFT = re.compile(r"\.\w+(-\d+)?\.(parquet|json)\.[0-9a-f]{12,32}\.tmp.*")
 _READERS = 16  # behind a URL it is the way there that takes time
 
 
@@ -212,7 +213,7 @@ class ShardFolder:
 
     def _write_json(self, name: str, facts: dict) -> None:
         with self._replacing(name) as beside:
-            beside.write_text(json.dumps(facts, indent=1) + "\n")
+            beside.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
 
     @contextlib.contextmanager
     def _replacing(self, name: str) -> Iterator[Path]:

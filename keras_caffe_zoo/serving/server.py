@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import tempfile
-import threading
+import time
 import webbrowser
 from collections.abc import Iterable, Iterator
 
@@ -125,7 +125,8 @@ def serve(
         if open_browser:
             webbrowser.open(address)
         with contextlib.suppress(KeyboardInterrupt), _ended_as_by_ctrl_c():
-            threading.Event().wait()
+            while True:
+                time.sleep(3600)  # which Ctrl-C interrupts on Windows, too
     say("The page is closed.")
 
 

@@ -144,7 +144,8 @@ def unpack_member(archive: Path, file: WeightFile, part: Path) -> None:
     Raises:
         SourceError: If the archive does not give the right file.
     """
-    store(member_chunks(archive, file), part, file)
+    with contextlib.closing(member_chunks(archive, file)) as chunks:
+        store(chunks, part, file)
 
 
 def member_chunks(archive: Path, file: WeightFile) -> Iterator[bytes]:
