@@ -10,6 +10,19 @@ DPI = 110  # dots for each inch of a figure that is saved
 _SIDE, _ABOVE, _BELOW = 40, 104, 64  # pixels around a framed picture
 
 
+def plain(text: str, most: int | None = None) -> str:
+    """Return a name as matplotlib draws it: one line, cut short, `$` no formula.
+
+    Args:
+        text: Any name, of a class or a metric.
+        most: Letters, if there is no room for more.
+    """
+    text = " ".join(str(text).split())
+    if most is not None and len(text) > most:
+        text = text[: most - 1].rstrip() + "…"
+    return text.replace("$", r"\$")
+
+
 def saved(figure: Figure, output: str | os.PathLike | None) -> Figure:
     """Save a figure where that is wanted, and return it."""
     if output is not None:
