@@ -101,8 +101,9 @@ def _matrix(model, data) -> np.ndarray:
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
     if not square or not 2 <= len(matrix) <= _MOST or matrix.dtype.kind not in "iuf":
         raise ValueError(
-            f"Expected a model and data, or counts (classes, classes) of 2 to {_MOST:,} "
-            f"classes; received: {type(model).__name__} of shape {matrix.shape}"
+            "Expected a model and data, or counts (classes, classes) of 2 to "
+            f"{_MOST:,} classes; received: {type(model).__name__} of shape "
+            f"{matrix.shape}"
         )
     if not (np.isfinite(matrix).all() and matrix.min() >= 0 and matrix.sum() > 0):
         raise ValueError(

@@ -78,10 +78,8 @@ def show_curves(
     own = [_Line("training", loss, _GREY, True)] if loss else []
     own += _coloured({f"test: {name}": curve for name, curve in losses.items()})
     parts = {"loss": own, "tests": _coloured(others)}
-    figure, rows = _panels({name: lines for name, lines in parts.items() if lines})
-    for axes in rows:
-        axes.set_xlabel("iteration")
-        axes.label_outer()
+    drawn = {name: lines for name, lines in parts.items() if lines}
+    figure, _ = _panels(drawn, "iteration")
     return _finished(figure, title, output)
 
 
@@ -141,9 +139,8 @@ def history(
         ]
         for metric in sorted(metrics, key=_place)
     }
-    figure, panels = _panels(parts)
+    figure, panels = _panels(parts, "epoch")
     for axes, metric in zip(panels, parts, strict=True):
-        axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if _is_steep(metric, [line.curve for line in parts[metric]]):
             axes.set_yscale("log")
@@ -163,8 +160,8 @@ def _runs(history) -> dict[str, object]:
     elif isinstance(history, keras.callbacks.History | Mapping):
         return {"": history}
     raise ValueError(
-        "Expected what fit returned, a dict of lists such as its `history`, or a dict of "
-        f"either by names; received: {type(history).__name__}"
+        "Expected what fit returned, a dict of lists such as its `history`, or a dict "
+        f"of either by names; received: {type(history).__name__}"
     )
 
 
@@ -250,8 +247,13 @@ def _is_steep(metric: str, curves: list[Curve]) -> bool:
     return metric.endswith("loss") or metric in _RATES or max(values) > 1
 
 
-def _panels(parts: dict[str, list[_Line]]) -> tuple[Figure, list]:
-    """Return a figure with a plot for each part, one below the other, or two abreast."""
+def _panels(parts: dict[str, list[_Line]], below: str) -> tuple[Figure, list]:
+    """Return a figure with a plot for each part, in one column or two.
+
+    Args:
+        parts: The lines of each plot by what its values are.
+        below: What stands below the lowest of each column.
+    """
     columns = 1 if len(parts) <= 3 else 2
     rows = math.ceil(len(parts) / columns)
     tall = _TALL if len(parts) <= 2 else _LOWER
@@ -264,6 +266,8 @@ def _panels(parts: dict[str, list[_Line]]) -> tuple[Figure, list]:
     panels = list(all_axes[: len(parts)])
     for axes, (label, lines) in zip(panels, parts.items(), strict=True):
         _draw(axes, label, lines)
+    for axes in panels[-columns:]:
+        axes.set_xlabel(below)
     return figure, panels
 
 

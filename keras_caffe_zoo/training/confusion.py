@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from operator import itemgetter
 
 import keras
 import numpy as np
@@ -63,7 +64,7 @@ def _batches(data) -> Iterator[tuple]:
             )
         for start in range(0, len(labels), _BATCH):
             some = np.s_[start : start + _BATCH]
-            yield keras.tree.map_structure(lambda part: part[some], x), labels[some]
+            yield keras.tree.map_structure(itemgetter(some), x), labels[some]
         return
     for batch in _ending(data):
         if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
@@ -96,8 +97,8 @@ def _ending(data):
             return (data[index] for index in range(count))
     elif not hasattr(data, "__iter__") or isinstance(data, str | bytes | dict):
         raise ValueError(
-            "Expected a dataset of batches (x, labels), or a pair of arrays (x, labels); "
-            f"received: {_kind(data)}"
+            "Expected a dataset of batches (x, labels), or a pair of arrays "
+            f"(x, labels); received: {_kind(data)}"
         )
     elif not (hasattr(data, "cardinality") and int(data.cardinality()) == -1):
         return data
@@ -134,15 +135,15 @@ def _classes_true(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
         raise ValueError(f"Expected {wanted}; received: shape {labels.shape}")
     if flat.dtype.kind not in "biuf":
         raise ValueError(
-            f"Expected {wanted}; received: {flat.ravel()[:1].tolist()}. Numbers of names "
-            "are their places in a list of the classes."
+            f"Expected {wanted}; received: {flat.ravel()[:1].tolist()}. The number of "
+            "a name is its place in the list of the classes."
         )
     if flat.shape[1] == classes:
         largest = flat.max(1, keepdims=True)
         if not ((flat == largest).sum(1) == 1).all():  # no class, several, or NaN
             raise ValueError(
-                "Expected one class for each picture; received: one-hot labels of which "
-                "a row has none or several"
+                "Expected one class for each picture; received: one-hot labels with a "
+                "row that has none or several"
             )
         return flat.argmax(1)
     numbers = flat[:, 0].astype("float64")
