@@ -46,8 +46,9 @@ def confusion(
             is already, of this function or of scikit-learn's: then without data.
         data: Batches `(x, labels)` such as `training.image_dataset(…,
             training=False)`, or one pair of arrays.
-        labels: Names of the classes; the `class_names` that Keras' datasets have, or
-            numbers if None. Long ones are cut short.
+        labels: Names of the classes, such as `training.dataset_classes(folder)`; the
+            `class_names` that Keras' datasets have, or numbers if None. Long ones are
+            cut short.
         normalize: Whether to draw shares of each row, so that rare classes are seen as
             well as frequent ones, instead of counts.
         output: Where to save the picture, if anywhere.

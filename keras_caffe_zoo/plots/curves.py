@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import keras
@@ -88,7 +88,7 @@ def history(
     | Mapping[str, Sequence[float]]
     | Mapping[str, keras.callbacks.History | Mapping[str, Sequence[float]]],
     *,
-    validation_freq: int | Iterable[int] = 1,
+    validation_freq: int | Collection[int] = 1,
     title: str = "",
     output: str | os.PathLike | None = None,
 ) -> Figure:

@@ -73,7 +73,7 @@ def heatmap(
     bright = 255 if image.max() > 1 else 1  # of a grey image, which may be all white
     axes.imshow(image, cmap="gray", vmin=0, vmax=bright)
     used = grid or _even(image, chances)
-    layer, spot, text = _draw_map(axes, chances[..., index], used, image.shape)
+    layer, text = _draw_map(axes, chances[..., index], used, image.shape)
     axes.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0), xticks=[], yticks=[])
     approximate = "" if grid else " (cells spread evenly: no grid was given)"
     axes.set_title(plain(names[index], _NAME) + approximate)
@@ -92,7 +92,7 @@ def heatmap(
         handlelength=0,
         handletextpad=0,
     )
-    _move_inside(figure, axes, spot, text)
+    _move_inside(figure, axes, text)
     return saved(figure, output)
 
 
@@ -159,7 +159,7 @@ def _draw_map(axes, chances, grid: Grid, image_shape) -> tuple:
     """Draw a class's map, and the box where the net is surest of it.
 
     Returns:
-        The map; the box's corner in the image, (x, y); and the text that stands there.
+        The map, and the text that stands in the box.
     """
     most = max(float(chances.max()), 1e-3)
     layer = axes.imshow(
@@ -174,7 +174,7 @@ def _draw_map(axes, chances, grid: Grid, image_shape) -> tuple:
     row, column = np.unravel_index(chances.argmax(), chances.shape)
     height, width = image_shape[:2]
     box = np.clip(grid.box(row, column), 0, (height, width, height, width))
-    return layer, *_draw_box(axes, box, f"{chances.max():.1%}")
+    return layer, _draw_box(axes, box, f"{chances.max():.1%}")
 
 
 def _names(names, count: int) -> list[str]:
@@ -193,7 +193,7 @@ def _even(image, chances) -> Grid:
     return Grid(shape, stride, stride, (0, 0), stride, (0, 0))
 
 
-def _draw_box(axes, box, text: str) -> tuple:
+def _draw_box(axes, box, text: str):
     """Draw a box, white with black around it, and a text in its corner, on black."""
     top, left, bottom, right = box.tolist()
     around = Rectangle((left, top), right - left, bottom - top, fill=False)
@@ -212,10 +212,10 @@ def _draw_box(axes, box, text: str) -> tuple:
         bbox={"boxstyle": "round,pad=0.25", "fc": "black", "ec": "none", "alpha": 0.75},
     )
     label.set_in_layout(False)  # it gets no room of its own
-    return (left, top), label
+    return label
 
 
-def _move_inside(figure: Figure, axes, spot, label) -> None:
+def _move_inside(figure: Figure, axes, label) -> None:
     """Move a text to where the whole of it is on the image, if there is room."""
     figure.draw_without_rendering()  # which finds out where all is
     figure.set_layout_engine("none")  # and there it stays
