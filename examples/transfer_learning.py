@@ -3,6 +3,7 @@
     pip install "keras_caffe_zoo[test]"    # scikit-learn
     python examples/transfer_learning.py
     python examples/transfer_learning.py photos/ --model caffenet --layer pool5 fc7
+    python examples/transfer_learning.py -o taken_for_what.png
 
 A linear classifier that sees the pixels learns little from a hundred pictures. One that
 sees what a net makes of the pixels learns a lot: a net knows more than the names of its
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -42,12 +44,26 @@ def accuracy(features: np.ndarray, labels: np.ndarray, learn_from: int) -> float
         labels: What the pictures are.
         learn_from: How many it learns from. All others are the test.
     """
-    classifier = make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)
-    )
     splits = StratifiedShuffleSplit(SPLITS, train_size=learn_from, random_state=0)
     rows = features.reshape(len(features), -1)
-    return float(cross_val_score(classifier, rows, labels, cv=splits).mean())
+    return float(cross_val_score(linear(), rows, labels, cv=splits).mean())
+
+
+def linear():
+    """Return a linear classifier that has learned nothing."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+
+
+def draw(features: np.ndarray, labels: np.ndarray, learn_from: int, path: Path) -> None:
+    """Draw what a linear classifier takes for what, of what it has not seen."""
+    splits = StratifiedShuffleSplit(SPLITS, train_size=learn_from, random_state=0)
+    rows, classes = features.reshape(len(features), -1), np.unique(labels)
+    counts = np.zeros((len(classes), len(classes)), int)
+    for learned, others in splits.split(rows, labels):
+        said = linear().fit(rows[learned], labels[learned]).predict(rows[others])
+        counts += confusion_matrix(labels[others], said, labels=classes)
+    kcz.plots.confusion(counts, labels=classes.tolist(), output=path)
+    print(f"what the classifier of the last layer takes for what: {path}")
 
 
 def questions() -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -72,11 +88,14 @@ def one_channel(picture: np.ndarray) -> np.ndarray:
     return picture[..., :1].astype("float32")
 
 
-def run_on_digits(learn_from: int = 100) -> dict[str, dict[str, float]]:
+def run_on_digits(
+    learn_from: int = 100, picture: Path | None = None
+) -> dict[str, dict[str, float]]:
     """Ask the digits' net what it was never asked, and print who answers how well.
 
     Args:
         learn_from: How many of the 400 digits the classifiers learn from.
+        picture: Where to draw which digit in a mirror is taken for which, if anywhere.
 
     Returns:
         For each question the accuracy by layer, and of a classifier of the pixels.
@@ -90,13 +109,19 @@ def run_on_digits(learn_from: int = 100) -> dict[str, dict[str, float]]:
         found[question] = {
             name: accuracy(rows, answers, learn_from) for name, rows in features.items()
         }
+        if picture and "mirror" in question:
+            draw(report.values["fc4"], answers, learn_from, picture)
     print(f"right answers after {learn_from} digits, of {400 - learn_from} others:")
     show(found)
     return found
 
 
 def run_on_photos(
-    folder: Path, model: str, weights: str, layers: list[str]
+    folder: Path,
+    model: str,
+    weights: str,
+    layers: list[str],
+    picture: Path | None = None,
 ) -> dict[str, dict[str, float]]:
     """Learn the classes of a folder of photos, from half of them.
 
@@ -105,6 +130,7 @@ def run_on_photos(
         model: A net of the zoo.
         weights: `"caffe"`, or the path of a file.
         layers: Which features to compare.
+        picture: Where to draw what is taken for what, seeing the last of the layers.
 
     Returns:
         The accuracy by layer, and of a classifier that sees thumbnails' pixels.
@@ -123,6 +149,8 @@ def run_on_photos(
     print(f"right answers after {half} photos, of {len(labels) - half} others:")
     found = {f"which of {classes} classes is it?": found}
     show(found)
+    if picture:
+        draw(report.values[layers[-1]], labels, half, picture)
     return found
 
 
@@ -143,11 +171,23 @@ def main() -> None:
         "--weights", default="caffe", help="a file of the net's weights"
     )
     parser.add_argument("--layer", nargs="+", default=["pool5", "fc7"])
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help="picture of which class is taken for which",
+    )
     options = parser.parse_args()
     if options.photos:
-        run_on_photos(options.photos, options.model, options.weights, options.layer)
+        run_on_photos(
+            options.photos,
+            options.model,
+            options.weights,
+            options.layer,
+            options.output,
+        )
     else:
-        run_on_digits()
+        run_on_digits(picture=options.output)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,19 @@ def test_cells_are_drawn_where_they_look(dense):
     assert np.abs(np.mean(off, 0)).max() < 0.5
 
 
+def test_a_page_says_what_its_cells_are():
+    page, chances = np.zeros((128, 192, 1)), np.zeros((13, 21, 11))
+    figure = plots.show_digits(page, chances, [])
+    (said,) = (text for text in figure.axes[0].texts if "cell" in text.get_text())
+    assert "8 x 8 pixels is drawn at the middle of the 32 x 32" in said.get_text()
+    assert "edge there are none: no whole window fits" in said.get_text()
+    figure.draw_without_rendering()
+    written, legend = said.get_window_extent(), figure.legends[0].get_window_extent()
+    assert 0 < legend.y1 <= written.y0
+    assert written.y1 <= figure.axes[0].get_window_extent().y0
+    assert written.x1 < figure.bbox.x1
+
+
 def pixels_of(figure):
     """Return what is drawn in a figure's axes, (H, W, 3)."""
     file = io.BytesIO()

@@ -1,7 +1,8 @@
 """Pictures: what a net sees where in an image, and what is inside a net."""
 
 from keras_caffe_zoo.plots.boxes import draw_boxes
-from keras_caffe_zoo.plots.curves import show_curves
+from keras_caffe_zoo.plots.confusion import confusion
+from keras_caffe_zoo.plots.curves import history, show_curves
 from keras_caffe_zoo.plots.edges import draw_edges
 from keras_caffe_zoo.plots.faces import draw_faces
 from keras_caffe_zoo.plots.graphs import show_net
@@ -12,11 +13,13 @@ from keras_caffe_zoo.plots.segments import draw_segments
 from keras_caffe_zoo.plots.skeletons import draw_poses
 
 __all__ = [
+    "confusion",
     "draw_boxes",
     "draw_edges",
     "draw_faces",
     "draw_poses",
     "heatmap",
+    "history",
     "show_activations",
     "show_curves",
     "show_digit_boxes",

@@ -10,6 +10,19 @@ DPI = 110  # dots for each inch of a figure that is saved
 _SIDE, _ABOVE, _BELOW = 40, 104, 64  # pixels around a framed picture
 
 
+def plain(text: str, most: int | None = None) -> str:
+    """Return a name as matplotlib draws it: one line, cut short, `$` no formula.
+
+    Args:
+        text: Any name, of a class or a metric.
+        most: Letters, if there is no room for more.
+    """
+    text = " ".join(str(text).split())
+    if most is not None and len(text) > most:
+        text = text[: most - 1].rstrip() + "…"
+    return text.replace("$", r"\$")
+
+
 def saved(figure: Figure, output: str | os.PathLike | None) -> Figure:
     """Save a figure where that is wanted, and return it."""
     if output is not None:
@@ -17,20 +30,27 @@ def saved(figure: Figure, output: str | os.PathLike | None) -> Figure:
     return figure
 
 
-def framed(size: tuple[int, int], title: str, subtitle: str):
+def framed(
+    size: tuple[int, int],
+    title: str,
+    subtitle: str,
+    around: tuple[int, int, int, int] = (_SIDE, _ABOVE, _SIDE, _BELOW),
+):
     """Return a figure with a title, and its axes: exactly so many pixels when saved.
 
     Args:
         size: Width and height of the axes in pixels.
         title: One line, set large.
         subtitle: One line below it.
+        around: Pixels left of the axes, above, right of them and below.
 
     Returns:
         The figure and its axes, which show no ticks.
     """
-    width, height = size[0] + 2 * _SIDE, size[1] + _ABOVE + _BELOW
+    before, above, behind, below = around
+    width, height = before + size[0] + behind, above + size[1] + below
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    left, bottom = _SIDE / width, _BELOW / height
+    left, bottom = before / width, below / height
     axes = figure.add_axes((left, bottom, size[0] / width, size[1] / height))
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
@@ -41,7 +61,7 @@ def framed(size: tuple[int, int], title: str, subtitle: str):
     ]
     for text, down, points, weight, colour in lines:
         figure.text(
-            left,
+            _SIDE / width,
             1 - down / height,
             text,
             va="center",

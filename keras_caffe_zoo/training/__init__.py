@@ -12,6 +12,7 @@ from keras_caffe_zoo.training.average_precision import (
     DetectionEvaluation,
     average_precision,
 )
+from keras_caffe_zoo.training.confusion import confusion_matrix
 from keras_caffe_zoo.training.data import (
     AnnotatedPictures,
     AnnotatedTransform,
@@ -115,6 +116,7 @@ __all__ = [
     "average_precision",
     "box_annotator_ohem",
     "box_targets",
+    "confusion_matrix",
     "dataset_classes",
     "finetune",
     "from_solver",
