@@ -21,7 +21,7 @@ from keras_caffe_zoo.serving.page import example_pictures
 from keras_caffe_zoo.serving.server import demo_app, free_port
 from keras_caffe_zoo.serving.uploads import MAX_BYTES
 
-DEMO = demo._DATA
+DEMO = demo.FOLDER
 SIZE = 384, 704
 
 
