@@ -574,7 +574,7 @@ def test_weights_of_another_net_are_told_without_a_list_of_all_layers(refused):
 
 def test_files_in_the_other_order_are_told_what_to_do(load, tmp_path):
     load(DATA + conv("a"), {"a": [image(4, 3, 3, 3), image(4)]})
-    with pytest.raises(CaffeFormatError, match="give it after the prototxt"):
+    with pytest.raises(CaffeFormatError, match="the other way round. Swap them"):
         from_caffe(tmp_path / "net.caffemodel", tmp_path / "net.prototxt")
 
 

@@ -175,8 +175,11 @@ def test_convert_and_compare_hand_the_options_on(tmp_path, monkeypatch):
     options = ["--python-config", "A=3", "--python-config", "B=0.5"]
     options += ["--ignore-field", "x_param.y", "--ignore-field", "z"]
     options += ["--max-detections", "7"]
-    assert run("convert", "a", "b", "-o", tmp_path / "n.keras", *options) == 2
-    assert run("compare", "a", "b", "c", *options) == 2
+    files = [tmp_path / name for name in ("a.prototxt", "a.caffemodel", "a.npz")]
+    for file in files:
+        file.touch()
+    assert run("convert", *files[:2], "-o", tmp_path / "n.keras", *options) == 2
+    assert run("compare", *files, *options) == 2
     for given in seen:
         assert given["python_config"] == {"A": 3, "B": 0.5}
         assert given["max_detections"] == 7

@@ -135,6 +135,7 @@ def test_a_long_work_shows_how_far_it_is_on_stderr(folder, quick, capsys, monkey
     run(folder, "--json")
     assert "images" not in capsys.readouterr().err  # took less than two seconds
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(progress, "_is_watched", lambda: True)
     run(folder, "--json")
     shown = capsys.readouterr()
     assert "20/20" in shown.err

@@ -344,6 +344,7 @@ def test_an_archive_is_checked_before_it_is_opened(host, tmp_path):
 
 def test_progress_says_what_comes_from_where(host, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "_is_watched", lambda: True)
     url = host.serve(NAME, host.body(DATA))
     fetch(published(url), tmp_path / "told")
     shown = capsys.readouterr()
