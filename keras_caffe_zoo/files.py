@@ -124,13 +124,17 @@ def check_writable(path: str | os.PathLike) -> None:
         )
 
 
-def open_file(path: str | os.PathLike, expected: str, buffering: int = -1) -> BinaryIO:
+def open_file(
+    path: str | os.PathLike, expected: str, buffering: int = -1, near: bool = True
+) -> BinaryIO:
     """Open a file to read its bytes.
 
     Args:
         path: The file.
         expected: What it is to be, for the error, such as `"a caffemodel"`.
         buffering: As of `open`.
+        near: Whether to look for close names, which takes a fifth of a second in a
+            large folder: too long for each of many files.
 
     Raises:
         FileNotFoundError: If there is none; names those whose names are close.
@@ -140,17 +144,17 @@ def open_file(path: str | os.PathLike, expected: str, buffering: int = -1) -> Bi
     try:
         return open(path, "rb", buffering=buffering)
     except OSError:
-        check_file(path, expected)
+        check_file(path, expected, near)
         raise
 
 
-def check_file(path: str | os.PathLike, expected: str) -> None:
+def check_file(path: str | os.PathLike, expected: str, near: bool = True) -> None:
     """Check that there is a file, of whatever kind; raise as `open_file` does."""
     if os.path.isdir(path):
         raise IsADirectoryError(
             f"Expected {expected}; received: {os.fspath(path)}, a folder"
         )
-    _check_there(path, expected, "file")
+    _check_there(path, expected, "file", near)
 
 
 def check_is_folder(path: str | os.PathLike, expected: str) -> None:
@@ -176,13 +180,13 @@ def check_exists(path: str | os.PathLike, expected: str) -> None:
     _check_there(path, expected, "file or folder")
 
 
-def _check_there(path: str | os.PathLike, expected: str, kind: str) -> None:
+def _check_there(path, expected: str, kind: str, near: bool = True) -> None:
     if not os.fspath(path):
         raise FileNotFoundError(f"Expected {expected}; received: an empty name")
     if not os.path.exists(path):
         raise FileNotFoundError(
             f"Expected {expected}; received: {os.fspath(path)}. No such {kind}"
-            f"{_meant(Path(path))}"
+            f"{_meant(Path(path)) if near else ''}"
         )
 
 

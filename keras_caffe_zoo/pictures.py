@@ -196,7 +196,7 @@ def _read(source, pixels: Callable) -> np.ndarray:
     if isinstance(source, bytes):
         return _read_file(io.BytesIO(source), source, pixels)
     try:
-        file = open_file(source, "a picture")
+        file = open_file(source, "a picture", near=False)
     except ValueError as error:
         raise PictureError(source, f"no file's name: {error}") from error
     with file:

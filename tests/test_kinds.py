@@ -68,7 +68,7 @@ def test_why_a_picture_is_none(data, reason, tmp_path):
 
 
 READERS = {
-    "a picture": read_picture,
+    "a picture": kcz.load_image,
     "a caffemodel or a prototxt": read_net,
     "a binaryproto": read_mean,
     "a prototxt": read_solver,
@@ -124,6 +124,22 @@ def test_names_are_close_by_more_than_their_ends(tmp_path):
         read_net(tmp_path / "resnet.caffemodel")
     with pytest.raises(FileNotFoundError, match="an empty name"):
         read_net("")
+
+
+def test_of_many_pictures_none_is_looked_for_beside_it(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(FileNotFoundError, match=r"a picture.*b\.jpg. No such file$"):
+        read_picture(tmp_path / "b.jpg")
+
+
+def test_each_of_a_nets_files_that_is_not_there_is_told(tmp_path):
+    (tmp_path / "net.caffemodel").write_bytes(b"\x0a\x03net")
+    (tmp_path / "net.prototxt").write_text("name: 'net'")
+    pairs = ("nett.prototxt", "net.caffemodel"), ("net.prototxt", "nett.caffemodel")
+    calls = [(load, pair) for load in (kcz.from_caffe, kcz.load) for pair in pairs]
+    for load, names in [*calls, (kcz.load, ["nett.keras"])]:
+        with pytest.raises(FileNotFoundError, match="^Expected a .*Did you mean 'net."):
+            load(*(tmp_path / name for name in names))
 
 
 def test_a_folder_is_no_name_of_a_file_to_write(tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from keras_caffe_zoo.files import check_file
 from keras_caffe_zoo.lazy import keras, ops
 from keras_caffe_zoo.pictures import read_picture
 from keras_caffe_zoo.preprocessing.crops import five_boxes, with_mirror_images
@@ -134,15 +135,17 @@ def load_image(
         >>> kcz.load_image("photo.png", "fcn8s").shape  # of any size
         (300, 400, 3)
     """
-    if model is None:
-        if crops != 1:
-            raise ValueError(
-                f"Expected `model`, whose size crops are of; received: crops={crops!r} "
-                "without one"
-            )
+    if model is None and crops != 1:
+        raise ValueError(
+            f"Expected `model`, whose size crops are of; received: crops={crops!r} "
+            "without one"
+        )
+    entry = None if model is None else model_entry(model)
+    if entry is not None:
+        check_crops(entry, crops)
+    check_file(path, "a picture")
+    if entry is None:
         return read_picture(path)
-    entry = model_entry(model)
-    check_crops(entry, crops)
     return cut(read_picture(path), entry, crops)
 
 
