@@ -1,8 +1,14 @@
-"""What a file plainly is, told by how it begins, for errors."""
+"""What a file plainly is, told by how it begins, or by the end of its name."""
 
 import codecs
+import os
 
 from keras_caffe_zoo.messages import one_line, shortened
+
+# Ends of the names of nets' files.
+DEFINITIONS = (".prototxt", ".pt", ".pbtxt")  # Caffe's
+WEIGHTS = (".caffemodel", ".h5")
+KERAS = ".keras"
 
 HEAD = 4096  # bytes that tell it
 READ = ("a JPEG picture", "a PNG picture", "a GIF picture")  # by everybody
@@ -55,6 +61,11 @@ def kind_of(head: bytes) -> str:
         return ""
     first = whole.split("\n", 1)[0].strip()
     return f"text that begins {shortened(one_line(first), _SHOWN)!r}"
+
+
+def ending(path: str | os.PathLike) -> str:
+    """Return the end of a file's name, with its dot, in small letters."""
+    return os.path.splitext(os.fspath(path))[1].lower()
 
 
 def _magic(head: bytes) -> str:

@@ -9,12 +9,10 @@ import keras
 
 from keras_caffe_zoo import models
 from keras_caffe_zoo.conversion import from_caffe
+from keras_caffe_zoo.files import check_file
+from keras_caffe_zoo.kinds import DEFINITIONS, KERAS, WEIGHTS, ending
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.weights import model_names
-
-DEFINITIONS = (".prototxt", ".pt", ".pbtxt")  # suffixes of Caffe's nets
-KERAS = ".keras"
-_WEIGHTS = (".caffemodel", ".h5")
 
 
 def load(
@@ -53,20 +51,20 @@ def load(
         (None, 11)
     """
     name, path = os.fspath(net), Path(net)
-    kind = path.suffix.lower()
+    kind = ending(path)
     if name in model_names():
         return getattr(models, name)(weights=weights, **options)
     if kind in DEFINITIONS:
         return _from_caffe(path, weights, options)
     if kind == KERAS:
-        path.stat()  # raises, shortly, if there is none
+        check_file(path, "a Keras file")
         if weights != "caffe":
             raise ValueError(
                 f"Expected no `weights` for {name}, which has its own; received: "
                 f"weights={str(weights)!r}"
             )
         return keras.saving.load_model(path, **options)
-    if kind in _WEIGHTS:
+    if kind in WEIGHTS:
         raise ValueError(
             "Expected a net's definition first, and its weights as `weights=`; "
             f"received: {name}, weights. Say load('net.prototxt', {name!r}), or name "
@@ -79,7 +77,7 @@ def load(
 
 
 def _from_caffe(path: Path, weights, options: dict) -> keras.Model:
-    path.stat()
+    check_file(path, "a prototxt")
     if weights == "caffe":
         raise ValueError(
             f"Expected `weights=`, the .caffemodel of {path}, or None for random ones; "

@@ -14,16 +14,15 @@ PathLike = str | os.PathLike
 
 MAX_TEXT = 16 << 20
 _HEAD = 64 << 10  # bytes that tell a file's kind
-_MAGIC = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-    (b"PK\x03\x04", "a zip archive; unpack it first"),
-    (b"\x1f\x8b", "a gzip archive; unpack it first"),
-    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
-    (b"\x93NUMPY", "a NumPy file; read it with numpy.load"),
-    (b"\xff\xfe", "UTF-16 text; save it as UTF-8"),
-    (b"\xfe\xff", "UTF-16 text; save it as UTF-8"),
-    (b"version https://git-lfs", "a Git LFS pointer; fetch the file with git lfs pull"),
-)  # fmt: skip
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_TODO = {
+    "an empty file": "fetch it again",
+    "a zip archive": "unpack it first",
+    "a gzip archive": "unpack it first",
+    "a 7z archive": "unpack it first",
+    "a single NumPy array (.npy)": "read it with numpy.load",
+    "markup, such as an HTML page": "the download failed, fetch it again",
+}
 _TEXT_CONTROLS = frozenset(b"\t\n\v\f\r")
 
 
@@ -38,15 +37,17 @@ def check_order(prototxt: PathLike, caffemodel: PathLike | None) -> None:
         CaffeFormatError: If the first is binary and the second is text.
         OSError: If one of them cannot be read.
     """
-    if caffemodel is not None and not _is_text(prototxt) and _is_text(caffemodel):
+    if caffemodel is None or _is_text(prototxt, "a prototxt"):
+        return
+    if _is_text(caffemodel, "a caffemodel"):
         raise CaffeFormatError(
             "Expected the prototxt first and the caffemodel second; received them the "
             f"other way round. Swap them: {caffemodel} {prototxt}"
         )
 
 
-def _is_text(path: PathLike) -> bool:
-    with open(path, "rb", buffering=0) as file:
+def _is_text(path: PathLike, expected: str) -> bool:
+    with open_file(path, expected, buffering=0) as file:
         head = file.read(_HEAD)
     return bool(head) and _has_text(head)
 
@@ -58,21 +59,31 @@ def _has_text(head: bytes) -> bool:
 def sniff(source: Source, expected: str) -> bool:
     """Return whether the file is text; raises if it is plainly something else."""
     head = source.read(0, min(source.size, _HEAD))
-    known = next((what for magic, what in _MAGIC if head.startswith(magic)), None)
     is_text = _has_text(head)
-    # Only in text: "\n<" is also how a caffemodel with a name of 60 bytes starts.
-    if is_text and head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
-        known = "markup such as an HTML page; the download failed, fetch it again"
-    kind = kind_of(head[:HEAD])
-    if not is_text and known is None and kind.endswith(("picture", "document")):
-        known = kind
-    if not source.size:
-        known = "an empty file; fetch it again"
-    if known:
+    if known := _neither(head, is_text):
         raise CaffeFormatError(
             f"Expected {expected}; received: {known}", source=source.name
         )
     return is_text
+
+
+def _neither(head: bytes, is_text: bool) -> str:
+    """Return what a file is that is none of Caffe's, and what to do; `""` if it may be.
+
+    Markup is told in text only: a caffemodel with a name of 60 bytes begins with a
+    line's end and `<`, too.
+    """
+    if head.startswith(_UTF16):
+        return "UTF-16 text; save it as UTF-8"
+    kind = kind_of(head[:HEAD])
+    if kind.startswith(("markup", "an SVG")):
+        sure = is_text
+    elif kind.endswith(("picture", "document")):
+        sure = not is_text
+    else:
+        sure = kind in _TODO or kind.startswith(("an HDF5", "a Git LFS"))
+    todo = f"; {_TODO[kind]}" if kind in _TODO else ""
+    return f"{kind}{todo}" if sure else ""
 
 
 def read_text_file(path: PathLike) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from keras_caffe_zoo.cli._command import add_json
+from keras_caffe_zoo.kinds import DEFINITIONS, WEIGHTS, ending
 
 EXIT_BAD_PICTURES = 3
 BAD_LISTED = 20
@@ -63,13 +64,13 @@ def check_net(arguments) -> None:
         ValueError: If --model is a file of weights.
     """
     model, weights = arguments.model, arguments.weights
-    if not str(model).endswith((".caffemodel", ".h5")):
+    if ending(str(model)) not in WEIGHTS:
         return
     problem = (
         f"Expected --model: a net's name or prototxt, and its file of weights as "
         f"--weights; received: --model {model}"
     )
-    if str(weights).endswith(".prototxt"):
+    if ending(str(weights)) in DEFINITIONS:
         problem += f" --weights {weights}, the other way round. Swap them"
     raise ValueError(problem)
 

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from keras_caffe_zoo.cli._caffe import add_import, import_options, read_model
+from keras_caffe_zoo.kinds import KERAS, ending
 
-_KERAS = ".keras"
 _PUBLISHED = "caffe"
 _SOURCES = "NET.prototxt and NET.caffemodel, --model NAME of the zoo, or NET.keras"
 
@@ -43,6 +43,7 @@ def check_source(arguments) -> None:
         OSError: If there is no such file.
     """
     from keras_caffe_zoo.caffe.sniff import check_order
+    from keras_caffe_zoo.files import check_file
     from keras_caffe_zoo.weights import model_entry, model_names
 
     files = [x for x in (arguments.prototxt, arguments.caffemodel) if x is not None]
@@ -62,7 +63,7 @@ def check_source(arguments) -> None:
             ".caffemodel stands behind the .prototxt"
         )
     if len(files) == 1 and is_keras(arguments):
-        files[0].stat()  # raises if there is none
+        check_file(files[0], "a Keras file")
         whole = {"fully_convolutional": True} if arguments.fully_convolutional else {}
         shape = {} if arguments.input_shape is None else {"input_shape": True}
         options = import_options(arguments) | whole | shape
@@ -93,7 +94,7 @@ def is_caffe(arguments) -> bool:
 def is_keras(arguments) -> bool:
     """Tell whether the net is a file of Keras'."""
     file = arguments.prototxt
-    return file is not None and file.suffix == _KERAS and arguments.caffemodel is None
+    return file is not None and ending(file) == KERAS and arguments.caffemodel is None
 
 
 def published_shapes(name: str) -> dict[str, tuple]:

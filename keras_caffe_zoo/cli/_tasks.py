@@ -17,8 +17,7 @@ from keras_caffe_zoo.cli._pictures import (
     outputs_of,
     print_bad,
 )
-
-_OWN = (".prototxt", ".pt", ".keras")  # suffixes of nets that are not the zoo's
+from keras_caffe_zoo.kinds import DEFINITIONS, KERAS, ending
 
 
 def add_task(
@@ -129,7 +128,7 @@ def model_of(arguments, **options):
     if not _is_own(path):
         return arguments.model
     check_file(path, "a net")
-    if path.suffix == ".keras":
+    if ending(path) == KERAS:
         import keras
 
         if weights != "caffe":
@@ -162,7 +161,7 @@ def free_model_of(arguments, has_fixed_size: Callable):
 
 
 def _is_own(model: str | Path) -> bool:
-    return Path(model).suffix in _OWN
+    return ending(model) in (*DEFINITIONS, KERAS)
 
 
 def run_task(

@@ -198,7 +198,8 @@ def form_of(path: str | os.PathLike, by_command: bool = False) -> str:
     """
     form = FOLDER if os.fspath(path).endswith((FOLDER, os.sep)) else Path(path).suffix
     problem = f"Expected {endings(by_command)}; received: {path}"
-    if form == FOLDER and (meant := _meant(Path(path).name)):
+    meant = _meant(Path(path).name) if form == FOLDER else None
+    if meant and (meant != WEIGHTS or by_command):
         raise ValueError(
             f"{problem}, a folder, which would be a TensorFlow SavedModel. For "
             f"{ENDINGS[meant]}, name a file, such as {_inside(path, meant)}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from keras_caffe_zoo.opening import KERAS, load
+from keras_caffe_zoo.kinds import KERAS, ending
+from keras_caffe_zoo.opening import load
 from keras_caffe_zoo.view.net import ViewedNet, viewed_model
 from keras_caffe_zoo.weights import cached_path
 
@@ -28,7 +28,7 @@ def viewed_opened(
             layers that Caffe does not have.
         OSError: If a file cannot be read.
     """
-    if Path(net).suffix == KERAS:
+    if ending(net) == KERAS:
         if input_shape is not None:
             raise ValueError(
                 f"Expected no input_shape for {net}, whose model has its own; "

@@ -15,6 +15,7 @@ from keras_caffe_zoo.conversion.deploy import DeployNet, Kept, deploy_net, with_
 from keras_caffe_zoo.conversion.exporter import open_net
 from keras_caffe_zoo.conversion.loading import stored_by_position
 from keras_caffe_zoo.conversion.preparing import given_shapes
+from keras_caffe_zoo.kinds import KERAS, ending
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.onnx.sizing import LayerSizes, Shape, Sizing
 from keras_caffe_zoo.rules.forks import fork_of_type
@@ -210,7 +211,7 @@ def is_opened(net: PathLike) -> bool:
     """Tell whether it is a net of the zoo or a file of Keras, which Keras must open."""
     name = os.fspath(net)
     named = name in model_names() and not os.path.exists(name)
-    return named or name.endswith(".keras")
+    return named or ending(net) == KERAS
 
 
 def viewed_net(

@@ -14,13 +14,13 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib import resources
 from types import MappingProxyType
 
+from keras_caffe_zoo.kinds import DEFINITIONS, KERAS, WEIGHTS, ending
 from keras_caffe_zoo.messages import there_are
 
 Shape = tuple[int, ...]
 
 FINETUNED, FEATURES = "_finetuned", "_features"  # at the ends of models' names
 _MADE = re.compile(f"({FINETUNED}|{FEATURES})*$")
-_FILES = (".prototxt", ".caffemodel", ".h5", ".keras")  # what is no net's name
 
 
 @dataclass(frozen=True)
@@ -345,7 +345,7 @@ def model_entry(name: str) -> ModelEntry:
     """
     manifest = load_manifest()
     if name not in manifest:
-        if str(name).endswith(_FILES):
+        if ending(str(name)) in (*DEFINITIONS, *WEIGHTS, KERAS):
             raise ValueError(
                 f"Expected the name of a net of the zoo; received: {name!r}, a file. "
                 "from_caffe reads NET.prototxt and NET.caffemodel, in that order; a "
