@@ -41,7 +41,8 @@ def confusion_matrix(model: keras.Model, data) -> np.ndarray:
                [0, 1]])
     """
     matrix = None
-    for x, labels in _batches(data):
+    several = len(getattr(model, "inputs", None) or ()) > 1
+    for x, labels in _batches(data, several):
         said = _classes_said(model.predict_on_batch(x))
         if matrix is None:
             matrix = np.zeros((said.shape[1],) * 2, "int64")
@@ -52,10 +53,15 @@ def confusion_matrix(model: keras.Model, data) -> np.ndarray:
     return matrix
 
 
-def _batches(data) -> Iterator[tuple]:
-    """Yield batches of inputs and labels, as NumPy arrays."""
+def _batches(data, several: bool) -> Iterator[tuple]:
+    """Yield batches of inputs and labels, as NumPy arrays.
+
+    Args:
+        data: As for `confusion_matrix`.
+        several: Whether a list of inputs is one of the model's inputs, not of pictures.
+    """
     if isinstance(data, tuple | list) and len(data) in (2, 3) and _is_array(data[1]):
-        x, labels = _arrays(data[0]), np.asarray(data[1])
+        x, labels = _arrays(data[0], several), np.asarray(data[1])
         counts = {len(part) for part in keras.tree.flatten(x)} | {len(labels)}
         if len(counts) != 1:
             raise ValueError(
@@ -72,19 +78,21 @@ def _batches(data) -> Iterator[tuple]:
                 "Expected batches of pictures and labels, (x, labels); received: "
                 f"{_kind(batch)}"
             )
-        yield _arrays(batch[0]), np.asarray(batch[1])
+        yield _arrays(batch[0], several), np.asarray(batch[1])
 
 
 def _is_array(x) -> bool:
     """Tell whether something is all the labels, not the second of some batches."""
+    if isinstance(x, list):
+        return not x or np.ndim(x[0]) < 2  # a batch's first are pictures
     return not isinstance(x, tuple) and np.ndim(x) > 0
 
 
-def _arrays(x):
+def _arrays(x, several: bool):
     """Return inputs, one or several, as NumPy arrays, which every backend takes."""
     return (
         np.asarray(x)
-        if isinstance(x, list)
+        if isinstance(x, list) and not several
         else keras.tree.map_structure(np.asarray, x)
     )
 

@@ -65,8 +65,19 @@ def test_batches_are_the_same_from_wherever_they_come():
     dataset = tf.data.Dataset.from_tensor_slices((X, one_hot(TRUE)))
     weighted = [(X, TRUE, np.ones(len(X)))]
     two = [(X[:30], TRUE[:30]), (X[30:], TRUE[30:])]
-    for data in (dataset.batch(20), Batches(), weighted, two, iter(two), tuple(two)):
+    lists = list(map(list, two))
+    halves = dataset.batch(20), Batches(), weighted, two, iter(two), tuple(two), lists
+    for data in halves:
         np.testing.assert_array_equal(confusion_matrix(mirror(), data), KNOWN)
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_several_inputs_may_be_a_list_or_a_tuple(kind):
+    images = keras.Input((3,)), keras.Input((3,))
+    model = keras.Model(images, keras.layers.Add()(images))
+    x = kind([X, np.zeros_like(X)])
+    for data in ((x, TRUE), [(x, TRUE)]):
+        np.testing.assert_array_equal(confusion_matrix(model, data), KNOWN)
 
 
 def endless():
