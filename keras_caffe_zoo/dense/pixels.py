@@ -16,6 +16,7 @@ _LOOKED_AT = 128  # rows and columns of an image of any size
 _ROUNDING = 1.0  # of 255, by which resizing and rounding may miss a range
 _OF_IMAGE = 60.0  # of 255, by which a mean image's pixels may differ from its mean
 _FLAT = 4.0  # of 255: a picture of fewer values is none; it was scaled to 0-1
+_DARK = 16.0  # of 255, the darkest of a dark picture that nothing was subtracted from
 _DO = (
     "Pass the image as it is, RGB uint8, and this is done for you; or pass what "
     "`preprocess_input` returns"
@@ -90,8 +91,9 @@ class Pixels:
 def strangeness(image: np.ndarray, entry: ModelEntry) -> str | None:
     """Say why an image cannot be what a net takes; None if it can.
 
-    Values must lie where those of pixels do that had the net's mean subtracted; some
-    must be below it, and they must differ by more than pixels that were scaled to 0-1.
+    Values must lie where those of pixels do that had the net's mean subtracted, and
+    differ by more than pixels that were scaled to 0-1. None just above 0 is the darkest
+    of them: that is a dark picture as it was. A bright page is all far above its mean.
 
     Args:
         image: Float `(H, W, 3)`; some of its rows and columns are looked at.
@@ -109,7 +111,7 @@ def strangeness(image: np.ndarray, entry: ModelEntry) -> str | None:
     room = room * entry.scale
     outside = (low < least - room).any() or (high > most + room).any()
     spread = high.max() - low.min()
-    flat = spread <= _FLAT * entry.scale or low.min() >= 0
+    flat = spread <= _FLAT * entry.scale or 0 <= low.min() < _DARK * entry.scale
     if not outside and not (flat and spread > 0):
         return None
     order = entry.channel_order

@@ -93,8 +93,6 @@ def test_pixels_that_nothing_was_subtracted_from_are_warned_of(name, strange):
 @pytest.mark.parametrize("picture", [PICTURE, PICTURE // 8, 255 - PICTURE // 8])
 def test_prepared_pixels_are_not(name, picture):
     prepared = kcz.preprocess_input(picture, name)
-    bright = picture.min() > 200  # all of it above the mean: no picture is so
-    if not bright:
-        kcz.predict_dense(net(name), prepared)  # a warning would be an error
+    kcz.predict_dense(net(name), prepared)  # a warning would be an error
     kcz.predict_dense(net("mine"), picture.astype("float32"))
     kcz.predict_dense(net(name), np.zeros((64, 64, 3)))
