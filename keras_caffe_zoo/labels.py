@@ -7,7 +7,7 @@ from importlib import resources
 
 import numpy as np
 
-from keras_caffe_zoo.messages import did_you_mean
+from keras_caffe_zoo.messages import hinted
 from keras_caffe_zoo.weights.manifest import class_list, entry_of, model_entry
 
 _LISTED = 8  # classes of many that a name is part of
@@ -150,14 +150,14 @@ def find_class(
     listed = "; ".join(f"{i} {names[i][1]}" for i in found[:_LISTED]) or "none"
     if len(found) > _LISTED:
         listed += f"; … ({len(found)} in all)"
-    hint = "Give a whole name, or a number"
-    if not found:
-        known = [part for _, name in names for part in name.casefold().split(", ")]
-        hint = "" if text.isdecimal() else did_you_mean(known, wanted)
-    raise ValueError(
+    problem = (
         f"Expected {what} to mean one of the {len(names)} classes; received: {text!r}, "
-        f"which is part of: {listed}{'. ' * bool(hint)}{hint}"
+        f"which is part of: {listed}"
     )
+    if found:
+        raise ValueError(f"{problem}. Give a whole name, or a number")
+    known = [part for _, name in names for part in name.casefold().split(", ")]
+    raise ValueError(hinted(problem, known, "" if text.isdecimal() else wanted))
 
 
 def _classes_like(wanted: str, names: Sequence[tuple[str, str]]) -> list[int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
-from keras_caffe_zoo.messages import did_you_mean
+from keras_caffe_zoo.messages import hinted
 
 
 class _Module(types.ModuleType):
@@ -64,10 +64,8 @@ def public_names(package: str, file: str) -> tuple[Callable, Callable, list[str]
             if name in public or name.startswith("_"):
                 raise
             problem = f"module {package!r} has no attribute {name!r}"
-            hint = did_you_mean(public, name)
-            problem += f". {hint}" if hint else ""
             # Without `obj`, of which Python would make a second, shorter guess.
-            raise AttributeError(problem, name=name) from None
+            raise AttributeError(hinted(problem, public, name), name=name) from None
 
     return attribute, names, public
 

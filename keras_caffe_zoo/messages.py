@@ -46,6 +46,12 @@ def did_you_mean(known: Iterable[str], wanted: str) -> str:
     return f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
+def hinted(problem: str, known: Iterable[str], wanted: str) -> str:
+    """Return an error's text, and whether another name may have been meant."""
+    hint = did_you_mean(known, wanted)
+    return f"{problem}. {hint}" if hint else problem
+
+
 def _close(known: Iterable[str], wanted: str) -> list[str]:
     """Return names like another; case and dashes count for nothing."""
     names: dict[str, str] = {}

@@ -363,6 +363,7 @@ def test_a_table_has_all_formats_and_no_others(capsys):
         assert formats.form_of(f"n{ending}") == ending
     with pytest.raises(ValueError, match=r"ends in (?!.*\.h5, or)"):
         formats.form_of("n.h5")  # which Python's convert does not write
+    assert formats.form_of("h5/") == formats.FOLDER  # nor can be meant there
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from keras_caffe_zoo.messages import did_you_mean, there_are
+from keras_caffe_zoo.messages import did_you_mean, hinted, there_are
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,8 +43,7 @@ class Parser(argparse.ArgumentParser):
             return
         known = [str(choice) for choice in action.choices]
         if isinstance(action, argparse._SubParsersAction):
-            hint = did_you_mean(known, value)
-            self.error(f"There is no command {value!r}{'. ' * bool(hint)}{hint}")
+            self.error(hinted(f"There is no command {value!r}", known, value))
         raise argparse.ArgumentError(
             action,
             f"expected one of its words; received: {value!r}. "

@@ -136,7 +136,7 @@ def _engine(name: str, out, options: dict) -> Callable:
     """Return what writes a source's features, wherever it computes them."""
     if name not in ENGINES:
         raise ValueError(
-            f"Expected engine: another; received: {name!r}. "
+            f"Expected an engine that there is; received: engine={name!r}. "
             f"{there_are(ENGINES, str(name))}"
         )
     if unknown := options.keys() - ENGINES[name]:

@@ -118,16 +118,16 @@ def refuse_other(then: dict, now: dict, path) -> None:
     before = {"runtime": "keras"}  # of files that were begun when there was no other
     then, now = before | then, before | now
     was, is_ = (list(one.get("layers", {})) for one in (then, now))
-    found, todo = [], "W"
+    found, todo = [], "Write"
     if other_layers := set(was) != set(is_):
         found = [f"layers were {', '.join(was)}, are now {', '.join(is_)}"]
-        todo = f"Ask for {', '.join(was)} (--layer), or w"
+        todo = f"Ask for {', '.join(was)} (--layer), or write"
     gone = _consequences(then, now, other_layers)
     then, now = ({k: v for k, v in x.items() if k not in gone} for x in (then, now))
     if found := found + differences(then, now):
         raise ValueError(
             f"Expected the extraction that {path} is of; received another: "
-            f"{'; '.join(found)}. {todo}rite to another file, or begin anew with "
+            f"{'; '.join(found)}. {todo} to another file, or begin anew with "
             "resume=False (--no-resume)."
         )
 

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from keras_caffe_zoo.messages import did_you_mean
+from keras_caffe_zoo.messages import hinted
 from keras_caffe_zoo.onnx.file import check_onnx
 
 KERAS = "keras"
@@ -25,11 +25,8 @@ def check_runtime(runtime: str) -> None:
         received: runtime='caffe'
     """
     if runtime not in RUNTIMES:
-        hint = did_you_mean(RUNTIMES, str(runtime))
-        raise ValueError(
-            f"Expected runtime: one of {RUNTIMES}; received: runtime={runtime!r}"
-            f"{'. ' * bool(hint)}{hint}"
-        )
+        problem = f"Expected runtime: one of {RUNTIMES}; received: runtime={runtime!r}"
+        raise ValueError(hinted(problem, RUNTIMES, str(runtime)))
     if runtime == KERAS:
         return
     check_onnx(extra=runtime)
