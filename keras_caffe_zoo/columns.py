@@ -112,10 +112,14 @@ def _fitted(items: Sequence[str], width: int, names: bool) -> str:
         return text
     if len(items) == 1:
         return shortened(text, width, middle=True) if names else text
-    for count in range(len(items) - 1, 1, -1):
-        text = ", ".join(items[:count]) + _MORE
-        if len(text) <= width:
-            return text
+    count, length = 1, len(items[0]) + len(_MORE)
+    for item in items[1:-1]:
+        length += len(", ") + len(item)
+        if length > width:
+            break
+        count += 1
+    if count > 1:
+        return ", ".join(items[:count]) + _MORE
     first = items[0]
     if names:
         first = shortened(first, width - len(_MORE), middle=True)

@@ -1,6 +1,7 @@
 """No table cuts a number; what is shortened says so."""
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -36,6 +37,13 @@ def test_a_list_ends_where_there_is_no_room_and_says_so():
     (_, line) = table_lines([NAME, Column("shapes")], [("conv", shapes)])
     assert len(line) <= 80
     assert line.endswith("382 x 256 x 3 x 3, …")
+
+
+def test_a_list_of_a_strangers_length_is_no_matter():
+    started = time.process_time()
+    *_, line = table_lines([Column("reads", names=True)], [[["blob"] * 200_000]])
+    assert 74 < len(line) <= 80 and line.endswith("blob, …")
+    assert time.process_time() - started < 5  # and not hours
 
 
 def test_a_number_has_its_room_if_there_is_none():
