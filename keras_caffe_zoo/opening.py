@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import keras
 
 from keras_caffe_zoo import models
 from keras_caffe_zoo.conversion import from_caffe
-from keras_caffe_zoo.files import check_file
-from keras_caffe_zoo.kinds import DEFINITIONS, KERAS, WEIGHTS, ending
+from keras_caffe_zoo.files import check_file, open_file
+from keras_caffe_zoo.kinds import DEFINITIONS, HEAD, KERAS, WEIGHTS, ending, kind_of
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.weights import model_names
 
@@ -57,13 +58,12 @@ def load(
     if kind in DEFINITIONS:
         return _from_caffe(path, weights, options)
     if kind == KERAS:
-        check_file(path, "a Keras file")
         if weights != "caffe":
             raise ValueError(
                 f"Expected no `weights` for {name}, which has its own; received: "
                 f"weights={str(weights)!r}"
             )
-        return keras.saving.load_model(path, **options)
+        return load_keras(path, **options)
     if kind in WEIGHTS:
         raise ValueError(
             "Expected a net's definition first, and its weights as `weights=`; "
@@ -74,6 +74,29 @@ def load(
         "Expected the name of a net of the zoo, or the path of a .prototxt or .keras "
         f"file; received: {name!r}. {there_are(sorted(model_names()), name)}"
     )
+
+
+def load_keras(path: str | os.PathLike, **options) -> keras.Model:
+    """Load a `.keras` file; say what it is if it is none.
+
+    Args:
+        path: The file.
+        **options: Of `keras.saving.load_model`, which says of any other file that
+            there is none.
+
+    Raises:
+        ValueError: If the file is no such file.
+        OSError: If it cannot be read.
+    """
+    expected = "a Keras file"
+    with open_file(path, expected) as file:
+        kind = kind_of(file.read(HEAD))
+        if kind != "a zip archive" or not zipfile.is_zipfile(file):
+            kind = "a damaged one" if kind == "a zip archive" else kind
+            raise ValueError(
+                f"Expected {expected}; received: {path}, {kind or 'which is none'}"
+            )
+    return keras.saving.load_model(path, **options)
 
 
 def _from_caffe(path: Path, weights, options: dict) -> keras.Model:

@@ -32,11 +32,16 @@ def test_a_net_is_opened_whatever_it_is(tmp_path):
         ((NET,), "Expected `weights=`, the .caffemodel of"),
         (("net.keras", "x.caffemodel"), "no `weights` for net.keras"),
         (("photo.jpg",), "received: 'photo.jpg'"),
+        (("net.keras",), "a Keras file; received: .*net.keras, an empty file"),
+        (("zip.keras",), "a Keras file; received: .*zip.keras, a damaged one"),
+        (("text.keras",), "received: .*text.keras, text that begins 'hello'"),
     ],
 )
 def test_what_is_none_is_told(words, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.keras").touch()
+    (tmp_path / "zip.keras").write_bytes(b"PK\x03\x04" + bytes(99))
+    (tmp_path / "text.keras").write_text("hello")
     with pytest.raises(ValueError, match=said):
         kcz.load(*words)
 

@@ -117,9 +117,9 @@ def source_model(arguments, **options):
     if is_caffe(arguments):
         return read_model(arguments, **options)
     if is_keras(arguments):
-        import keras
+        from keras_caffe_zoo.opening import load_keras
 
-        return keras.saving.load_model(arguments.prototxt)
+        return load_keras(arguments.prototxt)
     from keras_caffe_zoo import models
 
     build = getattr(models, arguments.model)

@@ -129,14 +129,14 @@ def model_of(arguments, **options):
         return arguments.model
     check_file(path, "a net")
     if ending(path) == KERAS:
-        import keras
+        from keras_caffe_zoo.opening import load_keras
 
         if weights != "caffe":
             raise ValueError(
                 f"Expected no --weights for {path}, which has its own; received: "
                 f"{weights}"
             )
-        return keras.saving.load_model(path)
+        return load_keras(path)
     from keras_caffe_zoo import from_caffe
 
     if weights == "caffe":
