@@ -123,7 +123,7 @@ def _checked(image, probabilities, class_index) -> tuple[np.ndarray, np.ndarray]
             "take the softmax over the classes first."
         )
     grey = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1)
-    if not grey and (image.ndim != 3 or image.shape[2] != 3):
+    if not image.size or not (grey or image.ndim == 3 and image.shape[2] == 3):
         raise ValueError(
             "Expected an image (H, W, 3), (H, W, 1) or (H, W); received: shape "
             f"{image.shape}"

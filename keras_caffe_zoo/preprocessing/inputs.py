@@ -143,10 +143,12 @@ def load_image(
     entry = None if model is None else model_entry(model)
     if entry is not None:
         check_crops(entry, crops)
-    check_file(path, "a picture")
-    if entry is None:
-        return read_picture(path)
-    return cut(read_picture(path), entry, crops)
+    try:
+        picture = read_picture(path)
+    except FileNotFoundError:
+        check_file(path, "a picture")  # raises, and tells which may be meant
+        raise
+    return picture if entry is None else cut(picture, entry, crops)
 
 
 def check_crops(entry, crops: int) -> None:
