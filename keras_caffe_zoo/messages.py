@@ -53,7 +53,10 @@ def hinted(problem: str, known: Iterable[str], wanted: str) -> str:
 
 
 def _close(known: Iterable[str], wanted: str) -> list[str]:
-    """Return names like another; case and dashes count for nothing."""
+    """Return names like another; case and dashes count for nothing.
+
+    Else any two short options would be alike, for the dashes that they begin with.
+    """
     names: dict[str, str] = {}
     for name in known:
         names.setdefault(_plain(name), name)
@@ -64,7 +67,7 @@ def _close(known: Iterable[str], wanted: str) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    return name.casefold().replace("-", "_")
+    return name.casefold().lstrip("-").replace("-", "_")
 
 
 def shortened(text: str, width: int = 80, middle: bool = False) -> str:

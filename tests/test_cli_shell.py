@@ -204,6 +204,11 @@ def test_a_word_that_is_mistyped_is_told(words, meant, capsys):
 def test_other_words_are_refused_without_a_guess(capsys):
     assert "Did you mean" not in refused(capsys, "qqqq")
     assert "unrecognized arguments: --qqqq" in refused(capsys, "list", "--qqqq")
+    assert "Did you mean" not in refused(capsys, "inspect", "--phase")  # not --help
+
+
+def test_what_is_required_is_what_help_shows(capsys):
+    assert "are required: FILE\n" in refused(capsys, "inspect")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def _add_inspect(commands) -> None:
         example="inspect deploy.prototxt",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("others", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("others", nargs="*", default=[], help=argparse.SUPPRESS)
     add_import(parser)
     add_json(parser)
 

@@ -319,7 +319,7 @@ def _no_name_like(pattern: str, every: Mapping) -> str:
     if pattern in tasks:
         return (
             f"No net of the zoo has a name like {pattern!r}, which is a task. For the "
-            f"nets of that task say task={pattern!r}"
+            f"nets of that task say task={pattern!r} (--task {pattern})"
         )
     known = there_are(every, pattern)
     return f"No net of the zoo has a name like {pattern!r}. {known}"
