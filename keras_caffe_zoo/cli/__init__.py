@@ -76,7 +76,7 @@ def _flush(in_vain: bool = False) -> None:
 
 
 def _failed(error: Exception) -> int:
-    print(f"keras-caffe-zoo: error: {_said(error)}", file=sys.stderr)
+    print(f"keras-caffe-zoo: error: {_why(error)}", file=sys.stderr)
     return EXIT_ERROR
 
 
@@ -104,7 +104,7 @@ def _answer(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _said(error: Exception) -> str:
+def _why(error: Exception) -> str:
     """Return what an error says; of the system's, the file and what is the matter."""
     if not isinstance(error, OSError) or not (error.strerror and error.filename):
         return str(error)

@@ -69,7 +69,8 @@ def image_dataset(
             file of Caffe's ImageData: a path, a space and a label on each line.
         model: A net's name, such as `"caffenet"`, or a Keras model. A model that has
             the name of a net of the zoo takes that net's resize rule, mean, scale and
-            order of channels.
+            order of channels. Of a classifier there must be as many classes as it
+            tells apart; give the net's name where labels do not matter.
         batch_size: Pictures in a batch; an epoch's last batch may be smaller.
         training: Whether to crop at random; in the middle otherwise.
         shuffle: Whether each epoch is shuffled anew; as `training` if None.
