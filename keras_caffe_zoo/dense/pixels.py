@@ -92,8 +92,9 @@ def strangeness(image: np.ndarray, entry: ModelEntry) -> str | None:
     """Say why an image cannot be what a net takes; None if it can.
 
     Values must lie where those of pixels do that had the net's mean subtracted, and
-    differ by more than pixels that were scaled to 0-1. None just above 0 is the darkest
-    of them: that is a dark picture as it was. A bright page is all far above its mean.
+    differ by more than pixels that were scaled to 0-1. The darkest must not lie just
+    above 0, as in a dark picture that nothing was subtracted from; a bright page may
+    lie above its mean as a whole, but far above.
 
     Args:
         image: Float `(H, W, 3)`; some of its rows and columns are looked at.
@@ -111,8 +112,8 @@ def strangeness(image: np.ndarray, entry: ModelEntry) -> str | None:
     room = room * entry.scale
     outside = (low < least - room).any() or (high > most + room).any()
     spread = high.max() - low.min()
-    flat = spread <= _FLAT * entry.scale or 0 <= low.min() < _DARK * entry.scale
-    if not outside and not (flat and spread > 0):
+    raw = spread <= _FLAT * entry.scale or 0 <= low.min() < _DARK * entry.scale
+    if not outside and not (raw and spread > 0):
         return None
     order = entry.channel_order
     return (
