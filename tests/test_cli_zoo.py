@@ -259,3 +259,9 @@ def test_a_name_is_needed(capsys, command):
     with pytest.raises(SystemExit, match="2"):
         cli.main([command])
     assert "NAME" in capsys.readouterr().err
+
+
+def test_a_list_of_nothing_says_what_no_net_is(run):
+    status, out, err = run("list", "vgg*", "--task", "detection")
+    assert (status, out) == (2, "")
+    assert "received: 'vgg*' --task detection" in err

@@ -1,5 +1,7 @@
 """The command that shows the zoo: list."""
 
+import shlex
+
 from keras_caffe_zoo.cli._command import add_command, add_json
 
 NAME = 19  # columns of a name at least
@@ -50,6 +52,11 @@ def _list(arguments) -> list[dict]:
     from keras_caffe_zoo.weights import model_names as names
 
     found = names(arguments.pattern, task=arguments.task, license=arguments.license)
+    if not found:  # each word fits some net, but no net all of them
+        raise ValueError(
+            "Expected words that some net fits all of; received: "
+            f"{shlex.join(_asked(arguments))}"
+        )
     entries = [model_entry(name) for name in found]
     if not arguments.json:
         groups = [[one for one in entries if one.task == task] for task in TASKS]
@@ -65,6 +72,12 @@ def _list(arguments) -> list[dict]:
         }
         for entry in entries
     ]
+
+
+def _asked(arguments) -> list[str]:
+    words = [arguments.pattern] if arguments.pattern else []
+    words += ["--task", arguments.task] if arguments.task else []
+    return words + (["--license", arguments.license] if arguments.license else [])
 
 
 def _text(path) -> str | None:

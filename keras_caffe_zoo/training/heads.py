@@ -87,7 +87,7 @@ def classes_of(model: keras.Model) -> int | None:
     """Return how many classes a classifier tells apart; None of another model.
 
     A classifier ends with a softmax, or is compiled with the cross-entropy of labels
-    that are numbers of classes.
+    that are numbers of classes; and it has one answer for a picture, not a map.
     """
     try:
         find_heads(model)
@@ -96,8 +96,9 @@ def classes_of(model: keras.Model) -> int | None:
     loss = getattr(model, "loss", None)
     named = loss == "sparse_categorical_crossentropy"
     crossed = named or isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
-    count = model.outputs[0].shape[-1]
-    return count if count > 1 and (crossed or ends_with_softmax(model)) else None
+    *sides, count = model.outputs[0].shape[1:]
+    one = count > 1 and all(side == 1 for side in sides)
+    return count if one and (crossed or ends_with_softmax(model)) else None
 
 
 def with_heads(model: keras.Model, heads: list[str], classes: int) -> keras.Model:

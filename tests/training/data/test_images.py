@@ -231,5 +231,8 @@ def test_a_list_has_no_label_beyond_the_classes_of_the_net(folder, tmp_path):
 
 
 def test_what_is_no_classifier_takes_any_folders(folder):
-    for model in (classifier(7, None), classifier(7, "relu"), classifier(1)):
+    image = keras.Input((8, 8, 3))
+    mapped = keras.Model(image, keras.layers.Conv2D(7, 1, activation="softmax")(image))
+    others = classifier(7, None), classifier(7, "relu"), classifier(1)
+    for model in (*others, mapped):
         image_dataset(folder, model, mean=0)
