@@ -147,16 +147,19 @@ def find_class(
     found = _classes_like(wanted, names) if wanted else []
     if len(found) == 1:
         return found[0]
-    listed = "; ".join(f"{i} {names[i][1]}" for i in found[:_LISTED]) or "none"
-    if len(found) > _LISTED:
-        listed += f"; … ({len(found)} in all)"
-    hint = "Give a whole name, or a number"
-    if not found:
+    if found:
+        listed = "; ".join(f"{i} {names[i][1]}" for i in found[:_LISTED])
+        more = f"; … ({len(found)} in all)" if len(found) > _LISTED else ""
+        why = f"which is part of: {listed}{more}"
+        hint = "Give a whole name, or a number"
+    elif text.isdecimal():
+        why, hint = "a number too large", f"They go from 0 to {len(names) - 1}"
+    else:
         known = [part for _, name in names for part in name.casefold().split(", ")]
-        hint = "" if text.isdecimal() else did_you_mean(known, wanted)
+        why, hint = "which is in no class's name", did_you_mean(known, wanted)
     raise ValueError(
         f"Expected {what} to mean one of the {len(names)} classes; received: {text!r}, "
-        f"which is part of: {listed}{'. ' * bool(hint)}{hint}"
+        f"{why}{'. ' * bool(hint)}{hint}"
     )
 
 

@@ -9,6 +9,8 @@ import keras
 
 from keras_caffe_zoo import models
 from keras_caffe_zoo.conversion import from_caffe
+from keras_caffe_zoo.files import check_file, open_file
+from keras_caffe_zoo.kinds import HEAD, kind_of
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.weights import model_names
 
@@ -59,7 +61,7 @@ def load(
     if kind in DEFINITIONS:
         return _from_caffe(path, weights, options)
     if kind == KERAS:
-        path.stat()  # raises, shortly, if there is none
+        check_file(path, "a .keras file")
         if weights != "caffe":
             raise ValueError(
                 f"Expected no `weights` for {name}, which has its own; received: "
@@ -72,14 +74,25 @@ def load(
             f"received: {name}, weights. Say load('net.prototxt', {name!r}), or name "
             f"the net of the zoo that they are of: load('caffenet', {name!r})"
         )
+    if path.exists():
+        raise ValueError(
+            "Expected the name of a net of the zoo, or the path of a .prototxt or "
+            f".keras file; received: {name!r}, {_kind(path)}"
+        )
     raise ValueError(
         "Expected the name of a net of the zoo, or the path of a .prototxt or .keras "
         f"file; received: {name!r}. {there_are(sorted(model_names()), name)}"
     )
 
 
+def _kind(path: Path) -> str:
+    """Return what a file is that is no net."""
+    with open_file(path, "a .prototxt or .keras file") as file:
+        return kind_of(file.read(HEAD)) or "a file of another kind"
+
+
 def _from_caffe(path: Path, weights, options: dict) -> keras.Model:
-    path.stat()
+    check_file(path, "a prototxt")
     if weights == "caffe":
         raise ValueError(
             f"Expected `weights=`, the .caffemodel of {path}, or None for random ones; "

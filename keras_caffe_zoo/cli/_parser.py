@@ -22,8 +22,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         """End with status 2 and an error, without all words that there are."""
-        hints = "".join(f". There is no {x}. {y}" for x, y in self._mistyped())
-        said = f"{self.prog}: error: {message}{hints}"
+        wrong = [f"There is no {x}. {y}" for x, y in self._mistyped()]
+        end = "." if wrong and not message.endswith("?") else ""
+        said = " ".join([f"{self.prog}: error: {message}{end}", *wrong])
         self.exit(2, f"{said}\n`{self.prog} --help` tells what there is\n")
 
     def _mistyped(self) -> list[tuple[str, str]]:
@@ -43,7 +44,11 @@ class Parser(argparse.ArgumentParser):
             return
         known = [str(choice) for choice in action.choices]
         if isinstance(action, argparse._SubParsersAction):
+            option = f"--{value}" in self._option_string_actions
             hint = did_you_mean(known, value)
+            hint = f"Did you mean '--{value}'?" if option else hint
+            # What follows is of another parser.
+            self._words = []
             self.error(f"There is no command {value!r}{'. ' * bool(hint)}{hint}")
         raise argparse.ArgumentError(
             action,
