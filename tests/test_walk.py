@@ -7,7 +7,8 @@ from PIL import Image
 
 import keras_caffe_zoo as kcz
 from keras_caffe_zoo import demo
-from keras_caffe_zoo.cli import main
+from keras_caffe_zoo.cli import features, main
+from keras_caffe_zoo.extraction.report import Features
 from keras_caffe_zoo.labels import class_names, find_class
 from keras_caffe_zoo.plots import history
 from keras_caffe_zoo.weights import dump_caffe_weights
@@ -106,3 +107,11 @@ def test_features_go_into_a_folder_that_is_there():
 
 def test_weights_go_into_a_name_of_no_known_kind():
     assert dump_caffe_weights(WEIGHTS, "net.weights", progress=False).exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows")]
+)
+def test_one_is_no_plural(number, said, capsys):
+    features._print(Features(number, (), {}, path="x.h5", computed=number, seconds=1))
+    assert said + "\n" in capsys.readouterr().out
