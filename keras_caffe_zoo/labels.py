@@ -147,17 +147,21 @@ def find_class(
     found = _classes_like(wanted, names) if wanted else []
     if len(found) == 1:
         return found[0]
-    listed = "; ".join(f"{i} {names[i][1]}" for i in found[:_LISTED]) or "none"
-    if len(found) > _LISTED:
-        listed += f"; … ({len(found)} in all)"
     problem = (
         f"Expected {what} to mean one of the {len(names)} classes; received: {text!r}, "
-        f"which is part of: {listed}"
     )
     if found:
-        raise ValueError(f"{problem}. Give a whole name, or a number")
+        listed = "; ".join(f"{i} {names[i][1]}" for i in found[:_LISTED])
+        more = f"; … ({len(found)} in all)" if len(found) > _LISTED else ""
+        raise ValueError(
+            f"{problem}which is part of: {listed}{more}. Give a whole name, or a number"
+        )
+    if text.isdecimal():
+        raise ValueError(
+            f"{problem}a number too large. They go from 0 to {len(names) - 1}"
+        )
     known = [part for _, name in names for part in name.casefold().split(", ")]
-    raise ValueError(hinted(problem, known, "" if text.isdecimal() else wanted))
+    raise ValueError(hinted(f"{problem}which is in no class's name", known, wanted))
 
 
 def _classes_like(wanted: str, names: Sequence[tuple[str, str]]) -> list[int]:

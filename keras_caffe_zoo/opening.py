@@ -70,6 +70,11 @@ def load(
             f"received: {name}, weights. Say load('net.prototxt', {name!r}), or name "
             f"the net of the zoo that they are of: load('caffenet', {name!r})"
         )
+    if path.exists():
+        raise ValueError(
+            "Expected the name of a net of the zoo, or the path of a .prototxt or "
+            f".keras file; received: {name!r}, {_kind(path)}"
+        )
     raise ValueError(
         "Expected the name of a net of the zoo, or the path of a .prototxt or .keras "
         f"file; received: {name!r}. {there_are(sorted(model_names()), name)}"
@@ -97,6 +102,12 @@ def load_keras(path: str | os.PathLike, **options) -> keras.Model:
                 f"Expected {expected}; received: {path}, {kind or 'which is none'}"
             )
     return keras.saving.load_model(path, **options)
+
+
+def _kind(path: Path) -> str:
+    """Return what a file is that is no net."""
+    with open_file(path, "a .prototxt or .keras file") as file:
+        return kind_of(file.read(HEAD)) or "a file of another kind"
 
 
 def _from_caffe(path: Path, weights, options: dict) -> keras.Model:

@@ -22,8 +22,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         """End with status 2 and an error, without all words that there are."""
-        hints = "".join(f". There is no {x}. {y}" for x, y in self._mistyped())
-        said = f"{self.prog}: error: {message}{hints}"
+        wrong = [f"There is no {x}. {y}" for x, y in self._mistyped()]
+        end = "." if wrong and not message.endswith("?") else ""
+        said = " ".join([f"{self.prog}: error: {message}{end}", *wrong])
         self.exit(2, f"{said}\n`{self.prog} --help` tells what there is\n")
 
     def _mistyped(self) -> list[tuple[str, str]]:
@@ -43,7 +44,13 @@ class Parser(argparse.ArgumentParser):
             return
         known = [str(choice) for choice in action.choices]
         if isinstance(action, argparse._SubParsersAction):
-            self.error(hinted(f"There is no command {value!r}", known, value))
+            problem = f"There is no command {value!r}"
+            if f"--{value}" in self._option_string_actions:
+                problem = f"{problem}. Did you mean '--{value}'?"
+            else:
+                problem = hinted(problem, known, value)
+            self._words = []  # what follows is of another parser
+            self.error(problem)
         raise argparse.ArgumentError(
             action,
             f"expected one of its words; received: {value!r}. "

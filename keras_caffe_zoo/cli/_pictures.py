@@ -124,8 +124,21 @@ def outputs_of(files: list[str], output: Path, one: bool) -> list[Path]:
         one: Whether one picture was given, and no folder.
 
     Raises:
-        ValueError: If `output` is a picture's name, for several.
+        ValueError: If `output` is a picture's name, for several; or if a picture that
+            is given would be written over.
     """
+    outputs = _outputs_of(files, output, one)
+    given = {os.path.realpath(file) for file in files}
+    over = [path for path in outputs if os.path.realpath(path) in given]
+    if over:
+        raise ValueError(
+            "Expected --output: a file or a folder where no picture that is given is "
+            f"written over; received: {output}, and {over[0]} is one of them"
+        )
+    return outputs
+
+
+def _outputs_of(files: list[str], output: Path, one: bool) -> list[Path]:
     from keras_caffe_zoo.pictures import picture_suffixes
 
     if one and not output.is_dir():

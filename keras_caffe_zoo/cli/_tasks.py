@@ -1,7 +1,6 @@
 """What the commands of tasks share: a net, pictures, answers, and what is drawn."""
 
 import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -225,13 +224,6 @@ def _outputs(arguments, files: list[str]) -> list[Path] | None:
         raise ValueError(
             f"Expected --output: a folder, for several pictures; received: {output}, "
             "which is a file"
-        )
-    given = {os.path.realpath(file) for file in files}
-    over = [path for path in outputs if os.path.realpath(path) in given]
-    if over:
-        raise ValueError(
-            "Expected --output: a file or a folder where no picture that is given is "
-            f"written over; received: {output}, and {over[0]} is one of them"
         )
     _kind_of(outputs[0])
     return outputs

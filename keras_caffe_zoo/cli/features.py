@@ -120,18 +120,23 @@ def _extract(arguments) -> tuple[dict, int]:
 
 
 def _print(report) -> None:
-    print(f"{report.path}: {report.rows:,} rows")
+    print(f"{report.path}: {_counted(report.rows, 'row')}")
     for name, shape in report.shapes.items():
         print(f"  {name:<24} {' x '.join(map(str, shape))}")
     earlier = report.rows + len(report.bad) - report.computed
     if earlier:
-        print(f"{earlier:,} pictures were there from earlier runs.")
+        were = "was" if earlier == 1 else "were"
+        print(f"{_counted(earlier, 'picture')} {were} there from earlier runs.")
     if report.computed:
         print(
-            f"{report.computed:,} pictures in {report.seconds:.1f} s: "
+            f"{_counted(report.computed, 'picture')} in {report.seconds:.1f} s: "
             f"{report.images_per_second:.1f} images/s"
         )
     print_bad([(name, reason) for _, name, reason in report.bad], "row")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _as_dict(report) -> dict:

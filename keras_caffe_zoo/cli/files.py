@@ -6,6 +6,9 @@ from pathlib import Path
 from keras_caffe_zoo.cli._caffe import add_import, add_net, import_options, read_model
 from keras_caffe_zoo.cli._command import add_command, add_json
 
+# Ends of names, of what `dump` does not write.
+_OTHERS = (".npz", ".npy", ".onnx", ".keras", ".caffemodel", ".pt", ".pth", ".pkl")
+
 
 def add_commands(commands) -> None:
     """Add this module's commands."""
@@ -100,6 +103,11 @@ def _dump(arguments) -> None:
     from keras_caffe_zoo.columns import Column, shape_text, table_lines
     from keras_caffe_zoo.weights import StoredWeights, dump_caffe_weights
 
+    if arguments.output.suffix.lower() in _OTHERS:
+        raise ValueError(
+            f"Expected --output: an HDF5 file, such as {arguments.output.stem}.h5; "
+            f"received: {arguments.output}, whose end means another kind"
+        )
     path = dump_caffe_weights(
         arguments.caffemodel, arguments.output, mean=arguments.mean
     )

@@ -67,6 +67,7 @@ def add_commands(commands) -> None:
 
 def _heatmap(arguments) -> tuple[dict | None, int]:
     from keras_caffe_zoo.labels import find_class, names_of_net
+    from keras_caffe_zoo.plots._figure import format_of
     from keras_caffe_zoo.progress import Progress
     from keras_caffe_zoo.tasks.net import entry_for
 
@@ -80,6 +81,7 @@ def _heatmap(arguments) -> tuple[dict | None, int]:
     files = files_of(paths)
     default = Path("heatmap.png" if one else "heatmaps")
     outputs = outputs_of(files, arguments.output or default, one)
+    format_of(outputs[0])  # raises before any work
     model = _net(arguments)
     answers, bad = Answers(None if one else arguments.json_output), []
     line = Progress(len(files), "image", enabled=not one)

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -106,6 +107,11 @@ def predict_dense(
         (18, 26, 11)
     """
     check_runtime(runtime)
+    if isinstance(image, str | os.PathLike):
+        raise ValueError(
+            f"Expected one image, an array; received: {os.fspath(image)!r}. Pass "
+            "load_image(…) of it"
+        )
     image = np.asanyarray(image)
     if image.ndim != 3 or image.shape[2] != model.inputs[0].shape[-1]:
         raise ValueError(

@@ -18,6 +18,7 @@ from keras_caffe_zoo.extraction.report import Features
 from keras_caffe_zoo.extraction.sources import open_source
 from keras_caffe_zoo.extraction.spec import Spec
 from keras_caffe_zoo.extraction.worker import BlockWorker
+from keras_caffe_zoo.files import check_folder
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.pictures import silent_pillow
 from keras_caffe_zoo.progress import Progress
@@ -102,6 +103,7 @@ def extract_features(
             the net (names the layers).
         ImportError: If the runtime is not installed.
         RuntimeError: If another process writes the same file.
+        FileNotFoundError: If there is no folder for `out`.
         OSError: If the disk is full. What was computed stays and counts.
 
     Example:
@@ -120,6 +122,7 @@ def extract_features(
     write = _engine(engine, out, options)
     if out is not None:
         format_of(out).check_layers(names)
+        check_folder(out)
     pictures = open_source(source)
     worker = BlockWorker(spec)
     size = block_size or _block_size(worker, pictures.in_memory)

@@ -2,9 +2,11 @@
 
 import os
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from keras_caffe_zoo.dense import Grid
+from keras_caffe_zoo.messages import there_are
 
 DPI = 110  # dots for each inch of a figure that is saved
 _SIDE, _ABOVE, _BELOW = 40, 104, 64  # pixels around a framed picture
@@ -26,8 +28,26 @@ def plain(text: str, most: int | None = None) -> str:
 def saved(figure: Figure, output: str | os.PathLike | None) -> Figure:
     """Save a figure where that is wanted, and return it."""
     if output is not None:
-        figure.savefig(output, dpi=DPI)
+        figure.savefig(output, dpi=DPI, format=format_of(output))
     return figure
+
+
+def format_of(output: str | os.PathLike) -> str:
+    """Return the format of a file to save, PNG where its name tells none.
+
+    Matplotlib would then write into another file, `NAME.png`, which may exist.
+
+    Raises:
+        ValueError: If Matplotlib writes no files with such a suffix.
+    """
+    kind = os.path.splitext(output)[1].removeprefix(".").lower() or "png"
+    known = FigureCanvasAgg.get_supported_filetypes()
+    if kind not in known:
+        raise ValueError(
+            "Expected the name of a picture to write, such as NAME.png; received: "
+            f"{os.fspath(output)}. {there_are(sorted(known), kind)}"
+        )
+    return kind
 
 
 def framed(

@@ -10,7 +10,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Curve
 
 from keras_caffe_zoo.caffe import Net
-from keras_caffe_zoo.plots._figure import DPI
+from keras_caffe_zoo.plots._figure import DPI, format_of
 from keras_caffe_zoo.view.drawing import (
     HEAD,
     INSIDE,
@@ -102,7 +102,7 @@ def show_net(
     figure = _figure(drawing)
     if output is not None:
         tallest = max(figure.get_size_inches())
-        figure.savefig(output, dpi=min(DPI, _MOST / tallest))
+        figure.savefig(output, dpi=min(DPI, _MOST / tallest), format=format_of(output))
     return figure
 
 

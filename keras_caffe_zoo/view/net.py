@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,7 @@ from keras_caffe_zoo.conversion.loading import stored_by_position
 from keras_caffe_zoo.conversion.preparing import given_shapes
 from keras_caffe_zoo.kinds import KERAS, ending
 from keras_caffe_zoo.lazy import keras
+from keras_caffe_zoo.messages import did_you_mean
 from keras_caffe_zoo.onnx.sizing import LayerSizes, Shape, Sizing
 from keras_caffe_zoo.rules.forks import fork_of_type
 from keras_caffe_zoo.rules.python import code_name, name_python_layers
@@ -28,6 +30,7 @@ from keras_caffe_zoo.weights import model_names
 PathLike = str | os.PathLike
 InputShape = tuple | Mapping[str, tuple] | None
 
+_NAME = re.compile(r"[\w-]+(\.\d+)?")  # as nets have, and files seldom
 MAX_DRAWN = 2000  # layers; more are listed, without shapes
 _BYTES = 4  # of a float32
 
@@ -208,10 +211,25 @@ def viewed_file(
 
 
 def is_opened(net: PathLike) -> bool:
-    """Tell whether it is a net of the zoo or a file of Keras, which Keras must open."""
+    """Tell whether it is a net of the zoo or a file of Keras, which Keras must open.
+
+    Raises:
+        FileNotFoundError: If it is almost the name of a net of the zoo, and no file.
+    """
     name = os.fspath(net)
-    named = name in model_names() and not os.path.exists(name)
-    return named or ending(net) == KERAS
+    if ending(net) == KERAS:
+        return True
+    if os.path.exists(name):
+        return False
+    if name in model_names():
+        return True
+    hint = _NAME.fullmatch(name) and did_you_mean(model_names(), name)
+    if hint:
+        raise FileNotFoundError(
+            "Expected a file of Caffe's or Keras', or the name of a net of the zoo; "
+            f"received: {name}, which is neither. {hint}"
+        )
+    return False
 
 
 def viewed_net(

@@ -321,6 +321,12 @@ def _no_name_like(pattern: str, every: Mapping) -> str:
             f"No net of the zoo has a name like {pattern!r}, which is a task. For the "
             f"nets of that task say task={pattern!r} (--task {pattern})"
         )
+    part = f"*{pattern.strip('*')}*"
+    if pattern.strip("*") and (within := fnmatch.filter(every, part)):
+        return (
+            f"No net of the zoo has a name like {pattern!r}. {len(within)} have that "
+            f"within their names: say {part!r}"
+        )
     known = there_are(every, pattern)
     return f"No net of the zoo has a name like {pattern!r}. {known}"
 
