@@ -124,7 +124,7 @@ def test_text_and_binary_are_told_apart_by_content(save):
     assert not read_net(text).params and read_net(data).params
     with pytest.raises(CaffeFormatError, match="a.caffemodel: .*before the caffemodel"):
         read_caffemodel(text)
-    with pytest.raises(CaffeFormatError, match="a.prototxt: .*read_caffemodel"):
+    with pytest.raises(CaffeFormatError, match="a.prototxt: .*after the prototxt"):
         read_prototxt(data)
 
 
