@@ -7,11 +7,13 @@ that needs no Keras imports none.
 Ctrl-C, too, is seen to out here, where it can come before anything else is imported.
 """
 
+import _thread
 import contextlib
 import io
 import os
 import signal
 import sys
+import threading
 
 _INTERRUPTED = 130  # as shells have it: 128, and the signal's number
 _errors = 2  # the terminal's error stream, while that number is of nowhere too
@@ -99,8 +101,20 @@ def _end_at_once(number=signal.SIGINT, frame=None):
 
 
 def _not_swallowed(problem, tell=sys.unraisablehook):
-    """Press Ctrl-C again where it came while Python could raise nothing."""
+    """Press Ctrl-C again where it came while Python could raise nothing.
+
+    That is a moment later: what is raised in here goes nowhere, too.
+    """
     if issubclass(problem.exc_type, KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+        again = threading.Timer(0.01, _press)
+        again.daemon = True
+        again.start()
     else:
         tell(problem)
+
+
+def _press():
+    if hasattr(signal, "pthread_kill"):  # which wakes it, should it wait
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        _thread.interrupt_main()

@@ -153,11 +153,33 @@ def test_ctrl_c_at_any_moment_is_one_line(moment, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_at_the_end_is_one_line():
-    late = "import atexit, os; atexit.register(lambda: os.kill(os.getpid(), 2)); "
+    late = "import atexit, signal; atexit.register(signal.raise_signal, 2); "
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with started("list", "--task", "pose", code=late + COMMAND, **pipes) as process:
         _, said = process.communicate()
     assert (process.returncode, said) == (cli.EXIT_INTERRUPTED, INTERRUPTED)
+
+
+SWALLOWED = """
+import time
+from keras_caffe_zoo import cli
+class Dying:
+    def __del__(self):
+        raise KeyboardInterrupt
+def work(argv=None):
+    Dying()  # Python can raise nothing where this ends
+    time.sleep(20)
+cli.main = work
+"""
+
+
+def test_ctrl_c_that_python_swallows_comes_again():
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    start = time.monotonic()
+    with started("list", code=SWALLOWED + COMMAND, **pipes) as process:
+        _, said = process.communicate()
+    assert (process.returncode, said) == (cli.EXIT_INTERRUPTED, INTERRUPTED)
+    assert time.monotonic() - start < 15
 
 
 def test_ctrl_c_while_the_words_are_read_is_one_line(capsys, monkeypatch):

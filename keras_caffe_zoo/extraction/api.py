@@ -17,6 +17,7 @@ from keras_caffe_zoo.extraction.output import format_of, to_file, to_memory
 from keras_caffe_zoo.extraction.report import Features
 from keras_caffe_zoo.extraction.sources import open_source
 from keras_caffe_zoo.extraction.spec import Spec
+from keras_caffe_zoo.extraction.urls import is_url
 from keras_caffe_zoo.extraction.worker import BlockWorker
 from keras_caffe_zoo.files import check_folder
 from keras_caffe_zoo.messages import there_are
@@ -122,7 +123,8 @@ def extract_features(
     write = _engine(engine, out, options)
     if out is not None:
         format_of(out).check_layers(names)
-        check_folder(out)
+        if not is_url(out):
+            check_folder(out)
     pictures = open_source(source)
     worker = BlockWorker(spec)
     size = block_size or _block_size(worker, pictures.in_memory)

@@ -1,5 +1,7 @@
 """The comparison blob by blob finds the first layer that departs."""
 
+import warnings
+
 import caffe_rules
 import keras
 import numpy as np
@@ -300,7 +302,8 @@ def test_whatever_caffe_has_in_memory_in_the_end_is_known(run, tmp_path_factory)
 def test_inputs_may_have_any_structure(structure):
     a, b = (keras.Input((2,), name=name) for name in ("a", "b"))
     y = keras.layers.Subtract(name="y")([a, b])
-    model = keras.Model(structure(a, b), y)
+    with warnings.catch_warnings(action="ignore"):  # of keys that are no names
+        model = keras.Model(structure(a, b), y)
     blobs = {"a": X[0, :, 0, :2], "b": X[1, :, 0, :2]}
     found = compare(model, {**blobs, "y": blobs["a"] - blobs["b"]})
     assert found.first_departure is None

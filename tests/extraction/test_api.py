@@ -171,7 +171,7 @@ def test_preprocess_that_fails_is_no_bad_picture(extract):
         ({"batch_size": 0}, "received: batch_size=0"),
         ({"layers": ()}, "at least one layer"),
         ({"layers": "fc9"}, "no blob or layer 'fc9'.*'fc2'"),
-        ({"engine": "spark"}, "received: 'spark'"),
+        ({"engine": "spark"}, "received: engine='spark'"),
         ({"weights": "x.h5"}, "no weights beside a Keras model"),
         ({"source": []}, "at least one picture; received: none"),
         ({"source": 3}, "received: int"),
