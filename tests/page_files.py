@@ -44,6 +44,13 @@ def digits(folder):
         (folder / name).with_suffix(ending).write_bytes(content)
 
 
+def keras_file(folder):
+    """What a cell of the page has written, which is run when the site is built."""
+    kcz.load(DEMO / "digits.prototxt", DEMO / "digits.caffemodel").save(
+        folder / "net.keras"
+    )
+
+
 def vgg_cnn_s(folder):
     """The published file, as fetched by hand."""
     write_caffemodel("vgg_cnn_s", folder)
@@ -212,7 +219,7 @@ FILES = {
     "docs/guides/features.md": [pictures()],
     "docs/guides/features_at_scale.md": [pictures()],
     "docs/guides/fine_tuning.md": [pictures(folders=20, each=1)],
-    "docs/guides/leaving_caffe.md": [digits],
+    "docs/guides/leaving_caffe.md": [digits, keras_file],
     "docs/guides/net_surgery.md": [pictures("photo.jpg")],
     "docs/guides/segmentation.md": [
         pictures("street.jpg", "grandmother.jpg", folders=0),
