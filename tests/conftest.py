@@ -44,6 +44,10 @@ THINNED = {
     *("test_onnx_layers", "test_onnx_maps", "test_onnx_detection", "test_onnx_shapes"),
     *("test_solver", "test_finetuning", "test_resuming", "test_lmdb", "test_compare"),
     *("test_cli_convert", "test_images", "test_onnx_precision", "test_params"),
+    *("test_pixels", "test_opening", "test_walk", "test_cli_shell", "test_kinds"),
+    *("test_zoo_models", "test_plots_heatmap", "test_plots_training"),
+    *("test_on_windows", "test_published_definitions", "test_preprocessing"),
+    *("test_loss_blobs", "test_detection", "test_predict"),
 }
 
 
