@@ -90,13 +90,14 @@ def names_of_net(model: str) -> tuple[tuple[str, str], ...]:
         ValueError: If the zoo has no such net, or its classes' names are not at hand.
     """
     entry = model_entry(model)
-    if entry.class_labels is None or class_list(entry.class_labels).file is None:
+    known = known_labels(entry)
+    if known is None:
         raise ValueError(
             "Expected a net whose classes have names that are known here, such as "
             f"ImageNet's; received: {model}, with "
             f"{entry.class_labels and f'those of {entry.class_labels}' or 'none'}"
         )
-    return class_names(entry.class_labels)
+    return class_names(known)
 
 
 def own_labels(model, count: int | None) -> str | None:

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from keras_caffe_zoo.preprocessing import mean_for, net_input, ordered
-from keras_caffe_zoo.weights import ModelEntry, entry_of, model_entry
+from keras_caffe_zoo.preprocessing.recipe import entry_of_model
+from keras_caffe_zoo.weights import ModelEntry, model_entry
 
 _LOOKED_AT = 128  # rows and columns of an image of any size
 _ROUNDING = 1.0  # of 255, by which resizing and rounding may miss a range
@@ -57,7 +58,7 @@ class Pixels:
                     f"{preprocessing!r} and {image.dtype} {image.shape}"
                 )
             return cls(entry)
-        entry = entry_of(model.name) if colour else None
+        entry = entry_of_model(model)
         if image.dtype == np.uint8 and colour and entry is None:
             warnings.warn(
                 f"Nobody said what '{model.name}' subtracts from pixels, so this uint8 "

@@ -15,7 +15,7 @@ from keras_caffe_zoo.preprocessing.crops import centre
 from keras_caffe_zoo.preprocessing.inputs import ordered, prepared
 from keras_caffe_zoo.preprocessing.means import mean_for
 from keras_caffe_zoo.rules.data import PixelTransform
-from keras_caffe_zoo.weights import ModelEntry, model_entry
+from keras_caffe_zoo.weights import ModelEntry, entry_of, model_entry
 
 _HOW = (
     "Give `mean`: a number for each channel in BGR, 0 for none, an image (H, W, C), or "
@@ -88,6 +88,15 @@ def recipe_for(
     mean = _fitted_mean(mean, shape)
     mean = mean if entry is None else ordered(mean, entry)
     return Recipe(mean, _checked_scale(scale), entry)
+
+
+def entry_of_model(model) -> ModelEntry | None:
+    """Return the net of the zoo whose pictures a model takes, as its name tells.
+
+    Args:
+        model: A Keras model; None is known of one whose first input is no colour image.
+    """
+    return entry_of(model.name) if model.inputs[0].shape[-1] == 3 else None
 
 
 def _check_image(shape) -> None:

@@ -13,12 +13,12 @@ from keras_caffe_zoo.conversion.naming import named_outputs
 from keras_caffe_zoo.lazy import keras
 from keras_caffe_zoo.messages import there_are
 from keras_caffe_zoo.preprocessing.inputs import grey
-from keras_caffe_zoo.preprocessing.recipe import recipe_for
+from keras_caffe_zoo.preprocessing.recipe import entry_of_model, recipe_for
 from keras_caffe_zoo.preprocessing.resizing import resize
 from keras_caffe_zoo.rules.names import caffe_name
 from keras_caffe_zoo.runtimes import Runner, check_runtime
 from keras_caffe_zoo.runtimes.compiled import compiled
-from keras_caffe_zoo.weights import ModelEntry, entry_of, model_entry
+from keras_caffe_zoo.weights import ModelEntry, model_entry
 
 _NO_MEAN = (
     "Expected `mean=…` for a model of one's own: what it subtracts from pixels, a "
@@ -75,8 +75,9 @@ class TaskNet:
         batch_size: int = 8,
     ):
         check_runtime(runtime)
-        if preprocessing is None and mean is None:
-            preprocessing = _known(model)
+        if preprocessing is None and mean is None and not isinstance(model, str):
+            own = entry_of_model(model)
+            preprocessing = own and own.name
         name = model if isinstance(model, str) else preprocessing
         self.entry = entry_for(model, tasks, preprocessing)
         self.model = _built(model, weights)
@@ -151,13 +152,6 @@ class NetTask:
     def batches_at_once(self) -> int:
         """How many batches are best in the net at once."""
         return self.net.batches_at_once
-
-
-def _known(model) -> str | None:
-    """Return the net of the zoo that a model is, or is made of, by its name."""
-    entry = None if isinstance(model, str) else entry_of(model.name)
-    colour = entry is not None and model.inputs[0].shape[-1] == 3
-    return entry.name if colour else None
 
 
 def entry_for(
