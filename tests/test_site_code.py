@@ -476,6 +476,7 @@ def test_the_commands_of_the_readme_are_those_of_a_shell(away, shelf):
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         check_said(Block("README.md", 0, "sh", "", ""), done.stderr)
+        assert not re.search(r"^[IWEF]\d{4} ", done.stderr, re.M), done.stderr
         assert done.returncode == 0, shlex.join(words)
         made = {path.name for path in set(away.iterdir()) - before}
         assert done.stdout or made, shlex.join(words)

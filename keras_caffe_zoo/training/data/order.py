@@ -7,7 +7,7 @@ never changes.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -92,13 +92,14 @@ class Order:
         indices = [self.epoch(int(e))[places[epochs == e]] for e in np.unique(epochs)]
         return positions, np.concatenate(indices)
 
-    def batches_from(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield batches from one on, to the end of its epoch; for ever to repeat."""
-        while True:
-            yield self.batch(number)
-            number += 1
-            if not self.repeat and number % self.batches == 0:
-                return
+    def end_of_pass(self, number: int) -> int:
+        """Return the number of the batch before which a pass from one on ends.
+
+        That is at the end of its epoch, and to repeat as good as never.
+        """
+        if self.repeat:
+            return int(np.iinfo("int64").max)
+        return number - number % self.batches + self.batches
 
     def epoch(self, number: int) -> np.ndarray:
         """Return the records of an epoch in its order, int64 `(records,)`."""

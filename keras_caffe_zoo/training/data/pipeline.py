@@ -1,11 +1,13 @@
 """From records to batches: `tf.data` pipelines that decode beside the network."""
 
+import atexit
 import functools
+import gc
 import inspect
-import itertools
 import weakref
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_caffe_zoo.training.data.order import Order, count_passes
@@ -66,25 +68,11 @@ def loaded_dataset(load, signature, order: Order, resume=None):
     """
     import tensorflow as tf
 
-    specs = tf.nest.flatten(signature)
-    lent = weakly(load)
-
-    def arrays(positions, indices):
-        return tf.nest.flatten(lent(positions, indices))
-
-    def tensors(positions, indices):
-        kinds = [spec.dtype for spec in specs]
-        found = tf.numpy_function(arrays, (positions, indices), kinds)
-        for tensor, spec in zip(found, specs, strict=True):
-            tensor.set_shape(spec.shape)
-        return tf.nest.pack_sequence_as(signature, found)
-
     def batches(order, start, stop=None):
         numbers = tf.TensorSpec((None,), tf.int64)
         places = sequence(order, start, stop, lambda batch: batch, (numbers, numbers))
         # A batch is loaded by many threads, and the next while its last ones work.
-        loaded = places.map(tensors, num_parallel_calls=2, deterministic=True)
-        loaded.lender = load
+        loaded = called(places, load, signature, num_parallel_calls=2)
         return loaded.prefetch(tf.data.AUTOTUNE)
 
     return dataset_of(batches, order, resume)
@@ -98,14 +86,54 @@ def sequence(order: Order, start, stop, load, signature):
     """
     import tensorflow as tf
 
-    def one_pass():
-        for batch in itertools.islice(order.batches_from(start()), stop):
-            yield load(batch)
+    def first_and_end(_):
+        first = start()
+        end = order.end_of_pass(first)
+        end = end if stop is None else min(end, first + stop)
+        return np.array([first, end], "int64")
 
-    lent = weakly(one_pass)
-    dataset = tf.data.Dataset.from_generator(lent, output_signature=signature)
-    dataset.lender = one_pass
-    return dataset
+    def load_batch(number):
+        return load(order.batch(int(number)))
+
+    # Numbers, and no generator: TensorFlow calls Python to end one, and prints a
+    # warning where Python has ended before.
+    bounds = tf.TensorSpec((2,), tf.int64)
+    passes = called(tf.data.Dataset.range(1), first_and_end, bounds)
+    numbers = passes.flat_map(lambda both: tf.data.Dataset.range(both[0], both[1]))
+    return called(numbers, load_batch, signature)
+
+
+def called(dataset, function, signature, num_parallel_calls=None):
+    """Return what a Python function makes of a dataset's elements, in their order.
+
+    Args:
+        dataset: The dataset.
+        function: Function, safe in threads if there are several calls at a time, from
+            an element's arrays to arrays in the structure of the signature.
+        signature: Structure of `tf.TensorSpec`.
+        num_parallel_calls: How many calls there are at a time; None for one.
+    """
+    import tensorflow as tf
+
+    _end_iterators_at_exit()
+    specs = tf.nest.flatten(signature)
+    lent = weakly(function)
+
+    def arrays(*element):
+        return tf.nest.flatten(lent(*element))
+
+    def tensors(*element):
+        found = tf.numpy_function(arrays, element, [spec.dtype for spec in specs])
+        shaped = [
+            tf.ensure_shape(tensor, spec.shape)
+            for tensor, spec in zip(found, specs, strict=True)
+        ]
+        return tf.nest.pack_sequence_as(signature, shaped)
+
+    in_order = None if num_parallel_calls is None else True
+    made = dataset.map(tensors, num_parallel_calls, deterministic=in_order)
+    made.lender = function
+    return made
 
 
 def weakly(function):
@@ -121,7 +149,32 @@ def weakly(function):
         return function  # of a `tf.function`, which outlives the dataset
     kind = weakref.WeakMethod if inspect.ismethod(function) else weakref.ref
     lender = kind(function)
-    return lambda *args: lender()(*args)
+
+    def lent(*args):
+        if (found := lender()) is None:
+            # A thread of an iterator that ends; TensorFlow tells only who reads on.
+            raise StopIteration("the dataset is gone")
+        return found(*args)
+
+    return lent
+
+
+@functools.cache
+def _end_iterators_at_exit() -> None:
+    """Have the iterators that are left when Python exits end before it does.
+
+    Else a thread of theirs that calls Python just then dies of it, and TensorFlow waits
+    for its answer without end.
+    """
+    atexit.register(_end_iterators)
+
+
+def _end_iterators() -> None:
+    import tensorflow as tf
+
+    for left in gc.get_objects():
+        if issubclass(type(left), tf.data.Iterator):
+            vars(left).clear()  # with what of TensorFlow's it holds, which ends it
 
 
 class StartAt:

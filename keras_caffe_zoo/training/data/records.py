@@ -107,6 +107,7 @@ class Loader:
 
         Raises:
             Exception: That of the first part that has one.
+            StopIteration: If threads take no more, since Python exits.
         """
         step = -(-count // (_PARTS * self._threads))
         parts, running = [], set()
@@ -116,7 +117,11 @@ class Loader:
                 if any(part.exception() for part in ended):
                     break
             part = range(start, min(start + step, count))
-            parts.append(self._pool.submit(load, part))
+            try:
+                parts.append(self._pool.submit(load, part))
+            except RuntimeError as error:
+                # Python exits. Of all errors, TensorFlow tells this to readers only.
+                raise StopIteration(str(error)) from error
             running.add(parts[-1])
         for part in parts:
             part.result()

@@ -1,5 +1,9 @@
 """`image_dataset`: the pictures of a directory or a list, as a net trains on them."""
 
+import gc
+import subprocess
+import sys
+
 import cv2
 import keras
 import numpy as np
@@ -10,6 +14,7 @@ from keras_caffe_zoo import load_image, preprocess_input
 from keras_caffe_zoo.caffe import write_mean
 from keras_caffe_zoo.preprocessing import resize
 from keras_caffe_zoo.training.data import Transform, dataset_classes, image_dataset
+from keras_caffe_zoo.training.data.pipeline import weakly
 from keras_caffe_zoo.weights import install
 
 
@@ -151,6 +156,36 @@ def test_keras_knows_how_many_batches_there_are(folder):
 def test_endless_batches_are_always_full(folder):
     data = image_dataset(folder, tiny(), mean=0, batch_size=3, repeat=True)
     assert [len(y) for _, y in data.take(5)] == [3] * 5
+
+
+LEFT = """
+import sys
+from keras_caffe_zoo.training import image_dataset
+iterator = iter(image_dataset(sys.argv[1], "caffenet", batch_size=2, repeat=True))
+next(iterator)
+print("at its end", file=sys.stderr)
+"""
+
+
+def test_a_process_ends_though_a_pass_does_not_and_says_nothing_of_it(folder):
+    command = [sys.executable, "-c", LEFT, str(folder)]
+    options = {"capture_output": True, "text": True, "timeout": 120}
+    done = subprocess.run(command, check=True, **options)
+    _, _, said = done.stderr.partition("at its end\n")
+    assert said == "" and "generator" not in done.stderr
+
+
+def test_what_is_lent_to_tensorflow_ends_with_its_lender():
+    def one(x):
+        return x
+
+    lent = weakly(one)
+    assert lent(3) == 3
+    del one
+    gc.collect()
+    # Of all errors TensorFlow keeps this one to itself until somebody reads on.
+    with pytest.raises(StopIteration, match="gone"):
+        lent(3)
 
 
 def test_a_model_of_its_own_tells_size_and_channels(folder):
