@@ -11,6 +11,8 @@ from typing import Any
 PACKAGES = (
     "keras",
     "tensorflow",
+    "jax",
+    "torch",
     "numpy",
     "onnxruntime",
     "openvino",

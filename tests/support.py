@@ -89,7 +89,8 @@ def gradients(layer, x, top_diff):
         "torch": _torch_gradients,
     }[keras.config.backend()]
     at_input, at_weights = engine(layer, x, top_diff)
-    return np.asarray(at_input), [np.asarray(gradient) for gradient in at_weights]
+    array = keras.ops.convert_to_numpy
+    return array(at_input), [array(gradient) for gradient in at_weights]
 
 
 def _tensorflow_gradients(layer, x, top_diff):
@@ -118,9 +119,9 @@ def _jax_gradients(layer, x, top_diff):
 def _torch_gradients(layer, x, top_diff):
     import torch
 
-    x = torch.tensor(x, requires_grad=True)
+    x = keras.ops.convert_to_tensor(x).requires_grad_()  # where weights are, too
     weights = [w.value for w in layer.trainable_weights]
     at_input, *at_weights = torch.autograd.grad(
-        layer(x), [x, *weights], torch.tensor(top_diff)
+        layer(x), [x, *weights], keras.ops.convert_to_tensor(top_diff)
     )
     return at_input, at_weights

@@ -43,7 +43,7 @@ def normalize(x, name: str):
     """
     layer = CaffeNormalize(False, channel_shared=False, name=keras_name(name))
     x = layer(x)
-    layer.scale.assign(20 * keras.ops.ones_like(layer.scale))
+    layer.scale.assign(20 * keras.ops.ones_like(layer.scale.value))
     return x
 
 

@@ -49,7 +49,7 @@ def value_and_gradient(loss, y_true, y_pred, **options):
     else:
         import torch
 
-        x = torch.tensor(y_pred, requires_grad=True)
+        x = ops.convert_to_tensor(y_pred).requires_grad_()
         value = loss(y_true, x, **options)
         (gradient,) = torch.autograd.grad(value, x)
     value = ops.convert_to_numpy(value)
