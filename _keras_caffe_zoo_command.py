@@ -8,7 +8,9 @@ Ctrl-C, too, is seen to out here, where it can come before anything else is impo
 """
 
 import _thread
+import atexit
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -21,6 +23,9 @@ _errors = 2  # the terminal's error stream, while that number is of nowhere too
 
 def main():
     """Run the command; return its exit status."""
+    # Registered first, so called last: else Python takes more than a second to look
+    # through what TensorFlow has left, which goes with the process.
+    atexit.register(gc.freeze)
     _spell_out()
     try:
         with _ending_at_once():
@@ -29,10 +34,10 @@ def main():
         around_keras(_silently)
         sys.unraisablehook = _not_swallowed
         status = main()
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _end_at_once)  # Python's own end is left
     except KeyboardInterrupt:
         _end_at_once()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end_at_once)  # Python's own end is left
     return status
 
 

@@ -167,6 +167,39 @@ def test_ctrl_c_at_the_end_is_one_line():
     assert (process.returncode, said) == (cli.EXIT_INTERRUPTED, INTERRUPTED)
 
 
+PRESSED = """
+import signal, sys
+import _keras_caffe_zoo_command as command
+from keras_caffe_zoo import cli
+def at(frame, event, _):
+    # The first line of the command's own once all is done.
+    if event == "line" and frame.f_code is command.main.__code__ and done:
+        sys.settrace(None)
+        frame.f_trace = None
+        signal.raise_signal(2)
+    return at
+done = []
+cli.main = lambda argv=None: done.append(True) or 0
+sys.settrace(at)
+sys.exit(command.main())
+"""
+
+
+def test_ctrl_c_once_all_is_done_is_one_line():
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with started("list", code=PRESSED, **pipes) as process:
+        _, said = process.communicate()
+    assert (process.returncode, said) == (cli.EXIT_INTERRUPTED, INTERRUPTED)
+
+
+def test_python_does_not_look_through_tensorflow_at_its_end():
+    late = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count())); "
+    pipes = {"stdout": subprocess.PIPE, "text": True}
+    with started("list", "--task", "pose", code=late + COMMAND, **pipes) as process:
+        shown, _ = process.communicate()
+    assert int(shown.splitlines()[-1]) > 10_000
+
+
 SWALLOWED = """
 import time
 from keras_caffe_zoo import cli
