@@ -48,6 +48,21 @@ def computed(environment: dict, chosen: list[str], folder: str) -> dict:
         return dict(file)
 
 
+def differences(here: dict, there: dict, chosen: list[str]) -> dict:
+    """Return by net how far scores, of the largest, and probabilities are apart."""
+    found = {}
+    for net in chosen:
+        scores, probabilities = f"{net} scores", f"{net} probabilities"
+        apart = np.abs(here[scores] - there[scores]).max() / np.abs(there[scores]).max()
+        found[net] = {
+            "scores": float(apart),
+            "probabilities": float(
+                np.abs(here[probabilities] - there[probabilities]).max()
+            ),
+        }
+    return found
+
+
 def cards() -> str:
     """Return the names of the graphics cards, as their driver tells them."""
     command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
@@ -63,29 +78,28 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--net", nargs="+", choices=CLASSIFIERS, default=CLASSIFIERS)
-    parser.add_argument("--json", metavar="FILE", help="keep all numbers")
+    parser.add_argument("--json", metavar="FILE", help="also write all numbers there")
     parser.add_argument("--write", metavar="FILE.npz", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.write:
         compute(arguments.write, arguments.net)
         return
-    engine = os.environ.get("KERAS_BACKEND", "tensorflow")
-    print(f"{cards()}\n{timing.describe(timing.machine())}, KERAS_BACKEND={engine}")
+    import keras
+
+    engine = keras.config.backend()
+    print(f"{cards()}\n{timing.describe(timing.machine())}, engine {engine}")
     settings = {k: v for k, v in SETTINGS.items() if "JAX" not in k or engine == "jax"}
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         there = computed(PROCESSOR, arguments.net, folder)
         for setting, environment in settings.items():
             here = computed(environment, arguments.net, folder)
-            found[setting] = {k: float(abs(here[k] - there[k]).max()) for k in there}
-            print(
-                f"\n{setting}\n{'net':18}{'scores, relative':>18}{'probabilities':>16}"
-            )
-            for net in arguments.net:
-                relative = found[setting][f"{net} scores"]
-                relative /= abs(there[f"{net} scores"]).max()
-                apart = found[setting][f"{net} probabilities"]
-                print(f"{net:18}{relative:18.1e}{apart:16.1e}")
+            found[setting] = differences(here, there, arguments.net)
+            print(f"\n{setting}")
+            print(f"{'net':18}{'scores, relative':>18}{'probabilities':>16}")
+            for net, apart in found[setting].items():
+                scores, probabilities = apart.values()
+                print(f"{net:18}{scores:18.1e}{probabilities:16.1e}")
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(found, indent=1) + "\n")
 

@@ -43,6 +43,14 @@ def started(*words, code=COMMAND, **pipes):
     return subprocess.Popen([sys.executable, "-c", code, *map(str, words)], **pipes)
 
 
+def ended(*words, **more):
+    """Return the status, and what was said on both streams, once it has ended."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with started(*words, **pipes, **more) as process:
+        shown, said = process.communicate()
+    return process.returncode, shown, said
+
+
 def unread(*words, stream="stdout", **more):
     """Return the status, and what the other stream has, where nobody reads one."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -114,10 +122,7 @@ def test_a_closed_stdout_is_no_error(monkeypatch):
 
 
 def pressed(module, *words, **more):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with started(module, *words, code=PRESSED + COMMAND, **pipes, **more) as process:
-        said = process.communicate()
-    return process.returncode, *said
+    return ended(module, *words, code=PRESSED + COMMAND, **more)
 
 
 @pytest.mark.parametrize(
@@ -161,13 +166,11 @@ def test_ctrl_c_at_any_moment_is_one_line(moment, tmp_path):
 @pytest.mark.slow
 def test_ctrl_c_at_the_end_is_one_line():
     late = "import atexit, signal; atexit.register(signal.raise_signal, 2); "
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with started("list", "--task", "pose", code=late + COMMAND, **pipes) as process:
-        _, said = process.communicate()
-    assert (process.returncode, said) == (cli.EXIT_INTERRUPTED, INTERRUPTED)
+    status, _, said = ended("list", "--task", "pose", code=late + COMMAND)
+    assert (status, said) == (cli.EXIT_INTERRUPTED, INTERRUPTED)
 
 
-PRESSED = """
+DONE = """
 import signal, sys
 import _keras_caffe_zoo_command as command
 from keras_caffe_zoo import cli
@@ -186,17 +189,12 @@ sys.exit(command.main())
 
 
 def test_ctrl_c_once_all_is_done_is_one_line():
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with started("list", code=PRESSED, **pipes) as process:
-        _, said = process.communicate()
-    assert (process.returncode, said) == (cli.EXIT_INTERRUPTED, INTERRUPTED)
+    assert ended("list", code=DONE) == (cli.EXIT_INTERRUPTED, "", INTERRUPTED)
 
 
 def test_python_does_not_look_through_tensorflow_at_its_end():
     late = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count())); "
-    pipes = {"stdout": subprocess.PIPE, "text": True}
-    with started("list", "--task", "pose", code=late + COMMAND, **pipes) as process:
-        shown, _ = process.communicate()
+    _, shown, _ = ended("list", "--task", "pose", code=late + COMMAND)
     assert int(shown.splitlines()[-1]) > 10_000
 
 
@@ -214,11 +212,9 @@ cli.main = work
 
 
 def test_ctrl_c_that_python_swallows_comes_again():
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     start = time.monotonic()
-    with started("list", code=SWALLOWED + COMMAND, **pipes) as process:
-        _, said = process.communicate()
-    assert (process.returncode, said) == (cli.EXIT_INTERRUPTED, INTERRUPTED)
+    status, _, said = ended("list", code=SWALLOWED + COMMAND)
+    assert (status, said) == (cli.EXIT_INTERRUPTED, INTERRUPTED)
     assert time.monotonic() - start < 15
 
 

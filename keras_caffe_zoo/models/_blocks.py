@@ -85,8 +85,8 @@ def batch_norm(x, name: str, epsilon: float = 1e-5):
     x = layer(x)
     # Caffe starts without statistics and divides by the root of epsilon until it has
     # some. These are a mean of 0 and a variance of 1.
-    layer.variance_sum.assign(keras.ops.ones_like(layer.variance_sum.value))
-    layer.weight_sum.assign(keras.ops.ones_like(layer.weight_sum.value))
+    layer.variance_sum.assign(keras.ops.ones(layer.variance_sum.shape))
+    layer.weight_sum.assign(keras.ops.ones(layer.weight_sum.shape))
     return x
 
 

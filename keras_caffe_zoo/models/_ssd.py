@@ -43,7 +43,7 @@ def normalize(x, name: str):
     """
     layer = CaffeNormalize(False, channel_shared=False, name=keras_name(name))
     x = layer(x)
-    layer.scale.assign(20 * keras.ops.ones_like(layer.scale.value))
+    layer.scale.assign(keras.ops.full(layer.scale.shape, 20.0))
     return x
 
 
